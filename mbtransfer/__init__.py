@@ -1,0 +1,37 @@
+"""One world model of one room; any number of tasks in it, planned at once.
+
+Importing this package first makes sure that `tasks`, `world_models` and `planners` are its own (they share
+names with other distributions on PyPI) and imports none of them: each public name below is loaded when it is
+first used, so that `import mbtransfer` and `mbtransfer --help` stay quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from mbtransfer import siblings
+
+__version__ = "0.1.0"
+
+siblings.verify()
+
+# The public API: each name and the module that defines it. To add one, write `"Name": "mbtransfer.module"`;
+# `from mbtransfer import Name`, `mbtransfer.Name` and `dir(mbtransfer)` then know it.
+PUBLIC: dict[str, str] = {}
+
+__all__ = ["__version__", *PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module when it is first used (PEP 562)."""
+    module = PUBLIC.get(name)
+    if module is None:
+        raise AttributeError(f"module 'mbtransfer' has no attribute {name!r}")
+    value = getattr(importlib.import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *PUBLIC})

@@ -1,0 +1,80 @@
+"""Who collects: scripted behaviours that act on batches of observations, without model or reward."""
+
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from tasks.spec import EnvSpec
+
+
+class Behaviour(Protocol):
+    """Acts in B episodes at once."""
+
+    def act(self, obs: Float[ndarray, "B O"], state: Float[ndarray, "B S"]) -> Float[ndarray, "B A"]:
+        """The next action of each episode."""
+        ...
+
+
+class Noise:
+    """Coloured noise: a random walk through the action space that forgets slowly."""
+
+    def __init__(self, spec: EnvSpec, batch: int, rng: np.random.Generator, memory: float = 0.9) -> None:
+        self._rng, self._memory = rng, memory
+        self._value = rng.normal(size=(batch, spec.action_size))
+
+    def act(self, obs: Float[ndarray, "B O"], state: Float[ndarray, "B S"]) -> Float[ndarray, "B A"]:
+        """See `Behaviour.act`."""
+        fresh = self._rng.normal(size=self._value.shape)
+        self._value = self._memory * self._value + (1 - self._memory**2) ** 0.5 * fresh
+        return self._value
+
+
+class Babble:
+    """Handle babbling: go to a handle, take hold of it (or just push), pull it about, go to the next one.
+
+    The behaviour that made the shared model good: it needs no reward and no model, and it shows every
+    fixture moving. `reach_only` stops at the handles (the reaching behaviour).
+    """
+
+    def __init__(
+        self, spec: EnvSpec, batch: int, rng: np.random.Generator, *,
+        fixtures: tuple[str, ...] = (), reach_only: bool = False,
+    ) -> None:  # fmt: skip
+        chosen = [spec.fixture(name) for name in fixtures] or spec.fixtures
+        self._handles = np.array(sorted({fixture.handle for fixture in chosen}))
+        self._rng, self._reach_only = rng, reach_only
+        self._noise = Noise(spec, batch, rng, memory=0.8)
+        self._target = rng.integers(len(self._handles), size=batch)
+        self._pull = np.zeros((batch, 3))
+        self._grip = np.zeros(batch)
+        self._left = np.zeros(batch, int)
+
+    def act(self, obs: Float[ndarray, "B O"], state: Float[ndarray, "B S"]) -> Float[ndarray, "B A"]:
+        """See `Behaviour.act`."""
+        rows = np.arange(len(obs))[:, None]
+        vector = obs[rows, self._handles[self._target]]
+        near = np.linalg.norm(vector, axis=1) < 0.075
+        begin = near & (self._left == 0)
+        self._begin(begin)
+        pulling = self._left > 0
+        action = self._noise.act(obs, state) * np.where(pulling, 0.5, 0.25)[:, None]
+        action[:, :3] += np.where(pulling[:, None], self._pull, vector / 0.06)
+        action[:, 3] = np.where(pulling, self._grip, np.where(near, 1.0, action[:, 3]))
+        self._end(pulling)
+        return np.clip(action, -1.0, 1.0)
+
+    def _begin(self, rows: ndarray) -> None:
+        n = int(rows.sum())
+        direction = self._rng.normal(size=(n, 3))
+        direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+        self._pull[rows] = 0.0 if self._reach_only else direction * self._rng.uniform(0.3, 1.2, (n, 1))
+        self._grip[rows] = np.where(self._rng.random(n) < 0.75, 1.0, -1.0)
+        self._left[rows] = self._rng.integers(3, 14, n)
+
+    def _end(self, pulling: ndarray) -> None:
+        """Pulls end after a few steps; then half of the hands go to another handle."""
+        self._left[pulling] -= 1
+        leave = pulling & (self._left == 0) & (self._rng.random(len(pulling)) < 0.4)
+        self._target[leave] = self._rng.integers(len(self._handles), size=int(leave.sum()))

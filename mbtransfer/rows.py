@@ -1,0 +1,209 @@
+"""An experiment is rows: one line of `rows.csv` per episode, appended so that no crash can spoil the file.
+
+The analysis (`mbtransfer.statistics`, `mbtransfer.report`) reads these rows and nothing that made them,
+the idea of bsuite (Osband et al. 2020) and rliable (Agarwal et al. 2021).
+"""
+
+import csv
+import io
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+
+import pandas as pd
+
+from mbtransfer.atomic import cannot_write
+from mbtransfer.errors import UserError
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "kind": ("task", "recipe"),
+    "split": ("source", "held_out", "recipes", "user"),
+    "dynamics": ("learned", "oracle"),
+    "reward": ("learned", "true"),
+}
+"""The columns that hold one of a few words, and the words, in the order people read them."""
+
+
+@dataclass(frozen=True)
+class EpisodeResult:
+    """What happened in one episode: one line of `rows.csv`.
+
+    Raises:
+        UserError: a value is outside its column's range (see `CHOICES`), not finite, or holds a line break.
+    """
+
+    task: str
+    """Name of the task or recipe."""
+    kind: str
+    """`task` or `recipe`."""
+    split: str
+    """`source`, `held_out`, `recipes` or `user`."""
+    planner: str
+    """Name of the planner."""
+    dynamics: str
+    """`learned` (the ensemble) or `oracle` (the true simulator)."""
+    reward: str
+    """`learned` (a reward head) or `true` (the task's own)."""
+    labels: int
+    """Labelled transitions behind the reward head; 0 with the true reward."""
+    seed: int
+    """Seed of the run: model and episodes."""
+    episode: int
+    """Number of the episode within its run."""
+    success: bool
+    """Whether the success predicate held at the end."""
+    return_: float
+    """Sum of true rewards."""
+    steps: int
+    """Control steps taken."""
+    steps_to_success: int | None
+    """Control steps until success; None when it failed."""
+    steps_done: int
+    """Recipe steps finished (0 or 1 for a task)."""
+    steps_total: int
+    """Recipe steps asked for (1 for a task)."""
+    plan_ms: float
+    """Mean time of one decision in this episode, milliseconds."""
+
+    def __post_init__(self) -> None:
+        for column in fields(self):
+            problem = _problem(column.name, _text(getattr(self, column.name)))
+            if problem:
+                raise UserError(f"episode of {self.task!r}: {column.name} {problem}")
+
+
+COLUMNS: tuple[str, ...] = tuple(column.name for column in fields(EpisodeResult))
+HEADER: bytes = (",".join(COLUMNS) + "\n").encode()
+WORDS = ("task", "planner", *CHOICES)
+REALS = ("return_", "plan_ms")
+
+
+def append_rows(path: Path, rows: Iterable[EpisodeResult]) -> None:
+    """Add whole lines to the file at `path` and flush them to the disk; one writer at a time.
+
+    The file is made when it is missing, with its header. A last line torn by an earlier kill is dropped
+    first. When the disk is full, the file is cut back to what it held before.
+
+    Raises:
+        UserError: the file is not a rows file, or cannot be written.
+    """
+    lines = b"".join(_line(row) for row in rows)
+    if not lines:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b", buffering=0) as file:
+            keep = _whole(path, file.readall(), strict=True)
+            _write_at(file, keep, lines if keep else HEADER + lines)
+    except OSError as error:
+        raise UserError(cannot_write(path, error)) from error
+
+
+def read_rows(path: Path) -> pd.DataFrame:
+    """Read every finished line of a rows file; a torn last line is left out.
+
+    Returns:
+        One row per episode. Words are `str`; `success` is `bool`; counts are `int64`; `return_`, `plan_ms`
+        and `steps_to_success` (NaN where it failed) are `float64`. Unknown columns are kept as text.
+
+    Raises:
+        UserError: no such file, not a rows file, or a line that cannot be read (named by its number).
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        text = content[: _whole(path, content, strict=False)].decode()
+        records = list(csv.reader(io.StringIO(text, newline="")))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path} is not a rows file: {error}") from error
+    names = records[0] if records else list(COLUMNS)
+    for number, record in enumerate(records[1:], start=2):
+        _check_record(path, number, names, record)
+    return _typed(pd.DataFrame(records[1:], columns=names, dtype=str))
+
+
+def _whole(path: Path, content: bytes, strict: bool) -> int:
+    """Length of the whole lines in `content`; 0 when a kill left no more than a part of the header."""
+    if HEADER.startswith(content) and content != HEADER:
+        return 0
+    header = content.split(b"\n", 1)[0].decode(errors="replace").rstrip("\r").split(",")
+    unknown = [name for name in header if name not in COLUMNS]
+    for name in COLUMNS:
+        if header.count(name) > 1:
+            raise UserError(f"{path} is not a rows file: its first line has the column {name!r} twice")
+        if name not in header:
+            near = get_close_matches(name, unknown, n=1)
+            hint = f", only {near[0]!r}" if near else ""
+            raise UserError(f"{path} is not a rows file: its first line has no column {name!r}{hint}")
+    if strict and tuple(header) != COLUMNS:
+        raise UserError(f"cannot append to {path}: its columns are of another version; choose a new file")
+    return content.rfind(b"\n") + 1
+
+
+def _write_at(file: io.FileIO, position: int, data: bytes) -> None:
+    """Let `data` follow the first `position` bytes, or leave the file with those bytes alone."""
+    file.truncate(position)
+    file.seek(position)
+    try:
+        remaining = memoryview(data)
+        while remaining:
+            remaining = remaining[file.write(remaining) :]
+        os.fsync(file.fileno())
+    except BaseException:  # also Ctrl-C: half a line must not stay
+        file.truncate(position)
+        raise
+
+
+def _line(row: EpisodeResult) -> bytes:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerow([_text(value) for value in astuple(row)])
+    return buffer.getvalue().encode()
+
+
+def _text(value: object) -> str:
+    """How a value is written: True as 1, None as nothing, numbers in full."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    if hasattr(value, "item"):  # a NumPy scalar writes as the plain number
+        value = value.item()
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def _problem(name: str, text: str) -> str | None:
+    """What is wrong with `text` in column `name`, or None."""
+    if name in CHOICES:
+        return None if text in CHOICES[name] else f"is {text!r}, not one of {', '.join(CHOICES[name])}"
+    if name in WORDS:
+        return None if text and text.isprintable() else f"is {text!r}, not a name"
+    if name == "steps_to_success" and not text:
+        return None
+    try:
+        value = float(text) if name in REALS else int(text)
+    except ValueError:
+        return f"is {text!r}, not a {'number' if name in REALS else 'whole number'}"
+    if not math.isfinite(value) or (value < 0 and name not in ("return_", "seed")):
+        return f"is {text}, which cannot be"
+    return f"is {text}, not 0 or 1" if name == "success" and value > 1 else None
+
+
+def _check_record(path: Path, number: int, names: list[str], record: list[str]) -> None:
+    if len(record) != len(names):
+        raise UserError(f"{path} line {number}: {len(record)} fields where the header has {len(names)}")
+    for name, text in zip(names, record, strict=True):
+        problem = _problem(name, text) if name in COLUMNS else None
+        if problem:
+            raise UserError(f"{path} line {number}: {name} {problem}")
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    for name in COLUMNS:
+        if name in (*REALS, "steps_to_success"):
+            frame[name] = pd.Series([float(text or "nan") for text in frame[name]], dtype="float64")
+        elif name not in WORDS:
+            frame[name] = pd.Series([int(text) for text in frame[name]], dtype="int64")
+    return frame.astype({"success": bool})

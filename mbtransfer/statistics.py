@@ -1,0 +1,173 @@
+"""From episodes to numbers that can be trusted: aggregates over tasks, each with its 95 % interval.
+
+The aggregates and the stratified bootstrap follow rliable (Agarwal et al. 2021, "Deep reinforcement
+learning at the edge of the statistical precipice"): a run is one task with one seed, its score the share
+of its episodes that succeeded; a resample draws each task's runs anew, with replacement, and the interval
+holds the middle 95 % of the resampled aggregates.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from mbtransfer.rows import CHOICES
+
+Scores = NDArray[np.float64]
+Interval = tuple[float, float]
+Aggregate = Callable[[Sequence[Scores]], Scores]
+"""Takes one array [S, runs] per task and gives one number for each of the S samples."""
+
+RESAMPLES = 2000
+CONFIDENCE = 0.95
+
+
+def mean(tasks: Sequence[Scores]) -> Scores:
+    """Mean over tasks of each task's mean over runs, [S]."""
+    return np.asarray(_task_means(tasks).mean(axis=1))
+
+
+def interquartile_mean(tasks: Sequence[Scores]) -> Scores:
+    """Mean of the middle half of all runs, [S]: hardly moved by an outlier, steadier than the median."""
+    return np.asarray(stats.trim_mean(np.concatenate(tasks, axis=1), 0.25, axis=1))
+
+
+def median(tasks: Sequence[Scores]) -> Scores:
+    """Median over tasks of each task's mean over runs, [S]."""
+    return np.asarray(np.median(_task_means(tasks), axis=1))
+
+
+def worst(tasks: Sequence[Scores]) -> Scores:
+    """Mean over runs of the worst task, [S]."""
+    return np.asarray(_task_means(tasks).min(axis=1))
+
+
+AGGREGATES: dict[str, Aggregate] = {
+    "mean": mean,
+    "iqm": interquartile_mean,
+    "median": median,
+    "min": worst,
+}
+
+
+def wilson_interval(successes: int, episodes: int) -> Interval:
+    """95 % interval of a success rate from a count (Wilson 1927); sensible at 0 % and 100 % too."""
+    interval = stats.binomtest(successes, episodes).proportion_ci(CONFIDENCE, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def bootstrap_interval(rows: pd.DataFrame, aggregate: Aggregate = mean, seed: int = 0) -> Interval:
+    """95 % stratified bootstrap interval of `aggregate` of the success in `rows`; the same for the same seed.
+
+    The strata are the tasks; what is drawn are a task's seeds or, when it ran with only one, that seed's
+    episodes (the interval then says nothing about other seeds, as no number could).
+
+    Args:
+        rows: columns task, kind, seed, success; at least one row.
+        aggregate: one of `AGGREGATES`, or alike.
+        seed: of the resampling.
+    """
+    generator = np.random.default_rng(seed)
+    samples = [_resample(runs, generator) for runs in _runs(rows)]
+    tail = 50 * (1 - CONFIDENCE)
+    low, high = np.percentile(aggregate(samples), [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def headline(rows: pd.DataFrame, dynamics: str) -> pd.DataFrame:
+    """The rows that speak for `dynamics` when a file holds several ways of running the same task.
+
+    Chosen are the planner with most rows, then for each task one reward (learned heads for the learned
+    dynamics, the true reward for the oracle, the other where there is no choice) and the most labels.
+    Of an episode that is in the file twice the later counts.
+    """
+    rows = rows[rows["dynamics"] == dynamics]
+    if rows.empty:
+        return rows
+    rows = rows[rows["planner"] == rows["planner"].value_counts(sort=True).index[0]]
+    favourite = "learned" if dynamics == "learned" else "true"
+    rank = (rows["reward"] == favourite) * (1 + rows["labels"].max()) + rows["labels"]
+    best = rank == rank.groupby([rows["kind"], rows["task"]]).transform("max")
+    return rows[best].drop_duplicates(["kind", "task", "seed", "episode"], keep="last")
+
+
+def summarise(rows: pd.DataFrame, seed: int = 0) -> dict[str, Any]:
+    """The `tasks` and `splits` of `summary.json`, and `oracle` (its splits) when `rows` hold both dynamics.
+
+    Numbers are of the learned dynamics (see `headline`), or of the oracle when nothing else is there. A
+    split's `success_ci95` belongs to `success_mean`; a task's is Wilson's, over its episodes of all seeds.
+
+    Args:
+        rows: as from `mbtransfer.rows.read_rows`.
+        seed: of the bootstrap.
+    """
+    learned, oracle = headline(rows, "learned"), headline(rows, "oracle")
+    main = oracle if learned.empty else learned
+    summary = {"splits": summarise_splits(main, seed), "tasks": summarise_tasks(main)}
+    if not learned.empty and not oracle.empty:
+        summary["oracle"] = summarise_splits(oracle, seed)
+    return summary
+
+
+def summarise_splits(rows: pd.DataFrame, seed: int = 0) -> dict[str, dict[str, Any]]:
+    """Per split: `success_mean`, `_iqm`, `_median`, `_min`, their intervals, how many tasks and episodes."""
+    present = [split for split in CHOICES["split"] if (rows["split"] == split).any()]
+    return {split: _split(rows[rows["split"] == split], seed) for split in present}
+
+
+def summarise_tasks(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Per task or recipe, in the order of the rows: episodes, success with its interval, return, steps."""
+    groups = rows.groupby(["kind", "task", "split"], sort=False)
+    return [_task(str(name), str(kind), str(split), group) for (kind, name, split), group in groups]
+
+
+def _split(rows: pd.DataFrame, seed: int) -> dict[str, Any]:
+    runs = [scores[None] for scores, _ in _runs(rows)]
+    entry: dict[str, Any] = {f"success_{name}": float(of(runs)[0]) for name, of in AGGREGATES.items()}
+    intervals = {name: bootstrap_interval(rows, of, seed) for name, of in AGGREGATES.items()}
+    if intervals["mean"][0] == intervals["mean"][1]:
+        # Runs that are all alike leave nothing to resample, yet the episodes are finite: ask Wilson.
+        intervals["mean"] = wilson_interval(int(rows["success"].sum()), len(rows))
+    entry["success_ci95"] = list(intervals.pop("mean"))
+    entry.update({f"success_{name}_ci95": list(interval) for name, interval in intervals.items()})
+    return entry | {"tasks": len(runs), "episodes": len(rows)}
+
+
+def _task(name: str, kind: str, split: str, rows: pd.DataFrame) -> dict[str, Any]:
+    finished = rows["steps_to_success"].dropna()
+    return {
+        "name": name,
+        "kind": kind,
+        "split": split,
+        "episodes": len(rows),
+        "success_rate": float(rows["success"].mean()),
+        "success_ci95": list(wilson_interval(int(rows["success"].sum()), len(rows))),
+        "return_mean": float(rows["return_"].mean()),
+        "steps_to_success_mean": None if finished.empty else float(finished.mean()),
+        "steps_done_share": float(rows["steps_done"].sum() / max(1, rows["steps_total"].sum())),
+    }
+
+
+def _runs(rows: pd.DataFrame) -> list[tuple[Scores, int]]:
+    """Per task the scores of its runs, [seeds], and the episodes of its first run."""
+    runs = []
+    for _, task in rows.groupby(["kind", "task"], sort=True):
+        seeds = task.groupby("seed", sort=True)["success"]
+        runs.append((seeds.mean().to_numpy(dtype=np.float64), int(seeds.size().iloc[0])))
+    return runs
+
+
+def _resample(runs: tuple[Scores, int], generator: np.random.Generator) -> Scores:
+    """Draw one task's runs `RESAMPLES` times, [RESAMPLES, seeds]."""
+    scores, episodes = runs
+    if len(scores) > 1:
+        return scores[generator.integers(len(scores), size=(RESAMPLES, len(scores)))]
+    # Drawing a run's episodes with replacement is drawing their number of successes.
+    return generator.binomial(episodes, scores[0], size=(RESAMPLES, 1)) / episodes
+
+
+def _task_means(tasks: Sequence[Scores]) -> Scores:
+    return np.stack([scores.mean(axis=1) for scores in tasks], axis=1)

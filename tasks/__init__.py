@@ -1,0 +1,1 @@
+"""What is asked: environments, tasks and recipes."""

@@ -1,0 +1,44 @@
+"""An environment as everything above `tasks/` sees it: a spec, named tasks, and a scene to run them in."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tasks.errors import TaskError
+from tasks.scene import Scene
+from tasks.spec import EnvSpec, nearest
+from tasks.task import Move, Reach, Task, move, reach
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One fixed world and what is commonly asked in it.
+
+    Attributes:
+        spec: what is seen and done.
+        tasks: the named tasks.
+        make_scene: builds the simulator; takes the names of fixtures to lock in place.
+        cameras: names of its cameras, best first.
+    """
+
+    spec: EnvSpec
+    tasks: Mapping[str, Task]
+    make_scene: Callable[[tuple[str, ...]], Scene]
+    cameras: tuple[str, ...] = ()
+
+    def task(self, name: str) -> Task:
+        """The named task.
+
+        Raises:
+            TaskError: there is no such task; names the nearest one.
+        """
+        if name not in self.tasks:
+            raise TaskError(f"{self.spec.name}: no task {name!r}{nearest(name, list(self.tasks))}")
+        return self.tasks[name]
+
+    def move(self, fixture: str, to: float) -> Move:
+        """The task of moving a fixture; see `tasks.task.move`."""
+        return move(self.spec, fixture, to)
+
+    def reach(self, target: str | Sequence[float]) -> Reach:
+        """The task of reaching a point or a handle; see `tasks.task.reach`."""
+        return reach(self.spec, target)

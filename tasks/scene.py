@@ -1,0 +1,111 @@
+"""MuJoCo at the rate of control: one scene to step, many states to roll out at once."""
+
+from collections.abc import Callable, Mapping
+
+import mujoco
+import numpy as np
+from jaxtyping import Float
+from mujoco import rollout
+from numpy import ndarray
+
+from tasks.errors import TaskError
+from tasks.spec import EnvSpec
+
+_STATE = mujoco.mjtState.mjSTATE_FULLPHYSICS
+
+
+class Scene:
+    """A simulator whose next state is a pure function of state and action, bit for bit.
+
+    A state holds time, positions and velocities (S numbers, float64). The solver starts cold at every
+    control step, so stepping, batched roll-outs and resuming from a stored state agree exactly.
+
+    Args:
+        model: the physics.
+        spec: names, units and ranges of what is seen and done.
+        observe: states [*b S] to observations [*b O], float32.
+        command: actions [*b A] in the spec's ranges to actuator controls [*b U].
+        sample: draws the starts of episodes; see `sample_states`.
+    """
+
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        spec: EnvSpec,
+        observe: Callable[[ndarray], ndarray],
+        command: Callable[[ndarray], ndarray],
+        sample: Callable[[np.random.Generator, int], ndarray],
+    ) -> None:
+        self.model = model
+        self.spec = spec
+        self.observe = observe
+        self.data = mujoco.MjData(model)
+        self.state_size = mujoco.mj_stateSize(model, _STATE)
+        self._command = command
+        self._sample = sample
+        self._substeps = round(spec.control_dt / model.opt.timestep)
+        self._low = np.array([variable.low for variable in spec.action], np.float32)
+        self._high = np.array([variable.high for variable in spec.action], np.float32)
+        self._pool = rollout.Rollout(nthread=0)
+        self._scratch = mujoco.MjData(model)
+
+    def sample_states(
+        self, rng: np.random.Generator, n: int, place: Mapping[str, float] | None = None
+    ) -> Float[ndarray, "n S"]:
+        """Random starts: hand and fixtures drawn anew, the fixtures in `place` put where it says."""
+        states = self._sample(rng, n)
+        for name, value in (place or {}).items():
+            joint = self.model.joint(self.spec.fixture(name).name)
+            states[:, 1 + joint.qposadr[0]] = value
+        return states
+
+    def set_state(self, state: Float[ndarray, " S"]) -> Float[ndarray, " O"]:
+        """Put the scene into a state and observe it."""
+        mujoco.mj_setState(self.model, self.data, state, _STATE)
+        mujoco.mj_forward(self.model, self.data)
+        observed: ndarray = self.observe(state)
+        return observed
+
+    def get_state(self) -> Float[ndarray, " S"]:
+        """The state as it is now."""
+        state = np.empty(self.state_size)
+        mujoco.mj_getState(self.model, self.data, state, _STATE)
+        return state
+
+    def step(self, action: Float[ndarray, " A"]) -> Float[ndarray, " O"]:
+        """Hold an action for one control step and observe.
+
+        Raises:
+            TaskError: the action is not finite, or the simulation diverges.
+        """
+        self.data.ctrl[:] = self._command(self._checked(action))
+        self.data.qacc_warmstart[:] = 0.0
+        mujoco.mj_step(self.model, self.data, self._substeps)
+        state = self.get_state()
+        if not np.isfinite(state).all():
+            raise TaskError(f"{self.spec.name}: the simulation diverged at {self.data.time:.2f} s")
+        observed: ndarray = self.observe(state)
+        return observed
+
+    def rollout(
+        self, states: Float[ndarray, "B S"], actions: Float[ndarray, "B T A"]
+    ) -> Float[ndarray, "B T S"]:
+        """The states after each of T control steps from each of B starts; the scene itself stays as it is.
+
+        Raises:
+            TaskError: an action is not finite.
+        """
+        controls = self._command(self._checked(actions)).astype(np.float64)
+        path = np.empty((*controls.shape[:2], self.state_size))
+        now = np.ascontiguousarray(states)
+        for t in range(controls.shape[1]):
+            held = np.repeat(controls[:, t : t + 1], self._substeps, axis=1)
+            now = self._pool.rollout(self.model, self._scratch, now, held)[0][:, -1]
+            path[:, t] = now
+        return path
+
+    def _checked(self, actions: ndarray) -> ndarray:
+        if not np.isfinite(actions).all():
+            raise TaskError(f"{self.spec.name}: an action is not finite; every column must be a number")
+        clipped: ndarray = np.minimum(np.maximum(actions, self._low), self._high)
+        return clipped

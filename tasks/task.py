@@ -1,0 +1,191 @@
+"""What is asked of the robot: batched rewards and success predicates of states, never of a simulator."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from tasks.errors import TaskError
+from tasks.spec import EnvSpec, Fixture
+
+TOLERANCE = 0.1
+"""A fixture has arrived when it is within this share of its range from the target."""
+
+REACH_TOLERANCE = 0.08
+"""A point is reached within this distance (m): a finger and a handle cannot come closer than 0.05."""
+
+FAR = 0.3
+"""A fair episode starts at least this share of the range away from the target."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A named, immutable goal; subclass it, or write `reward` and `success` in a task file."""
+
+    name: str
+    description: str
+    split: str
+
+    def reward(
+        self, obs: Float[Tensor, "*b O"], action: Float[Tensor, "*b A"], next_obs: Float[Tensor, "*b O"]
+    ) -> Float[Tensor, "*b"]:
+        """Shaped reward of each transition."""
+        raise NotImplementedError(f"task {self.name!r} defines no reward")
+
+    def success(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
+        """Whether each state fulfils the task."""
+        raise NotImplementedError(f"task {self.name!r} defines no success")
+
+    def fresh(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
+        """Whether an episode may start here: by default, wherever the task is not yet fulfilled."""
+        return ~self.success(obs)
+
+    @property
+    def fixtures(self) -> tuple[Fixture, ...]:
+        """The fixtures that the task moves, as far as it says so."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Move(Task):
+    """Move one fixture to a target position by its handle."""
+
+    fixture: Fixture
+    to: float
+
+    def reward(
+        self, obs: Float[Tensor, "*b O"], action: Float[Tensor, "*b A"], next_obs: Float[Tensor, "*b O"]
+    ) -> Float[Tensor, "*b"]:
+        """Minus the way to the handle (m), minus three times the way to go (share of range), plus one there."""
+        reach = _length(next_obs, self.fixture.handle)
+        return self.success(next_obs).to(reach) - reach - 3.0 * self._gap(next_obs)
+
+    def success(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
+        """Within `TOLERANCE` of the range from the target."""
+        return self._gap(obs) <= TOLERANCE
+
+    def fresh(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
+        """At least `FAR` of the range away from the target."""
+        return self._gap(obs) >= FAR
+
+    @property
+    def fixtures(self) -> tuple[Fixture, ...]:
+        """The one fixture."""
+        return (self.fixture,)
+
+    def _gap(self, obs: Float[Tensor, "*b O"]) -> Float[Tensor, "*b"]:
+        return (obs[..., self.fixture.position] - self.to).abs() / self.fixture.span
+
+
+@dataclass(frozen=True)
+class Reach(Task):
+    """Bring the hand to a point, or to a handle wherever it is."""
+
+    columns: tuple[int, int, int]
+    point: tuple[float, float, float]
+
+    def reward(
+        self, obs: Float[Tensor, "*b O"], action: Float[Tensor, "*b A"], next_obs: Float[Tensor, "*b O"]
+    ) -> Float[Tensor, "*b"]:
+        """Minus the distance (m), plus one there."""
+        return self.success(next_obs).to(next_obs) - self._distance(next_obs)
+
+    def success(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
+        """Within `REACH_TOLERANCE`."""
+        return self._distance(obs) <= REACH_TOLERANCE
+
+    def fresh(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
+        """At least three tolerances away."""
+        return self._distance(obs) >= 3 * REACH_TOLERANCE
+
+    def _distance(self, obs: Float[Tensor, "*b O"]) -> Float[Tensor, "*b"]:
+        return (obs[..., list(self.columns)] - obs.new_tensor(self.point)).norm(dim=-1)
+
+
+@dataclass(frozen=True)
+class AllOf(Task):
+    """Several goals that must hold at once; the hand is drawn to the first one that does not hold yet."""
+
+    parts: tuple[Move, ...]
+
+    def reward(
+        self, obs: Float[Tensor, "*b O"], action: Float[Tensor, "*b A"], next_obs: Float[Tensor, "*b O"]
+    ) -> Float[Tensor, "*b"]:
+        """Minus the way to the first open part's handle, minus every part's way to go, plus the share held."""
+        held = torch.stack([part.success(next_obs) for part in self.parts])
+        total = held.float().mean(dim=0) - sum(3.0 * part._gap(next_obs) for part in self.parts)
+        reach = _length(next_obs, self.parts[-1].fixture.handle)
+        for part, holds in reversed(list(zip(self.parts, held, strict=True))):
+            reach = torch.where(holds, reach, _length(next_obs, part.fixture.handle))
+        return total - reach
+
+    def success(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
+        """Every part holds."""
+        return torch.stack([part.success(obs) for part in self.parts]).all(dim=0)
+
+    def fresh(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
+        """Every part is far from its target."""
+        return torch.stack([part.fresh(obs) for part in self.parts]).all(dim=0)
+
+    @property
+    def fixtures(self) -> tuple[Fixture, ...]:
+        """The fixtures of all parts."""
+        return tuple(fixture for part in self.parts for fixture in part.fixtures)
+
+
+def move(spec: EnvSpec, fixture: str, to: float, *, name: str = "", split: str = "user") -> Move:
+    """The task of moving `fixture` to `to` (the fixture's unit).
+
+    Raises:
+        TaskError: no such fixture, or a target outside of its range.
+    """
+    found = spec.fixture(fixture)
+    if isinstance(to, bool) or not isinstance(to, int | float) or not found.low <= to <= found.high:
+        raise TaskError(
+            f"{spec.name}: {fixture} cannot move to {to!r}; its range is {found.low:g} to {found.high:g} {found.unit}"
+        )
+    text = f"move {fixture} to {to:g} {found.unit}"
+    return Move(name or f"move({fixture}, {to:g})", text, split, found, float(to))
+
+
+def reach(spec: EnvSpec, target: str | Sequence[float], *, split: str = "user") -> Reach:
+    """The task of bringing the hand to a point `(x, y, z)` in metres, or to a fixture's handle.
+
+    Raises:
+        TaskError: no such fixture, not three numbers, or a point outside of the workspace.
+    """
+    if isinstance(target, str):
+        columns = spec.fixture(target).handle
+        return Reach(f"reach({target})", f"touch the handle of {target}", split, columns, (0.0, 0.0, 0.0))
+    point = tuple(target)
+    if len(point) != 3 or not all(isinstance(x, int | float) and math.isfinite(x) for x in point):
+        raise TaskError(f"{spec.name}: reach needs a fixture or three numbers in metres, not {target!r}")
+    for column, value in zip(spec.hand, point, strict=True):
+        axis = spec.observation[column]
+        if not axis.low <= value <= axis.high:
+            raise TaskError(
+                f"{spec.name}: the hand cannot reach {axis.name} {value:g}; "
+                f"its range is {axis.low:g} to {axis.high:g} m"
+            )
+    x, y, z = (float(value) for value in point)
+    name = f"reach({x:g}, {y:g}, {z:g})"
+    return Reach(name, f"bring the hand to ({x:g}, {y:g}, {z:g}) m", split, spec.hand, (x, y, z))
+
+
+def all_of(name: str, parts: Sequence[Move], *, split: str = "user") -> AllOf:
+    """The conjunction of several moves.
+
+    Raises:
+        TaskError: no parts, or one fixture asked to be in two places.
+    """
+    names = [part.fixture.name for part in parts]
+    if not parts or len(set(names)) < len(names):
+        raise TaskError(f"task {name!r}: a conjunction needs parts that move different fixtures, got {names}")
+    return AllOf(name, " and ".join(part.description for part in parts), split, tuple(parts))
+
+
+def _length(obs: Float[Tensor, "*b O"], columns: tuple[int, int, int]) -> Float[Tensor, "*b"]:
+    return obs[..., list(columns)].norm(dim=-1)

@@ -1,0 +1,1 @@
+"""What is learned: ensemble dynamics and reward heads."""

@@ -1,0 +1,54 @@
+"""Which columns of an observation belong together: all that a world model is told about a world."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Body:
+    """The columns of one thing that moves.
+
+    `vector` holds the three columns of the vector from the hand to it; empty for the hand itself.
+    """
+
+    name: str
+    positions: tuple[int, ...]
+    velocities: tuple[int, ...]
+    vector: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Names, limits and bodies of the observation columns (O), and the number of action columns (A).
+
+    A column whose `limited` is true is a position with known joint limits: inputs are scaled by them and
+    predictions are clamped to them, also for joints that never moved in the data.
+    """
+
+    columns: tuple[str, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    limited: tuple[bool, ...]
+    action_size: int
+    hand: Body | None = None
+    objects: tuple[Body, ...] = ()
+
+    @property
+    def obs_size(self) -> int:
+        """O."""
+        return len(self.columns)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain lists and numbers."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Layout":
+        """Back from `to_json`."""
+
+        def body(value: dict[str, Any]) -> Body:
+            return Body(value["name"], *(tuple(value[key]) for key in ("positions", "velocities", "vector")))
+
+        tuples = {key: tuple(data[key]) for key in ("columns", "low", "high", "limited")}
+        hand = body(data["hand"]) if data["hand"] else None
+        return cls(**tuples, action_size=data["action_size"], hand=hand, objects=tuple(map(body, data["objects"])))

@@ -1,0 +1,41 @@
+"""Scales of observations and of their changes, fitted on training data and saved with the model."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from world_models.layout import Layout
+
+
+class Normalizer(nn.Module):
+    """Centre and scale of each observation column, and the scale of its change in one control step.
+
+    Columns with known limits are scaled by them; the others by their mean and spread in the data. A change
+    is scaled by its root mean square over the samples in which the column moves: most fixtures rest most
+    of the time, and a scale that counts their rest would blow up every real movement.
+    """
+
+    centre: Tensor
+    scale: Tensor
+    change: Tensor
+
+    def __init__(self, layout: Layout) -> None:
+        super().__init__()
+        low, high = torch.tensor(layout.low), torch.tensor(layout.high)
+        self.register_buffer("centre", (low + high) / 2)
+        self.register_buffer("scale", (high - low) / 2)
+        self.register_buffer("change", 0.05 * (high - low))
+        self._limited = torch.tensor(layout.limited)
+
+    @torch.no_grad()
+    def fit(self, obs: Float[Tensor, "B O"], next_obs: Float[Tensor, "B O"]) -> None:
+        """Learn the scales from transitions."""
+        free = ~self._limited.to(obs.device)
+        spread = obs.std(dim=0).clamp(min=1e-3)
+        self.centre.copy_(torch.where(free, obs.mean(dim=0), self.centre))
+        self.scale.copy_(torch.where(free, spread, self.scale))
+        change = next_obs - obs
+        moves = change.abs() > (0.1 * change.std(dim=0)).clamp(min=1e-5)
+        square = (change.square() * moves).sum(dim=0) / moves.sum(dim=0).clamp(min=1)
+        floor = 0.02 * self.scale
+        self.change.copy_(torch.maximum(square.sqrt(), floor))
