@@ -14,7 +14,7 @@ class Episode:
     Attributes:
         obs: float32 [T+1, O], observations; units as in the environment's spec.
         actions: float32 [T, A], what was asked of the actuators.
-        state: float64 [T+1, S], the simulator's full state, so that any task can be labelled exactly afterwards.
+        state: float64 [T+1, S], the simulator's full state: any task can be labelled exactly afterwards.
         behaviour: name of the policy that collected.
         seed: the seed that reproduces this episode.
         terminated: the environment ended it (there is no next state to value).

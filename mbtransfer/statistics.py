@@ -1,9 +1,9 @@
-"""From episodes to numbers that can be trusted: aggregates over tasks, each with its 95 % interval.
+"""From episodes to numbers that can be trusted: aggregates over tasks, each with its 95% interval.
 
 The aggregates and the stratified bootstrap follow rliable (Agarwal et al. 2021, "Deep reinforcement
 learning at the edge of the statistical precipice"): a run is one task with one seed, its score the share
 of its episodes that succeeded; a resample draws each task's runs anew, with replacement, and the interval
-holds the middle 95 % of the resampled aggregates.
+holds the middle 95% of the resampled aggregates.
 """
 
 from collections.abc import Callable, Sequence
@@ -54,13 +54,13 @@ AGGREGATES: dict[str, Aggregate] = {
 
 
 def wilson_interval(successes: int, episodes: int) -> Interval:
-    """95 % interval of a success rate from a count (Wilson 1927); sensible at 0 % and 100 % too."""
+    """95% interval of a success rate from a count (Wilson 1927); sensible at 0 % and 100 % too."""
     interval = stats.binomtest(successes, episodes).proportion_ci(CONFIDENCE, method="wilson")
     return float(interval.low), float(interval.high)
 
 
 def bootstrap_interval(rows: pd.DataFrame, aggregate: Aggregate = mean, seed: int = 0) -> Interval:
-    """95 % stratified bootstrap interval of `aggregate` of the success in `rows`; the same for the same seed.
+    """95% stratified bootstrap interval of `aggregate` of the success in `rows`; the same for the same seed.
 
     The strata are the tasks; what is drawn are a task's seeds or, when it ran with only one, that seed's
     episodes (the interval then says nothing about other seeds, as no number could).
@@ -70,11 +70,7 @@ def bootstrap_interval(rows: pd.DataFrame, aggregate: Aggregate = mean, seed: in
         aggregate: one of `AGGREGATES`, or alike.
         seed: of the resampling.
     """
-    generator = np.random.default_rng(seed)
-    samples = [_resample(runs, generator) for runs in _runs(rows)]
-    tail = 50 * (1 - CONFIDENCE)
-    low, high = np.percentile(aggregate(samples), [tail, 100 - tail])
-    return float(low), float(high)
+    return _middle(aggregate(_resamples(_runs(rows), seed)))
 
 
 def headline(rows: pd.DataFrame, dynamics: str) -> pd.DataFrame:
@@ -125,9 +121,10 @@ def summarise_tasks(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _split(rows: pd.DataFrame, seed: int) -> dict[str, Any]:
-    runs = [scores[None] for scores, _ in _runs(rows)]
-    entry: dict[str, Any] = {f"success_{name}": float(of(runs)[0]) for name, of in AGGREGATES.items()}
-    intervals = {name: bootstrap_interval(rows, of, seed) for name, of in AGGREGATES.items()}
+    runs = _runs(rows)
+    scores, samples = [of_task[None] for of_task, _ in runs], _resamples(runs, seed)
+    entry: dict[str, Any] = {f"success_{name}": float(of(scores)[0]) for name, of in AGGREGATES.items()}
+    intervals = {name: _middle(of(samples)) for name, of in AGGREGATES.items()}
     if intervals["mean"][0] == intervals["mean"][1]:
         # Runs that are all alike leave nothing to resample, yet the episodes are finite: ask Wilson.
         intervals["mean"] = wilson_interval(int(rows["success"].sum()), len(rows))
@@ -160,13 +157,23 @@ def _runs(rows: pd.DataFrame) -> list[tuple[Scores, int]]:
     return runs
 
 
-def _resample(runs: tuple[Scores, int], generator: np.random.Generator) -> Scores:
-    """Draw one task's runs `RESAMPLES` times, [RESAMPLES, seeds]."""
-    scores, episodes = runs
-    if len(scores) > 1:
-        return scores[generator.integers(len(scores), size=(RESAMPLES, len(scores)))]
-    # Drawing a run's episodes with replacement is drawing their number of successes.
-    return generator.binomial(episodes, scores[0], size=(RESAMPLES, 1)) / episodes
+def _resamples(tasks: list[tuple[Scores, int]], seed: int) -> list[Scores]:
+    """Draw each task's runs `RESAMPLES` times, [RESAMPLES, seeds] per task."""
+    generator = np.random.default_rng(seed)
+    samples = []
+    for scores, episodes in tasks:
+        if len(scores) > 1:
+            samples.append(scores[generator.integers(len(scores), size=(RESAMPLES, len(scores)))])
+        else:  # drawing a run's episodes with replacement is drawing their number of successes
+            samples.append(generator.binomial(episodes, scores[0], size=(RESAMPLES, 1)) / episodes)
+    return samples
+
+
+def _middle(samples: Scores) -> Interval:
+    """Ends of the middle 95% of `samples`."""
+    tail = 50 * (1 - CONFIDENCE)
+    low, high = np.percentile(samples, [tail, 100 - tail])
+    return float(low), float(high)
 
 
 def _task_means(tasks: Sequence[Scores]) -> Scores:

@@ -3,7 +3,7 @@
 `dense` is one block that reads and moves everything. `objects` has one block per body: an object's block
 reads that object, the hand's velocity and the action, and moves the object, its handle and (by contact)
 the hand; contributions add up. The vector from the hand to a handle changes by what the handle moves minus
-what the hand moves, so it stays consistent over a roll-out. Sparse interaction of this kind is the idea of
+what the hand moves, so it stays consistent over a roll-out. Beyond `REACH` of its object a block fades out. Sparse interaction of this kind is the idea of
 object-wise models (Battaglia et al. 2016, interaction networks); here the hand is the only hub.
 """
 
@@ -22,10 +22,13 @@ NEAR = 0.06
 BENT = 0.08
 """Length (m) beyond which tanh(vector / BENT) saturates."""
 
+REACH = 0.3
+"""Distance (m) from its handle beyond which an object does not feel the hand."""
+
 
 @dataclass(frozen=True)
 class Blocks:
-    """Wiring of K blocks with I inputs and Y outputs each.
+    """Wiring of K blocks with I inputs and Y outputs each: one for all, or the hand's and one per object.
 
     Attributes:
         reads: feature columns that each block reads; the last feature is always zero and pads.
@@ -38,9 +41,22 @@ class Blocks:
     unit: Int[Tensor, "K Y"]
 
 
-def feature_count(layout: Layout) -> int:
-    """F: observation, nearness of objects, bent vectors, action, and a zero."""
-    return layout.obs_size + 4 * len(layout.objects) + layout.action_size + 1
+@dataclass(frozen=True)
+class Features:
+    """Where each kind of input begins: observation, nearness, bent vectors, room to the limits, action, zero."""
+
+    near: int
+    bent: int
+    room: int
+    action: int
+    zero: int
+
+    @classmethod
+    def of(cls, layout: Layout) -> "Features":
+        """The order of inputs for a layout with n objects and L limited columns."""
+        near, n = layout.obs_size, len(layout.objects)
+        action = near + 4 * n + 2 * sum(layout.limited)
+        return cls(near, near + n, near + 4 * n, action, action + layout.action_size)
 
 
 def make_blocks(layout: Layout, structure: str) -> Blocks:
@@ -51,7 +67,7 @@ def make_blocks(layout: Layout, structure: str) -> Blocks:
     """
     if structure == "dense":
         size = layout.obs_size
-        reads = torch.arange(feature_count(layout) - 1)[None]
+        reads = torch.arange(Features.of(layout).zero)[None]
         return Blocks(reads, torch.eye(size)[None], torch.arange(size)[None])
     if structure != "objects":
         raise ModelError(f"no model structure {structure!r}; there are objects, dense")
@@ -73,21 +89,22 @@ def _hand_outputs(layout: Layout, hand: Body) -> list[list[tuple[int, float]]]:
     return outputs + [[(column, 1.0)] for column in hand.velocities]
 
 
-def _actions(layout: Layout) -> list[int]:
-    first = layout.obs_size + 4 * len(layout.objects)
-    return list(range(first, first + layout.action_size))
+def _touch(layout: Layout, body: Body) -> list[int]:
+    """What any block of a body reads: its state, its room to the limits, the hand's velocity, the action."""
+    at = Features.of(layout)
+    order = [column for column, limited in enumerate(layout.limited) if limited]
+    room = [at.room + 2 * order.index(column) + side for column in body.positions for side in (0, 1)]
+    return [*body.positions, *body.velocities, *room, *range(at.action, at.zero)]
 
 
 def _hand_block(layout: Layout, hand: Body) -> _Wired:
-    reads = [*hand.positions, *hand.velocities, *_actions(layout)]
-    return reads, _hand_outputs(layout, hand)
+    return _touch(layout, hand), _hand_outputs(layout, hand)
 
 
 def _object_block(layout: Layout, hand: Body, k: int) -> _Wired:
-    body, size, n = layout.objects[k], layout.obs_size, len(layout.objects)
-    bent = range(size + n + 3 * k, size + n + 3 * k + 3)
-    own = [*body.positions, *body.velocities, *body.vector, size + k, *bent]
-    reads = [*own, *hand.velocities, *_actions(layout)]
+    at, body = Features.of(layout), layout.objects[k]
+    bent = range(at.bent + 3 * k, at.bent + 3 * k + 3)
+    reads = [*_touch(layout, body), *body.vector, at.near + k, *bent, *hand.velocities]
     outputs = [[(column, 1.0)] for column in (*body.positions, *body.velocities, *body.vector)]
     return reads, outputs + _hand_outputs(layout, hand)
 
@@ -95,8 +112,7 @@ def _object_block(layout: Layout, hand: Body, k: int) -> _Wired:
 def _padded(layout: Layout, wired: list[_Wired]) -> Blocks:
     width = max(len(reads) for reads, _ in wired)
     height = max(len(outputs) for _, outputs in wired)
-    zero = feature_count(layout) - 1
-    reads = torch.full((len(wired), width), zero)
+    reads = torch.full((len(wired), width), Features.of(layout).zero)
     moves = torch.zeros(len(wired), height, layout.obs_size)
     unit = torch.zeros(len(wired), height, dtype=torch.long)
     for k, (columns, outputs) in enumerate(wired):

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from world_models.blocks import BENT, NEAR, feature_count, make_blocks
+from world_models.blocks import BENT, NEAR, REACH, make_blocks
 from world_models.errors import ModelError
 from world_models.layout import Layout
 from world_models.normalizer import Normalizer
@@ -67,8 +67,8 @@ class EnsembleDynamics(nn.Module):
         self.layout, self.config = layout, config
         self.normalizer = Normalizer(layout)
         blocks = make_blocks(layout, config.structure)
-        for name, value in (("_reads", blocks.reads), ("_moves", blocks.moves), ("_unit", blocks.unit)):
-            self.register_buffer(name, value, persistent=False)
+        for name, value in vars(blocks).items():
+            self.register_buffer(f"_{name}", value, persistent=False)
         self.register_buffer("elites", torch.arange(config.members))
         self.blocks, self.outputs = blocks.unit.shape
         out = self.outputs * (2 if config.head == "gaussian" else 1)
@@ -83,9 +83,10 @@ class EnsembleDynamics(nn.Module):
 
     def forward(self, obs: Float[Tensor, "E B O"], action: Float[Tensor, "E B A"]) -> Gaussian:
         """Distribution of the normalised change; row e goes through member e."""
-        features = self.features(obs.transpose(1, 2), action.transpose(1, 2))
+        features, gate = self.features(obs.transpose(1, 2), action.transpose(1, 2))
         raw = run_blocks(features[:, self._reads.flatten()], list(self.weights), list(self.biases))
         raw = raw.unflatten(0, (obs.shape[0], self.blocks))
+        raw = torch.cat([raw[:, :, : self.outputs] * gate, raw[:, :, self.outputs :]], dim=2)
         moves = self.moves / self.normalizer.change
         mean = raw[:, :, : self.outputs].flatten(1, 2).transpose(1, 2) @ moves
         if self.config.head == "deterministic":
@@ -98,8 +99,10 @@ class EnsembleDynamics(nn.Module):
         """How far one unit of each output moves each column, in the column's own unit."""
         return (self._moves * self.normalizer.change[self._unit][..., None]).flatten(0, 1)
 
-    def features(self, obs: Float[Tensor, "E O B"], action: Float[Tensor, "E A B"]) -> Float[Tensor, "E F B"]:
-        """Scaled observation, nearness and bent vector of each object, action, zero; columns before rows.
+    def features(
+        self, obs: Float[Tensor, "E O B"], action: Float[Tensor, "E A B"]
+    ) -> tuple[Float[Tensor, "E F B"], Float[Tensor, "E K 1 B"]]:
+        """Inputs of the blocks (see `Features`) and how much each block counts; columns before rows.
 
         Rows come last so that blocks gather whole rows of memory and no product needs a transposed copy.
         """
@@ -107,7 +110,18 @@ class EnsembleDynamics(nn.Module):
         vectors = obs[:, self._vectors]
         distance = vectors.unflatten(1, (-1, 3)).square().sum(dim=2).clamp(min=1e-12).sqrt()
         near, bent = torch.exp(distance * (-1 / NEAR)), torch.tanh(vectors * (1 / BENT))
-        return torch.cat([scaled, near, bent, action, torch.zeros_like(action[:, :1])], dim=1)
+        ends = scaled[:, self._limited]
+        stiff = (self.normalizer.scale / self.normalizer.change)[self._limited, None]
+        room = torch.exp(torch.stack([-1 - ends, ends - 1], dim=2) * stiff[:, None]).flatten(1, 2)
+        inputs = torch.cat([scaled, near, bent, room, action, torch.zeros_like(action[:, :1])], dim=1)
+        if self.blocks == 1:
+            return inputs, torch.ones_like(inputs[:, :1, None])
+        local = torch.sigmoid((REACH - distance) * 30.0)
+        return inputs, torch.cat([torch.ones_like(local[:, :1]), local], dim=1)[:, :, None]
+
+    @cached_property
+    def _limited(self) -> Tensor:
+        return torch.tensor(self.layout.limited, device=self._reads.device).nonzero()[:, 0]
 
     @cached_property
     def _vectors(self) -> Tensor:
@@ -123,7 +137,7 @@ def run_blocks(
     for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
         x = torch.baddbmm(bias, weight, x)
         if i < len(weights) - 1:
-            x = nn.functional.silu(x)
+            x = nn.functional.relu(x)
     return x
 
 

@@ -97,13 +97,13 @@ class Imagination:
         if self._mean:
             obs = obs.mean(dim=0, keepdim=True).expand_as(obs)
         action = action.expand(self.particles, -1, -1)
-        features = self._dynamics.features(obs, action)
+        features, gate = self._dynamics.features(obs, action)
         raw = run_blocks(features.index_select(1, self._reads), self._weights, self._biases)
         raw = raw.unflatten(0, (self.particles, -1))
         mean = raw[:, :, : self._out]
         if self._noisy:
             deviation = (_bounded(raw[:, :, self._out :]) / 2).exp()
             mean = mean + deviation * torch.randn(mean.shape, generator=generator, device=mean.device)
-        torch.baddbmm(obs, self._moves, mean.flatten(1, 2), out=out)
+        torch.baddbmm(obs, self._moves, (mean * gate).flatten(1, 2), out=out)
         torch.maximum(out, self._low, out=out)
         torch.minimum(out, self._high, out=out)

@@ -134,7 +134,7 @@ class RecipeProgress:
             scores: A number per step index, higher is better; only those of `candidates` are read.
         """
         candidates = self.candidates
-        if len(candidates) > 1:
+        if self._queue and len(candidates) > 1:  # wobbling steps are candidates too, but not in the queue
             best = max(candidates, key=lambda i: _score(scores[i]))
             self._queue.remove(best)
             self._queue.insert(0, best)

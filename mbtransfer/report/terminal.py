@@ -1,0 +1,81 @@
+"""The final table in the terminal."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+SPLITS = {
+    "source": "source tasks",
+    "held_out": "held-out tasks",
+    "recipes": "recipes",
+    "user": "your own tasks",
+}
+DASH = "–"
+NARROW = 70
+"""Characters across below which cells may fold."""
+ROOMY = 90
+"""Characters across from which on the worst task is named too."""
+
+
+def print_table(summary: Mapping[str, Any], console: Console) -> None:
+    """Print success by split: mean, 95% interval, worst task, number of episodes, and the oracle if known.
+
+    Args:
+        summary: as `mbtransfer.statistics.summarise` gives it, or the content of `summary.json`.
+        console: where to print.
+    """
+    splits = _table(summary.get("splits"))
+    oracle = _table(summary.get("oracle"))
+    names = [name for name in SPLITS if name in splits or name in oracle]
+    if not names:
+        console.print("No episode was evaluated.")
+        return
+    tasks = [task for task in summary.get("tasks") or [] if isinstance(task, dict)]
+    columns = ["success", "95% interval", "worst", "episodes", *(["oracle"] if oracle else [])]
+    roomy = bool(tasks) and console.width >= ROOMY
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ["", *columns]:
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=console.width >= NARROW)
+    if roomy:
+        table.add_column("worst task")
+    for name in names:
+        entry, inside = _table(splits.get(name)), [task for task in tasks if task.get("split") == name]
+        cells = [_share(entry.get("success_mean")), _interval(entry.get("success_ci95"))]
+        cells += [_share(entry.get("success_min")), _episodes(entry, inside)]
+        cells += [_share(_table(oracle.get(name)).get("success_mean"))] if oracle else []
+        cells += [_worst(inside)] if roomy else []
+        # Text, not str: names come from files, and rich would read [brackets] as markup.
+        table.add_row(Text(SPLITS[name], style="bold"), *(Text(cell) for cell in cells))
+    console.print(table)
+
+
+def _worst(tasks: list[dict[str, Any]]) -> str:
+    """Name of the task with the lowest success; nothing when all succeed always."""
+    failing = [
+        task for task in tasks if isinstance(rate := task.get("success_rate"), int | float) and rate < 1
+    ]
+    return str(min(failing, key=lambda task: float(task["success_rate"])).get("name")) if failing else ""
+
+
+def _episodes(entry: Mapping[str, Any], tasks: list[dict[str, Any]]) -> str:
+    count = entry.get("episodes") or sum(int(task.get("episodes") or 0) for task in tasks)
+    return f"{count:,}" if count else DASH
+
+
+def _interval(ends: Any) -> str:
+    if not isinstance(ends, list | tuple) or len(ends) != 2:
+        return DASH
+    return f"{_share(ends[0])[:-1]}–{_share(ends[1])}"
+
+
+def _share(value: Any) -> str:
+    """A share with one decimal, or a dash when it is unknown."""
+    return f"{100 * value:.1f}%" if isinstance(value, int | float) and value == value else DASH
+
+
+def _table(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
