@@ -1,10 +1,12 @@
 # `make demo` and `make test` are each complete on a fresh machine: environment, installation, run.
-#   PYTHON=python3.12        another interpreter for .venv (3.11 or newer)
+#   PYTHON=python3.12        another interpreter for .venv: 3.11 or 3.12 (dm-control cannot be had for later ones)
 #   TORCH_INDEX=https://...  where to look for torch besides PyPI. On Linux PyPI's build brings CUDA, gigabytes
 #                            of it; https://download.pytorch.org/whl/cpu has the small CPU build.
 #   ARGS="-k guard"          more arguments for pytest, the demo or the benchmark
 
-PYTHON ?= python3
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
+PYTHON ?= $(or $(shell for p in python3 python3.12 python3.11; do \
+  $$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done),python3)
 VENV ?= .venv
 TORCH ?= torch==2.13.0
 TORCH_INDEX ?=
@@ -33,8 +35,8 @@ install: $(READY)  ## create .venv and install mbtransfer in it, editable, with 
 
 # Made again when pyproject.toml changes. torch goes first and alone, so that nothing else picks its build.
 $(READY): pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "mbtransfer needs Python 3.11 or newer, and $(PYTHON) is older: make install PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c '$(FITS)' || { echo "mbtransfer needs Python 3.11 or 3.12, which $(PYTHON) is not:" \
+	  "install one and say where, as in 'make install PYTHON=/usr/bin/python3.12'" >&2; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@echo "installing $(TORCH), then mbtransfer, into $(VENV) (minutes, once)"
 	@$(PIP) install $(INDEX) $(TORCH)

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mbtransfer.objective import Dynamics, Reward
-from planners.base import Bounds, Planner
+from planners.base import Bounds, Plan, Planner
 from tasks.spec import EnvSpec
 
 
@@ -23,6 +23,8 @@ class MPCAgent:
         self.dynamics, self.planner, self.bounds = dynamics, planner, bounds
         self.generator = torch.Generator(bounds.low.device).manual_seed(seed)
         self._plan: Tensor | None = None
+        self.plan: Plan | None = None
+        """What was decided last, for those who watch."""
 
     def reset(self) -> None:
         """Forget all plans: new episodes begin."""
@@ -32,11 +34,17 @@ class MPCAgent:
         """Go on with some of the episodes only; `rows` is a mask or an index."""
         self._plan = None if self._plan is None else self._plan[rows]
 
+    def forget(self, rows: Tensor) -> None:
+        """Drop the plans of some of the episodes: they are after something else now; `rows` is a mask."""
+        if self._plan is not None and bool(rows.any()):
+            gone = rows.to(self._plan.device)[:, None, None]
+            self._plan = torch.where(gone, self.bounds.middle, self._plan)
+
     def act(self, obs: Float[Tensor, "B O"], state: np.ndarray, reward: Reward) -> Float[Tensor, "B A"]:
         """The next action of each episode."""
         shape = (obs.shape[0], self.planner.horizon, self.bounds.low.shape[0])
         start = self.bounds.middle.expand(shape) if self._plan is None else self._plan
         objective = self.dynamics.objective(obs, state, reward, self.generator)
         plan = self.planner.plan(objective, start, self.generator)
-        self._plan = plan.shifted()
+        self.plan, self._plan = plan, plan.shifted()
         return plan.actions[:, 0]

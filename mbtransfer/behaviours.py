@@ -1,6 +1,6 @@
 """Who collects: scripted behaviours that act on batches of observations, without model or reward."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -9,6 +9,7 @@ from numpy import ndarray
 from tasks.spec import EnvSpec
 
 
+@runtime_checkable
 class Behaviour(Protocol):
     """Acts in B episodes at once."""
 

@@ -1,7 +1,7 @@
 """The bridge: a world (imagined or simulated) and a reward become the one function that a planner sees."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -13,9 +13,10 @@ from tasks.scene import Scene
 from world_models.imagine import Imagination
 
 Reward = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""obs [*b O], action [*b A], next_obs [*b O] to [*b]: `Task.reward` or a learned head, freely exchanged."""
+"""obs [*h R O], action [*h R A], next_obs [*h R O] to [*h R]: `Task.reward`, or a `Goal`."""
 
 
+@runtime_checkable
 class Dynamics(Protocol):
     """Follows plans from where each episode stands."""
 
@@ -64,7 +65,8 @@ class OracleDynamics:
             plans = candidates.flatten(0, 1)
             starts = np.repeat(state, n, axis=0)
             states = np.concatenate([starts[:, None], self.scene.rollout(starts, plans.cpu().numpy())], axis=1)
-            path = torch.from_numpy(self.scene.observe(states)).to(plans)
-            return reward(path[:, :-1], plans, path[:, 1:]).sum(dim=1).unflatten(0, (batch, n))
+            path = torch.from_numpy(self.scene.observe(states)).to(plans).transpose(0, 1)
+            rewards = reward(path[:-1], plans.transpose(0, 1), path[1:])
+            return rewards.sum(dim=0).unflatten(0, (batch, n))
 
         return returns

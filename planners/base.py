@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -58,6 +58,7 @@ class Plan:
         return torch.cat([self.actions[:, steps:], held], dim=1)
 
 
+@runtime_checkable
 class Planner(Protocol):
     """Searches for the plan with the highest return."""
 

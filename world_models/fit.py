@@ -1,67 +1,185 @@
-"""Training: all members in one step, data resident, the best epoch by held-out error kept."""
+"""Fit the ensemble: all members in one step, data resident, the best epoch of each member kept.
 
+Used for the first fit and, with `keep_scales` and row weights, for fine-tuning.
+"""
+
+import hashlib
+import math
+import os
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from world_models.ensemble import EnsembleDynamics, Gaussian
+from world_models.ensemble import EnsembleDynamics
+from world_models.errors import ModelError
+from world_models.fit_config import FitConfig, check_config, check_weights
+from world_models.rollout import relative_error
+from world_models.rows import draw_bags, draw_rows
+from world_models.storage import digest
+from world_models.training import OneCycle, Rate, held_out_loss, make_optimiser, train_steps
+from world_models.training_state import EpochReport, Progress, load_state, save_state
+from world_models.transitions import Segments, Transitions, check_sizes
+
+__all__ = ["EpochReport", "FitConfig", "Segments", "Transitions", "fit"]
+
+FALLING = 0.65
+"""Share of a one-cycle training after which the rate is below half its peak.
+
+Before it, a held-out loss that stands still says nothing: the fall of the rate is what brings it down.
+"""
 
 
-@dataclass(frozen=True)
-class FitConfig:
-    """How the ensemble is trained."""
+def fit(
+    dynamics: EnsembleDynamics,
+    train: Transitions,
+    valid: Transitions,
+    config: FitConfig | None = None,
+    seed: int = 0,
+    *,
+    segments: Segments | None = None,
+    weights: Float[Tensor, " N"] | None = None,
+    keep_scales: bool = False,
+    state: str | os.PathLike[str] | None = None,
+) -> Iterator[EpochReport]:
+    """Train in place, one epoch per report; with the last report the model is as it should be.
 
-    epochs: int = 20
-    """Passes over the data."""
-    batch: int = 256
-    """Transitions per member and step."""
-    learning_rate: float = 3e-3
-    """Highest rate of the one-cycle schedule."""
-    loss: str = "huber"
-    """huber, mse, or nll for gaussian heads."""
+    Args:
+        dynamics: a new ensemble, or a fitted one to go on with.
+        train: what to learn from; moved to the device of the model.
+        valid: transitions of episodes of which `train` has none.
+        config: how.
+        seed: of shuffles and bootstrap samples.
+        segments: stretches of the held-out episodes, as long as plans; they rank the members. Without them
+            the held-out loss does.
+        weights: how often each transition of `train` is drawn, see `replay_weights`; None for shuffles.
+        keep_scales: leave the normaliser as it was fitted before, so that what the weights mean stays; and
+            keep the members that no epoch improves. For fine-tuning.
+        state: file that holds the training after each epoch. A rerun with the same arguments continues from
+            it, and ends with the same bits; delete it when the model is saved.
+
+    Returns:
+        Reports of all epochs, those of an earlier, interrupted run first.
+
+    Raises:
+        ModelError: data of another world, a setting that makes no sense, or a training that diverges.
+    """
+    config = config or FitConfig()
+    check_config(config, dynamics)
+    for part in (train, valid) if segments is None else (train, valid, segments):
+        check_sizes(part, dynamics.layout)
+    if weights is not None:
+        check_weights(weights, len(train))
+    run = _Training(dynamics, train, valid, segments, weights, config, seed)
+    return run.reports(None if state is None else Path(state), keep_scales)
 
 
-@dataclass(frozen=True)
-class Transitions:
-    obs: Float[Tensor, "B O"]
-    actions: Float[Tensor, "B A"]
-    next_obs: Float[Tensor, "B O"]
+class _Training:
+    """One training, from the first epoch to the choice of the elites."""
 
+    def __init__(
+        self,
+        dynamics: EnsembleDynamics,
+        train: Transitions,
+        valid: Transitions,
+        segments: Segments | None,
+        weights: Tensor | None,
+        config: FitConfig,
+        seed: int,
+    ) -> None:
+        device = dynamics.normalizer.change.device
+        self.dynamics, self.config, self.seed = dynamics, config, seed
+        self.train, self.valid = train.to(device), valid.to(device)
+        self.segments = None if segments is None else segments.to(device)
+        self.weights = None if weights is None else weights.cpu()
+        self.steps = config.steps_per_epoch or max(1, len(train) // config.batch)
+        self.cycle = OneCycle(config.learning_rate)
 
-def prediction_loss(predicted: Gaussian, target: Float[Tensor, "E B O"], loss: str) -> Tensor:
-    """Mean loss of each member [E] on normalised changes."""
-    if loss == "nll":
-        error = (predicted.mean - target).square() * (-predicted.logvar).exp() + predicted.logvar
-    elif loss == "mse":
-        error = (predicted.mean - target).square()
-    else:
-        error = torch.nn.functional.huber_loss(predicted.mean, target, reduction="none")
-    return error.mean(dim=(1, 2))
+    def reports(self, state: Path | None, keep_scales: bool) -> Iterator[EpochReport]:
+        """Train to the end, reporting epoch by epoch."""
+        fingerprint = self._fingerprint(keep_scales) if state else ""
+        optimiser = make_optimiser(self.dynamics)
+        found = load_state(state, fingerprint, self.dynamics, optimiser) if state else None
+        progress = found or self._begin(keep_scales)
+        ended = progress.ended
+        if ended:
+            self._finish(progress)
+        yield from progress.history
+        while not ended:
+            ended = self._epoch(optimiser, progress)
+            if state:
+                save_state(state, fingerprint, self.dynamics, optimiser, progress)
+            if ended:
+                self._finish(progress)
+            yield progress.history[-1]
 
+    def _begin(self, keep_scales: bool) -> Progress:
+        progress = Progress.start(self.dynamics)
+        if keep_scales:  # a fitted member that no epoch improves stays as it is
+            progress.best_loss = held_out_loss(self.dynamics, self.valid, self.config.loss)
+        else:
+            self.dynamics.normalizer.fit(self.train.obs, self.train.next_obs)
+        return progress
 
-def fit(dynamics: EnsembleDynamics, train: Transitions, valid: Transitions, config: FitConfig, seed: int) -> Iterator[dict]:
-    dynamics.normalizer.fit(train.obs, train.next_obs)
-    members, n = dynamics.config.members, len(train.obs)
-    generator = torch.Generator().manual_seed(seed)
-    target = (train.next_obs - train.obs) / dynamics.normalizer.change
-    steps = n // config.batch
-    optimiser = torch.optim.Adam(dynamics.parameters(), lr=config.learning_rate, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, total_steps=steps * config.epochs)
-    for epoch in range(config.epochs):
-        order = torch.stack([torch.randperm(n, generator=generator) for _ in range(members)])
-        total = 0.0
-        for i in range(steps):
-            rows = order[:, i * config.batch : (i + 1) * config.batch]
-            loss = prediction_loss(dynamics(train.obs[rows], train.actions[rows]), target[rows], config.loss)
-            optimiser.zero_grad(set_to_none=True)
-            loss.sum().backward()
-            optimiser.step()
-            schedule.step()
-            total += float(loss.detach().mean())
-        with torch.no_grad():
-            t = ((valid.next_obs - valid.obs) / dynamics.normalizer.change).expand(members, -1, -1)
-            v = prediction_loss(dynamics(valid.obs.expand(members, -1, -1), valid.actions.expand(members, -1, -1)), t, config.loss)
-        yield dict(epoch=epoch, train=total / steps, valid=v.tolist())
+    def _epoch(self, optimiser: torch.optim.Adam, progress: Progress) -> bool:
+        """Train, judge, and note how far it has come; whether that was the last epoch."""
+        config, epoch, before = self.config, len(progress.history) + 1, progress.seconds
+        began = time.monotonic()
+
+        def schedule(step: int) -> Rate | None:
+            share = self._share(progress.steps + step, before + time.monotonic() - began)
+            return None if share >= 1 else self.cycle(share)
+
+        rows, batch, loss = self._rows(epoch), config.batch, config.loss
+        losses = train_steps(self.dynamics, optimiser, self.train, rows, schedule, batch=batch, loss=loss)
+        valid = held_out_loss(self.dynamics, self.valid, loss)
+        train_loss, valid_loss = float(losses.mean()), float(valid.mean())
+        if not math.isfinite(train_loss + valid_loss):
+            raise ModelError(f"training diverged in epoch {epoch}: loss {train_loss}; lower learning_rate")
+        error = self._rollout_error()
+        progress.steps += self.steps
+        progress.seconds = before + time.monotonic() - began
+        share = self._share(progress.steps, progress.seconds)
+        better = progress.keep_better(self.dynamics, valid)
+        progress.stale = 0 if better or share < FALLING else progress.stale + 1
+        progress.ended = share >= 1 or 0 < config.patience <= progress.stale
+        mean_error = None if error is None else float(error.mean())
+        report = EpochReport(epoch, config.epochs, train_loss, valid_loss, mean_error, progress.seconds)
+        progress.history.append(report)
+        return progress.ended
+
+    def _share(self, steps: int, seconds: float) -> float:
+        """How much of the training is over, from 0 to 1, by steps or by the clock."""
+        done = steps / (self.steps * self.config.epochs)
+        return max(done, seconds / self.config.seconds) if self.config.seconds else done
+
+    def _rows(self, epoch: int) -> Int[Tensor, "E N"]:
+        """What an epoch trains on: a function of seed and epoch alone, so that nothing need be saved."""
+        size, members = len(self.train), self.dynamics.config.members
+        seeds = torch.randint(2**62, (epoch + 1,), generator=torch.Generator().manual_seed(self.seed))
+        first, now = (torch.Generator().manual_seed(int(seeds[i])) for i in (0, epoch))
+        bags = draw_bags(size, members, first) if self.config.bootstrap else None
+        return draw_rows(size, self.steps * self.config.batch, now, self.weights, bags, members)
+
+    def _rollout_error(self) -> Float[Tensor, " E"] | None:
+        return None if self.segments is None else relative_error(self.dynamics, self.segments, self.seed)
+
+    def _finish(self, progress: Progress) -> None:
+        """Each member's best epoch; the best members first among the elites."""
+        progress.restore_best(self.dynamics)
+        error = self._rollout_error()
+        order = torch.argsort(progress.best_loss if error is None else error, stable=True)
+        self.dynamics.elites = order[: self.config.elites]
+
+    def _fingerprint(self, keep_scales: bool) -> str:
+        """What the result depends on: another one, and a saved training is not this training."""
+        model = self.dynamics
+        parts = [model.config, model.layout, digest(model.state_dict()), torch.__version__]
+        parts += [self.config, self.seed, keep_scales]
+        for data in (self.train, self.valid, self.segments):
+            parts.append(None if data is None else digest(vars(data)))
+        parts.append(None if self.weights is None else digest({"weights": self.weights}))
+        return hashlib.sha256(repr(parts).encode()).hexdigest()

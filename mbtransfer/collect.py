@@ -1,0 +1,157 @@
+"""Collect pooled data: units of work, done by any number of processes, resumed where they stopped."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache, partial
+
+import numpy as np
+import torch
+
+from mbtransfer.agent import MPCAgent, action_bounds
+from mbtransfer.behaviours import Babble, Behaviour, Noise
+from mbtransfer.dataset import Dataset, Header
+from mbtransfer.episode import Episode
+from mbtransfer.errors import UserError
+from mbtransfer.evaluation.asked import find_task
+from mbtransfer.goal import Goal, TrueRewards
+from mbtransfer.layout import model_layout
+from mbtransfer.objective import Dynamics, LearnedDynamics, OracleDynamics
+from mbtransfer.planner_behaviour import CuriousDynamics, PlannerBehaviour
+from mbtransfer.runner import fresh_states, run_lockstep
+from mbtransfer.starts import move_near, sample_starts
+from mbtransfer.units import PLANNING, Planning, Unit, plan_units
+from mbtransfer.workers import in_processes
+from planners.base import Planner
+from planners.registry import make_planner
+from tasks.environment import Environment
+from tasks.registry import make
+from tasks.scene import Scene
+from world_models.checkpoint import load_dynamics
+from world_models.imagine import Imagination
+
+__all__ = ["Unit", "collect", "missing", "open_dataset", "plan_units", "run_unit"]
+
+ORACLE_BUDGET = {"horizon": 10, "candidates": 32, "iterations": 2}
+"""The true simulator is slow but never wrong: a small search is enough for it."""
+
+
+def open_dataset(environment: Environment, path: str) -> Dataset:
+    """The dataset to collect into, new or to be continued.
+
+    Raises:
+        UserError: the folder holds something else, or cannot be written.
+    """
+    return Dataset.open_or_create(path, Header.of(environment.spec, environment.make_scene(()).state_size))
+
+
+def missing(dataset: Dataset, units: Sequence[Unit]) -> list[Unit]:
+    """The units that are still to be done."""
+    return [unit for unit in units if unit.key not in dataset]
+
+
+def collect(
+    environment: Environment, dataset: Dataset, units: Sequence[Unit],
+    workers: int = 1, progress: Callable[[Unit], None] | None = None,
+) -> None:  # fmt: skip
+    """Do the units that the dataset lacks; each becomes one shard as soon as it is finished.
+
+    The same units give the same data, whatever the number of workers and however often it was interrupted.
+
+    Args:
+        environment: a registered environment; workers find it by its name.
+        dataset: where to append.
+        units: what to do; see `plan_units`.
+        workers: processes. With one, all is done in this one.
+        progress: called after each unit that is on the disk.
+
+    Raises:
+        UserError: a task that cannot be started, a full disk, or a model that does not fit.
+    """
+    job = partial(run_unit, environment.spec.name)
+    for unit, episodes in in_processes(job, missing(dataset, units), workers):
+        dataset.append(episodes, unit.key)
+        if progress:
+            progress(unit)
+
+
+def run_unit(environment: str, unit: Unit) -> list[Episode]:
+    """The episodes of one unit: a pure function of the unit, and of the model that it names."""
+    world = make(environment)
+    scene = _scene(environment, unit.locked)
+    rng = np.random.default_rng(unit.seed)
+    with _one_thread():
+        if unit.behaviour in PLANNING:
+            behaviour, states = _plan(world, scene, unit, rng)
+        else:
+            behaviour = _script(unit, scene, rng)
+            states = sample_starts(scene, rng, unit.episodes, unit.near)
+        return run_lockstep(scene, behaviour, states, unit.steps, tag=unit.behaviour, seed=unit.seed)
+
+
+@lru_cache(maxsize=4)
+def _scene(environment: str, locked: tuple[str, ...]) -> Scene:
+    return make(environment).make_scene(locked)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums over several threads differ in the last bit; and workers would fight for the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _script(unit: Unit, scene: Scene, rng: np.random.Generator) -> Behaviour:
+    if unit.behaviour == "noise":
+        return Noise(scene.spec, unit.episodes, rng)
+    return Babble(scene.spec, unit.episodes, rng, reach_only=unit.behaviour == "reach")
+
+
+def _plan(
+    world: Environment, scene: Scene, unit: Unit, rng: np.random.Generator
+) -> tuple[Behaviour, np.ndarray]:
+    """An agent for the unit's tasks, and starts from which each is still to be done."""
+    tasks = [find_task(world, name) for name in unit.tasks]
+    if not tasks:
+        raise UserError(f"behaviour {unit.behaviour} needs at least one task; name some with --tasks")
+    turns = (np.arange(unit.episodes) + unit.index * unit.episodes) % len(tasks)
+    chosen, column = np.unique(turns, return_inverse=True)
+    starts = np.concatenate([fresh_states(scene, tasks[turn], rng, 1) for turn in turns])
+    active = torch.eye(len(chosen))[torch.from_numpy(column)]
+    goal = Goal(TrueRewards([tasks[turn] for turn in chosen]), active)
+    planning = unit.planning or Planning()
+    bounds = action_bounds(scene.spec)
+    dynamics, planner = _dynamics(scene, unit.behaviour, planning), _planner(scene, unit.behaviour, planning)
+    agent = MPCAgent(dynamics, planner, bounds, unit.seed % 2**31)
+    return PlannerBehaviour(agent, goal, planning.noise, rng), move_near(scene, rng, starts, unit.near)
+
+
+def _planner(scene: Scene, behaviour: str, planning: Planning) -> Planner:
+    settings = dict(ORACLE_BUDGET) if behaviour == "oracle" else {}
+    for name in ("horizon", "candidates", "iterations"):
+        value = getattr(planning, name)
+        if value is not None:
+            settings[name] = value
+    return make_planner(planning.planner, action_bounds(scene.spec), settings)
+
+
+def _dynamics(scene: Scene, behaviour: str, planning: Planning) -> Dynamics:
+    if behaviour == "oracle":
+        return OracleDynamics(scene)
+    imagination = _imagination(planning.model, planning.model_digest, planning.particles, scene.spec.name)
+    if behaviour == "explore":
+        return CuriousDynamics(imagination, planning.bonus)
+    return LearnedDynamics(imagination)
+
+
+@lru_cache(maxsize=2)
+def _imagination(folder: str, digest: str, particles: int, environment: str) -> Imagination:
+    """The model in a folder, ready to plan in; read once per process."""
+    layout = model_layout(make(environment).spec)
+    dynamics, manifest = load_dynamics(folder, expect=layout)
+    if digest and manifest["tensors"]["sha256"] != digest:
+        raise UserError(f"the model in {folder} has changed while data were collected; run the command again")
+    return Imagination(dynamics, particles)

@@ -1,0 +1,115 @@
+"""`mbtransfer collect`: from settings to units of work, a bar, and a table of what the dataset holds then."""
+
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from mbtransfer.agent import action_bounds
+from mbtransfer.atomic import write_json
+from mbtransfer.collect import collect, missing, open_dataset
+from mbtransfer.commands.dataset import print_dataset
+from mbtransfer.config import CollectConfig
+from mbtransfer.dataset import Dataset
+from mbtransfer.errors import UserError
+from mbtransfer.evaluation.asked import find_task
+from mbtransfer.layout import model_layout
+from mbtransfer.progress import progress_bar
+from mbtransfer.units import MIXES, NEED_MODEL, PLANNING, Planning, Unit, parse_mix, plan_units
+from planners.registry import make_planner
+from tasks.environment import Environment
+from tasks.registry import make
+
+
+def run_collect(config: CollectConfig) -> None:
+    """Collect what the dataset lacks, and print what it holds then.
+
+    Raises:
+        UserError: settings that do not fit together, or a folder that cannot be written.
+        TaskError: an unknown environment, task or fixture.
+        ModelError: no model, or one of another environment.
+    """
+    console, environment = Console(), make(config.env)
+    units = plan(config, environment)
+    dataset = open_dataset(environment, str(config.out))
+    _work(config, environment, dataset, units, console)
+    found = dataset.info() | {"digest": dataset.digest}
+    if config.json:
+        write_json(config.json, found)
+    print_dataset(found, str(config.out), console)
+    console.print(f"next: mbtransfer fit --data {config.out} --out MODEL", highlight=False, soft_wrap=True)
+
+
+def plan(config: CollectConfig, environment: Environment) -> list[Unit]:
+    """The units that the settings ask for, after a check of every name in them.
+
+    Raises:
+        UserError: settings that do not fit together.
+        TaskError: an unknown task or fixture.
+        ModelError: no model, or one of another environment.
+    """
+    shares = parse_mix(config.behaviours) if config.behaviours else MIXES[_default_mix(config)]
+    used = {name for name, share in shares.items() if share > 0}
+    if config.tasks and not used & set(PLANNING):
+        raise UserError(
+            "--tasks is for the behaviours planner, oracle and explore, and there is none of them"
+        )
+    lacking = sorted(used & set(NEED_MODEL))
+    if lacking and config.model is None:
+        raise UserError(f"behaviour {lacking[0]} needs --model")
+    planning = _planning(config, environment)
+    tasks = _tasks(config, environment)
+    return plan_units(
+        config.steps, config.seed, shares, episode_steps=config.episode_steps, tasks=tasks,
+        locked=config.locked, near=config.near, planning=planning,
+    )  # fmt: skip
+
+
+def _default_mix(config: CollectConfig) -> str:
+    return "model" if config.model else "tasks" if config.tasks else "scripted"
+
+
+def _tasks(config: CollectConfig, environment: Environment) -> tuple[str, ...]:
+    """Tasks for the planning behaviours: what was asked for, or all source tasks that are not locked."""
+    locked = {environment.spec.fixture(name).name for name in config.locked}
+    for name in config.tasks:
+        stuck = locked & {fixture.name for fixture in find_task(environment, name).fixtures}
+        if stuck:
+            raise UserError(f"task {name} moves {min(stuck)}, which --locked holds in place")
+    sources = (task for task in environment.tasks.values() if task.split == "source")
+    return config.tasks or tuple(t.name for t in sources if not locked & {f.name for f in t.fixtures})
+
+
+def _planning(config: CollectConfig, environment: Environment) -> Planning:
+    sizes = {name: getattr(config, name) for name in ("horizon", "candidates", "iterations")}
+    asked = {name: size for name, size in sizes.items() if size is not None}
+    make_planner(config.planner, action_bounds(environment.spec), asked)
+    return Planning(
+        config.planner, **sizes, particles=config.particles, noise=config.noise, bonus=config.bonus,
+        model=str(config.model or ""), model_digest=_digest(config.model, environment) if config.model else "",
+    )  # fmt: skip
+
+
+def _digest(model: Path, environment: Environment) -> str:
+    """What the weights are: with another model the same command collects other data."""
+    from world_models.checkpoint import load_dynamics
+
+    _, manifest = load_dynamics(model, expect=model_layout(environment.spec))
+    return str(manifest["tensors"]["sha256"])
+
+
+def _work(
+    config: CollectConfig, environment: Environment, dataset: Dataset, units: list[Unit], console: Console
+) -> None:
+    todo = missing(dataset, units)
+    total = sum(unit.total_steps for unit in units)
+    already = total - sum(unit.total_steps for unit in todo)
+    if already:
+        console.print(f"{already:,} of {total:,} steps were collected before and are kept", highlight=False)
+    began = time.perf_counter()
+    with progress_bar(console, "collecting", total, "steps", already) as advance:
+        collect(environment, dataset, todo, config.workers, lambda unit: advance(unit.total_steps))
+    seconds = time.perf_counter() - began
+    if todo:
+        rate = f"{total - already:,} steps in {seconds:.1f} s, {(total - already) / seconds:,.0f} per second"
+        console.print(f"collected {rate}", highlight=False)

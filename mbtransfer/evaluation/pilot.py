@@ -1,0 +1,93 @@
+"""Who drives the robot: dynamics, rewards and a planner, ready to make an agent for any task or recipe."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from mbtransfer.agent import MPCAgent, action_bounds
+from mbtransfer.goal import Rewards, TrueRewards
+from mbtransfer.objective import Dynamics, LearnedDynamics, OracleDynamics
+from planners.base import Planner
+from planners.registry import make_planner
+from tasks.environment import Environment
+from tasks.scene import Scene
+from tasks.task import Task
+from world_models.ensemble import EnsembleDynamics
+from world_models.imagine import Imagination, Propagation
+
+PLANNER = "mppi"
+PARTICLES = 3
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """What acts in an episode, and the world that it acts in.
+
+    Attributes:
+        environment: spec and named tasks.
+        scene: the true world; episodes happen here.
+        dynamics: what plans are followed by.
+        rewards: gives the rewards of some tasks, learned or true.
+        dynamics_name: `learned` or `oracle`.
+        reward_name: `learned` or `true`.
+        labels: labelled transitions behind each learned reward; 0 with the true ones.
+        planner: name of the planner.
+        settings: what differs from the planner's defaults.
+        device: where planning happens.
+    """
+
+    environment: Environment
+    scene: Scene
+    dynamics: Dynamics
+    rewards: Callable[[Sequence[Task]], Rewards]
+    dynamics_name: str
+    reward_name: str
+    labels: int = 0
+    planner: str = PLANNER
+    settings: Mapping[str, float] = field(default_factory=dict)
+    device: torch.device | str = "cpu"
+
+    def agent(self, seed: int) -> MPCAgent:
+        """A fresh agent for a batch of episodes.
+
+        Raises:
+            PlannerError: no such planner or setting.
+        """
+        bounds = action_bounds(self.environment.spec, self.device)
+        return MPCAgent(self.dynamics, make_planner(self.planner, bounds, self.settings), bounds, seed)
+
+    def make_planner(self) -> Planner:
+        """The planner alone; a quick check that name and settings are right.
+
+        Raises:
+            PlannerError: no such planner or setting.
+        """
+        return make_planner(self.planner, action_bounds(self.environment.spec), self.settings)
+
+
+def oracle_pilot(
+    environment: Environment, *, rewards: Callable[[Sequence[Task]], Rewards] | None = None, labels: int = 0,
+    planner: str = PLANNER, settings: Mapping[str, float] | None = None,
+) -> Pilot:  # fmt: skip
+    """Plans in the true simulator, by the true rewards unless told otherwise: the bound of every result."""
+    return Pilot(
+        environment, environment.make_scene(()), OracleDynamics(environment.make_scene(())),
+        rewards or TrueRewards, "oracle", "learned" if rewards else "true", labels if rewards else 0,
+        planner, dict(settings or {}),
+    )  # fmt: skip
+
+
+def learned_pilot(
+    environment: Environment, dynamics: EnsembleDynamics, *,
+    rewards: Callable[[Sequence[Task]], Rewards] | None = None, labels: int = 0,
+    planner: str = PLANNER, settings: Mapping[str, float] | None = None,
+    particles: int = PARTICLES, propagation: Propagation = "tsinf", device: torch.device | str = "cpu",
+) -> Pilot:  # fmt: skip
+    """Plans in the ensemble, by learned `rewards`, or by the true ones where there are none."""
+    imagination = Imagination(dynamics, particles, propagation)
+    return Pilot(
+        environment, environment.make_scene(()), LearnedDynamics(imagination),
+        rewards or TrueRewards, "learned", "learned" if rewards else "true", labels if rewards else 0,
+        planner, dict(settings or {}), device,
+    )  # fmt: skip

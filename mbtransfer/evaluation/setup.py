@@ -1,0 +1,193 @@
+"""How episodes are run, in plain values: what a worker process needs to build the same pilot."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from mbtransfer.errors import UserError
+from mbtransfer.evaluation.pilot import PARTICLES, PLANNER, Pilot, learned_pilot, oracle_pilot
+from mbtransfer.goal import Rewards
+from planners.registry import PLANNERS
+from tasks.environment import Environment
+from tasks.registry import make
+from tasks.spec import nearest
+from tasks.task import Task
+
+if TYPE_CHECKING:
+    from mbtransfer.model import Model
+
+CHOICES = {"dynamics": ("learned", "oracle"), "reward": ("learned", "true")}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything that decides how an episode goes, apart from what is asked for and the seed.
+
+    Attributes:
+        env: the environment; where there is a model, its own counts.
+        model: folder of the model; not needed for the oracle with true rewards.
+        dynamics: `learned` or `oracle`.
+        reward: `learned` or `true`.
+        labels: labelled transitions behind each learned reward; None is the model's choice.
+        planner: name of the planner.
+        horizon: control steps that a plan looks ahead; None is the planner's default, here and below.
+        candidates: plans per iteration.
+        iterations: rounds of the search.
+        particles: imagined futures per plan.
+        task_file: a user's own tasks.
+        device: where planning happens; `auto` is the accelerator if there is one.
+        threads: of each process; results may differ in the last digits with another number.
+
+    Raises:
+        UserError: an unknown word, or a model that is needed but not given.
+        PlannerError: no such planner, or a setting out of range.
+    """
+
+    env: str = "kitchen"
+    model: str | None = None
+    dynamics: str = "learned"
+    reward: str = "learned"
+    labels: int | None = None
+    planner: str = PLANNER
+    horizon: int | None = None
+    candidates: int | None = None
+    iterations: int | None = None
+    particles: int = PARTICLES
+    task_file: str | None = None
+    device: str = "auto"
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        for name, words in CHOICES.items():
+            value = getattr(self, name)
+            if value not in words:
+                raise UserError(f"no {name} {value!r}{nearest(str(value), list(words))}")
+        for name in ("particles", "threads", "labels"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"{name} cannot be {value}; give at least 1")
+        if self.needs_model and self.model is None:
+            learned = [f"--{name} learned" for name in CHOICES if getattr(self, name) == "learned"]
+            asked = " and ".join(learned)
+            raise UserError(f"no model for {asked}; give --model MODEL, or --dynamics oracle --reward true")
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether anything learned takes part."""
+        return "learned" in (self.dynamics, self.reward)
+
+    def planner_settings(self) -> dict[str, float]:
+        """What differs from the planner's defaults."""
+        chosen = {name: getattr(self, name) for name in ("horizon", "candidates", "iterations")}
+        return {name: value for name, value in chosen.items() if value is not None}
+
+    def environment(self) -> Environment:
+        """The environment: the model's, where there is one."""
+        return self.load().environment if self.needs_model else make(self.env)
+
+    def own_tasks(self) -> tuple[Task, ...]:
+        """The user's own tasks.
+
+        Raises:
+            UserError: the task file is wrong.
+        """
+        return _own_tasks(self)
+
+    def load(self) -> "Model":
+        """The model, read once.
+
+        Raises:
+            UserError: there is none, or it is damaged.
+        """
+        return _load(self.model or "", self.device)
+
+    def pilot(self) -> Pilot:
+        """Who drives the robot by these settings; built once.
+
+        Raises:
+            UserError: the model cannot be read.
+            PlannerError: no such planner, or a setting out of range.
+        """
+        return _pilot(self)
+
+    def described(self) -> dict[str, Any]:
+        """Every setting that results depend on, the planner's own defaults among them."""
+        of_planner = asdict(PLANNERS[self.planner][1]()) | self.planner_settings()
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name in ("model", "task_file", "device", "threads", "horizon", "candidates", "iterations"):
+            del own[name]
+        if self.dynamics == "oracle":
+            del own["particles"]
+        own["labels"] = self.pilot().labels
+        own["model_digest"] = self.load().digest if self.needs_model else None
+        return own | {"planner_settings": of_planner}
+
+
+@lru_cache(maxsize=2)
+def _load(folder: str, device: str) -> "Model":
+    from mbtransfer.model import Model
+
+    return Model.load(Path(folder), device=device)
+
+
+@lru_cache(maxsize=4)
+def _own_tasks(setup: Setup) -> tuple[Task, ...]:
+    if setup.task_file is None:
+        return ()
+    from mbtransfer.task_file import load_task_file
+
+    return (load_task_file(Path(setup.task_file), setup.environment().spec),)
+
+
+@lru_cache(maxsize=4)
+def _pilot(setup: Setup) -> Pilot:
+    model = setup.load() if setup.needs_model else None
+    environment = setup.environment()
+    rewards: Callable[[Sequence[Task]], Rewards] | None = None
+    labels = 0
+    if model is not None and setup.reward == "learned":
+        labels = _labels(model, setup.labels)
+        rewards = partial(model.rewards, labels=labels)
+    settings = setup.planner_settings()
+    if model is None or setup.dynamics == "oracle":
+        pilot = oracle_pilot(
+            environment, rewards=rewards, labels=labels, planner=setup.planner, settings=settings
+        )
+    else:
+        pilot = learned_pilot(
+            environment, model.dynamics, rewards=rewards, labels=labels, planner=setup.planner,
+            settings=settings, particles=setup.particles, device=model.device,
+        )  # fmt: skip
+    pilot.make_planner()
+    return pilot
+
+
+def _labels(model: "Model", asked: int | None) -> int:
+    from mbtransfer.model import LABELS
+
+    there = len(model.pool)
+    if asked is not None and asked > there:
+        raise UserError(f"--labels {asked}, but the model's pool holds {there} transitions; ask for no more")
+    return min(LABELS, there) if asked is None else asked
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Run torch with so many threads: sums over several differ in the last bit; workers share the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def file_digest(path: str | Path) -> str:
+    """What a file holds, in 16 characters."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]

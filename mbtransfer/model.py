@@ -1,0 +1,137 @@
+"""A fitted model as users hold it: shared dynamics, a sample of the pool, and rewards of any task on demand."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mbtransfer.coverage import Coverage
+from mbtransfer.layout import model_layout
+from tasks.environment import Environment
+from tasks.registry import make
+from tasks.task import Task
+from world_models.checkpoint import load_dynamics, load_tensors, save_dynamics, save_tensors
+from world_models.ensemble import EnsembleDynamics
+from world_models.errors import ModelError
+from world_models.reward import Labels, RewardHeads
+from world_models.storage import digest
+from world_models.transitions import Transitions
+
+POOL = 20_000
+"""Transitions of the pool that travel with a model: for labels of new tasks, and for replay."""
+
+LABELS = 10_000
+"""Labels behind each reward head, unless fewer are asked for."""
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of that name; `auto` is a GPU if there is one.
+
+    Raises:
+        ModelError: no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.zeros(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"device {name!r} is not to be had here; use auto or cpu") from error
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """What `fit` makes and every other command uses.
+
+    Attributes:
+        environment: the world that it models.
+        dynamics: the shared ensemble; it knows of no task.
+        pool: a sample of the pooled transitions, on the model's device.
+        coverage: where the whole pool has been.
+        notes: what the report and `check` want to know of the fit: curves, errors, scales of disagreement.
+        heads: reward heads fitted so far, by task and number of labels.
+    """
+
+    environment: Environment
+    dynamics: EnsembleDynamics
+    pool: Transitions
+    coverage: Coverage
+    notes: dict[str, Any]
+    heads: dict[tuple[Task, int], RewardHeads] = field(default_factory=dict)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.pool.obs.device
+
+    @property
+    def digest(self) -> str:
+        """What the model is: changes with any weight and any transition of the sample."""
+        tensors = dict(self.dynamics.state_dict()) | vars(self.pool)
+        return digest({name: tensor.cpu() for name, tensor in tensors.items()})[:16]
+
+    def rewards(self, tasks: Sequence[Task], labels: int | None = None) -> RewardHeads:
+        """Learned heads of these tasks, each fitted on `labels` relabelled transitions of the pool.
+
+        Raises:
+            ModelError: more labels than the sample has transitions.
+        """
+        n = min(LABELS, len(self.pool)) if labels is None else labels
+        if n > len(self.pool):
+            raise ModelError(f"{n} labels asked for, but the model's pool holds {len(self.pool)} transitions")
+        heads = RewardHeads(self.dynamics.layout)
+        for task in tasks:
+            if (task, n) not in self.heads:
+                fitted = RewardHeads(self.dynamics.layout)
+                fitted.add(task.name, self.label(task, n))
+                self.heads[task, n] = fitted
+            heads.heads[task.name] = self.heads[task, n].heads[task.name]
+        return heads
+
+    def label(self, task: Task, n: int) -> Labels:
+        """Rewards and successes of n transitions of the pool, drawn by the task's name."""
+        generator = torch.Generator().manual_seed(zlib.crc32(task.name.encode()))
+        rows = torch.randperm(len(self.pool), generator=generator)[:n].to(self.device)
+        some = self.pool[rows]
+        reward = task.reward(some.obs, some.actions, some.next_obs)
+        return Labels(some.obs, some.actions, some.next_obs, reward, task.success(some.next_obs))
+
+    def with_dynamics(self, dynamics: EnsembleDynamics, **changes: Any) -> "Model":
+        """The same model with other dynamics; heads are unchanged, as they never saw the dynamics."""
+        return replace(self, dynamics=dynamics, **changes)
+
+    def save(self, folder: Path) -> None:
+        """Write the model; an older one in that folder is replaced only when the new one is whole.
+
+        Raises:
+            ModelError: the folder cannot be written.
+        """
+        tensors = vars(self.pool)
+        name = f"pool-{digest({key: value.cpu() for key, value in tensors.items()})[:16]}.safetensors"
+        save_tensors(folder / name, tensors)
+        extra = {"env": self.environment.spec.name, "pool": name, "coverage": dict(self.coverage.moves)}
+        save_dynamics(folder, self.dynamics, extra | {"notes": self.notes}, data_hash=self.notes.get("data", ""))
+        for older in folder.glob("pool-*.safetensors"):
+            if older.name != name:
+                older.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, folder: Path | str, device: str = "auto") -> "Model":
+        """Read a model back.
+
+        Raises:
+            ModelError: not a model, damaged, or of another environment.
+        """
+        home, where = Path(folder), pick_device(device)
+        dynamics, manifest = load_dynamics(home, device=where)
+        extra = manifest["extra"]
+        if not {"env", "pool", "coverage", "notes"} <= extra.keys():
+            raise ModelError(f"{home} holds dynamics without a pool; fit a model with `mbtransfer fit`")
+        environment = make(extra["env"])
+        if dynamics.layout != model_layout(environment.spec):
+            raise ModelError(f"the model in {home} is of another {extra['env']}; fit it again")
+        tensors, _ = load_tensors(home / Path(extra["pool"]).name)
+        pool = Transitions(**tensors).to(where)
+        return cls(environment, dynamics, pool, Coverage(extra["coverage"]), extra["notes"])

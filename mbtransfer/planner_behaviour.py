@@ -1,0 +1,81 @@
+"""Planners that collect: with a model, with the true simulator, or after what the model does not know."""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+
+from mbtransfer.agent import MPCAgent
+from mbtransfer.objective import Reward
+from planners.base import Objective
+from world_models.imagine import Imagination
+
+_MEMORY = 0.8
+"""Share of the noise on an action that stays at the next step."""
+
+
+class PlannerBehaviour:
+    """An agent that plans for a reward; noise on its actions shows the model what lies beside the plan.
+
+    Args:
+        agent: plans for B episodes at once.
+        reward: what it plans for: `Task.reward`, or a `Goal` with one row per episode.
+        noise_std: spread of the coloured noise on each action, as a share of half the action range.
+        rng: source of the noise.
+    """
+
+    def __init__(self, agent: MPCAgent, reward: Reward, noise_std: float, rng: np.random.Generator) -> None:
+        self._agent, self._reward = agent, reward
+        self._noise_std, self._rng = noise_std, rng
+        self._noise: ndarray | None = None
+
+    def act(self, obs: Float[ndarray, "B O"], state: Float[ndarray, "B S"]) -> Float[ndarray, "B A"]:
+        """See `Behaviour.act`."""
+        bounds = self._agent.bounds
+        action = self._agent.act(torch.from_numpy(obs).to(bounds.low), state, self._reward)
+        noise = torch.from_numpy(self._next_noise(tuple(action.shape))).to(action)
+        noisy: ndarray = bounds.clamp(action + self._noise_std * bounds.half * noise).cpu().numpy()
+        return noisy
+
+    def _next_noise(self, shape: tuple[int, ...]) -> ndarray:
+        """A random walk of unit spread that forgets: the hand drifts off the plan instead of trembling."""
+        fresh = self._rng.normal(size=shape)
+        past = self._noise
+        self._noise = fresh if past is None else _MEMORY * past + (1 - _MEMORY**2) ** 0.5 * fresh
+        return self._noise
+
+
+class CuriousDynamics:
+    """A learned world in which what the ensemble disagrees about is worth a bonus.
+
+    Sekar et al. (2020), "Planning to explore via self-supervised world models": disagreement of the members is
+    what more data can teach, unlike noise, on which they agree.
+
+    Args:
+        imagination: the ensemble ready to roll out, with at least two particles.
+        bonus: reward per control step for one unit of disagreement.
+    """
+
+    _MOST = 3.0
+    """Disagreement beyond this many scales of change counts no more: it is the model's failure, not news."""
+
+    def __init__(self, imagination: Imagination, bonus: float) -> None:
+        self.imagination, self.bonus = imagination, bonus
+
+    def objective(
+        self, obs: Float[Tensor, "B O"], state: ndarray, reward: Reward, generator: torch.Generator
+    ) -> Objective:
+        """See `Dynamics.objective`."""
+
+        def returns(candidates: Float[Tensor, "B N H A"]) -> Float[Tensor, "B N"]:
+            batch, n = candidates.shape[:2]
+            plans = candidates.flatten(0, 1)
+            imagined = self.imagination(obs.repeat_interleave(n, dim=0), plans, generator)
+            path = imagined.obs
+            action = plans.transpose(0, 1)[:, None].expand(*path[1:].shape[:-1], -1)
+            rewards = reward(path[:-1], action, path[1:]).mean(dim=1)
+            news = imagined.disagreement().clamp(max=self._MOST).mean(dim=-1)
+            return (rewards + self.bonus * news).sum(dim=0).unflatten(0, (batch, n))
+
+        return returns

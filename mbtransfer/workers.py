@@ -1,0 +1,122 @@
+"""Work in several processes: results as they come, a clean end on Ctrl-C, and a clear word when one dies."""
+
+import multiprocessing
+import os
+import signal
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class WorkerDied(RuntimeError):
+    """A worker process ended without a word; mostly the machine ran out of memory."""
+
+
+@dataclass(frozen=True)
+class _Worker:
+    process: BaseProcess
+    pipe: Connection
+
+
+def in_processes(
+    job: Callable[[Item], Result], items: Sequence[Item], workers: int
+) -> Iterator[tuple[Item, Result]]:
+    """Do `job` on every item and yield each with its result, in the order in which they are finished.
+
+    With one worker (or one item) all is done here, in this process. Otherwise `job` must be a function of a
+    module, and a script that calls this needs the usual `if __name__ == "__main__":`.
+
+    Whatever ends the loop early (an error, Ctrl-C, a `break`) ends the processes too.
+
+    Raises:
+        WorkerDied: a process was killed.
+        Exception: what `job` raised, as it raised it.
+    """
+    if min(workers, len(items)) <= 1:
+        yield from ((item, job(item)) for item in items)
+        return
+    with ExitStack() as stack:
+        crew = [_start(job, stack) for _ in range(min(workers, len(items)))]
+        yield from _distribute(crew, list(items))
+
+
+def _distribute(crew: list[_Worker], waiting: list[Any]) -> Iterator[tuple[Any, Any]]:
+    waiting.reverse()
+    busy: dict[Any, tuple[_Worker, Any]] = {}
+    for worker in crew:
+        _hand_out(worker, waiting, busy)
+    while busy:
+        for pipe in wait(list(busy)):
+            worker, item = busy.pop(pipe)
+            result = _receive(worker)
+            if waiting:
+                _hand_out(worker, waiting, busy)
+            yield item, result
+
+
+def _hand_out(worker: _Worker, waiting: list[Any], busy: dict[Any, tuple[_Worker, Any]]) -> None:
+    item = waiting.pop()
+    busy[worker.pipe] = (worker, item)
+    with suppress(BrokenPipeError):  # it died: receiving says so
+        worker.pipe.send(item)
+
+
+def _receive(worker: _Worker) -> Any:
+    try:
+        result, error = worker.pipe.recv()
+    except (EOFError, ConnectionResetError) as end:
+        worker.process.join(timeout=5)
+        code = worker.process.exitcode
+        raise WorkerDied(f"a worker process ended with code {code} (was the memory full?)") from end
+    if error is not None:
+        raise error
+    return result
+
+
+def _context() -> BaseContext:
+    """A server that has imported the heavy parts once and forks workers is quick; elsewhere they start afresh."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["mbtransfer.collect"])
+    return context
+
+
+def _start(job: Callable[[Any], Any], stack: ExitStack) -> _Worker:
+    context = _context()
+    here, there = context.Pipe()
+    process = context.Process(target=_serve, args=(job, there), daemon=True)  # type: ignore[attr-defined]
+    process.start()
+    there.close()
+    worker = _Worker(process, here)
+    stack.callback(_end, worker)
+    return worker
+
+
+def _end(worker: _Worker) -> None:
+    worker.pipe.close()
+    worker.process.terminate()
+    worker.process.join(timeout=5)
+
+
+def _serve(job: Callable[[Any], Any], pipe: Connection) -> None:
+    """What a worker does: one item after the other, until there is nobody to ask for more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    warnings.simplefilter("ignore")  # and what is worth saying, it says once
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        while True:
+            item = pipe.recv()
+            try:
+                answer = job(item), None
+            except Exception as error:  # carried to the parent, which raises it
+                answer = None, error
+            pipe.send(answer)
+    os._exit(0)  # the parent is gone or has what it wanted: nothing to tidy up

@@ -1,0 +1,84 @@
+"""The vocabulary of rewards: simple functions of one quantity at a time, of which a head picks a few.
+
+A quantity is a joint position as a share of its range, the distance to an object's handle (m), or an action.
+An atom is |x - t|, a bump 1[|x - t| <= w] or a decay exp(-|x - t| / w). Sums of such functions of single
+quantities are additive models with hinges at knots (Friedman 1991, MARS; Hastie and Tibshirani 1990).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from world_models.layout import Layout
+
+ABSOLUTE, BUMP, DECAY = 0, 1, 2
+KNOTS = 41
+WIDTHS = (0.05, 0.1, 0.15, 0.2)
+RADII = (0.05, 0.08, 0.12, 0.2)
+EDGE = 0.01
+"""Width over which a bump's edge is smoothed, in units of its quantity."""
+
+
+@dataclass(frozen=True)
+class Atoms:
+    """Any number of atoms: which quantity, which kind, where, how wide."""
+
+    quantity: Int[Tensor, "*m"]
+    kind: Int[Tensor, "*m"]
+    at: Float[Tensor, "*m"]
+    width: Float[Tensor, "*m"]
+
+    def __call__(self, x: Float[Tensor, "*b Q"]) -> Float[Tensor, "..."]:
+        """The value of each atom."""
+        gap = (x[..., self.quantity] - self.at).abs()
+        bump = torch.sigmoid((self.width - gap) / EDGE)
+        decay = torch.exp(-gap / self.width)
+        return torch.where(self.kind == ABSOLUTE, gap, torch.where(self.kind == BUMP, bump, decay))
+
+    def __getitem__(self, index: Tensor) -> "Atoms":
+        return Atoms(self.quantity[index], self.kind[index], self.at[index], self.width[index])
+
+    def moved(self, shift: float | Tensor) -> "Atoms":
+        """The same atoms elsewhere."""
+        return Atoms(self.quantity, self.kind, self.at + shift, self.width)
+
+
+def quantities(
+    layout: Layout, action: Float[Tensor, "*b A"], obs: Float[Tensor, "*b O"]
+) -> Float[Tensor, "*b Q"]:
+    """Positions as shares of their range, distances to objects (m), actions; without objects every column."""
+    device = obs.device
+    named = torch.tensor(layout.limited if layout.objects else [True] * layout.obs_size, device=device)
+    low, high = torch.tensor(layout.low, device=device), torch.tensor(layout.high, device=device)
+    share = ((obs - low) / (high - low))[..., named]
+    vectors = [obs[..., list(body.vector)].norm(dim=-1, keepdim=True) for body in layout.objects]
+    return torch.cat([share, *vectors, action], dim=-1)
+
+
+def quantity_names(layout: Layout) -> list[str]:
+    """What each of the Q quantities is."""
+    shares = [name for name, limited in zip(layout.columns, layout.limited, strict=True) if limited]
+    names = shares if layout.objects else list(layout.columns)
+    distances = [f"distance to {body.name}" for body in layout.objects]
+    return names + distances + [f"action {i}" for i in range(layout.action_size)]
+
+
+def dictionary(layout: Layout) -> Atoms:
+    """All atoms that a head may choose from."""
+    names = quantity_names(layout)
+    distances = range(len(names) - layout.action_size - len(layout.objects), len(names) - layout.action_size)
+    rows: list[tuple[int, int, float, float]] = []
+    for q in range(len(names)):
+        if q in distances:
+            rows.append((q, ABSOLUTE, 0.0, 1.0))
+            rows += [(q, kind, 0.0, radius) for kind in (BUMP, DECAY) for radius in RADII]
+        elif q >= len(names) - layout.action_size:
+            rows.append((q, ABSOLUTE, 0.0, 1.0))
+        else:
+            knots = torch.linspace(0.0, 1.0, KNOTS).tolist()
+            rows += [(q, ABSOLUTE, t, 1.0) for t in knots]
+            rows += [(q, BUMP, t, width) for t in knots for width in WIDTHS]
+    quantity, kind, at, width = zip(*rows, strict=True)
+    return Atoms(torch.tensor(quantity), torch.tensor(kind), torch.tensor(at), torch.tensor(width))

@@ -1,0 +1,66 @@
+"""How a training is done, and what of it makes no sense."""
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from world_models.ensemble import EnsembleDynamics
+from world_models.errors import ModelError
+from world_models.training import Loss
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How the ensemble is trained."""
+
+    epochs: int = 20
+    """Passes over the data."""
+    batch: int = 256
+    """Transitions per member and step."""
+    learning_rate: float = 1e-2
+    """Highest rate of the one-cycle schedule."""
+    loss: Loss = "huber"
+    """On normalised changes: huber, mse, or nll (gaussian heads only)."""
+    bootstrap: bool = False
+    """Give each member its own bootstrap sample instead of its own shuffle of everything."""
+    elites: int = 5
+    """Members that planning follows: the best ones by error of roll-outs on held-out episodes."""
+    patience: int = 5
+    """Epochs without a better member after which training stops, once the rate falls; 0 never stops."""
+    steps_per_epoch: int = 0
+    """Steps between two looks at held-out episodes; 0 for one pass over the data."""
+    seconds: float = 0.0
+    """Time allowed: the schedule shrinks to fit into it; 0 for no limit. A limit cannot be reproduced."""
+
+
+def check_config(config: FitConfig, dynamics: EnsembleDynamics) -> None:
+    """See that a training can be done so.
+
+    Raises:
+        ModelError: names the setting.
+    """
+    for name in ("epochs", "batch", "elites"):
+        if getattr(config, name) < 1:
+            raise ModelError(f"{name} must be at least 1, not {getattr(config, name)}")
+    for name in ("patience", "steps_per_epoch", "seconds"):
+        if not 0 <= getattr(config, name) < math.inf:
+            raise ModelError(f"{name} must be zero or more, not {getattr(config, name)}")
+    if not 0 < config.learning_rate < math.inf:
+        raise ModelError(f"learning_rate must be above zero, not {config.learning_rate}")
+    if config.loss not in ("huber", "mse", "nll"):
+        raise ModelError(f"no loss {config.loss!r}; there are huber, mse, nll")
+    if config.loss == "nll" and dynamics.config.head != "gaussian":
+        raise ModelError("loss nll needs head gaussian; a deterministic head takes huber or mse")
+
+
+def check_weights(weights: Tensor, rows: int) -> None:
+    """See that rows can be drawn by weights.
+
+    Raises:
+        ModelError: not one finite weight for each row, or nothing to draw.
+    """
+    if tuple(weights.shape) != (rows,):
+        raise ModelError(f"weights have shape {tuple(weights.shape)}, expected ({rows},): one per transition")
+    if not bool(weights.isfinite().all()) or float(weights.min()) < 0 or float(weights.sum()) <= 0:
+        raise ModelError("weights of transitions must be finite, none below zero and not all zero")

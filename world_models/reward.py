@@ -1,0 +1,155 @@
+"""Reward heads: for each task a small, detachable model of its reward and of its success.
+
+A head is fitted on labelled transitions alone: on the relabelled pool, or on a few labels of a new task. Its
+reward is a handful of atoms (see `atoms`) and, where these leave something unexplained and there are labels
+enough, a residual network. Its success is a box, or a network where no box separates the labels.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from world_models.atoms import Atoms, dictionary, quantities, quantity_names
+from world_models.boxes import Box, find_box
+from world_models.errors import ModelError
+from world_models.layout import Layout
+from world_models.pursuit import pursue
+from world_models.residual import ResidualNet, fit_residual
+
+ENOUGH = 500
+"""Labels from which on a network is tried."""
+
+WELL = 0.02
+"""Share of the variance, or of the states, that a simple head may get wrong without a network being tried."""
+
+RELUCTANT = 0.5
+"""Factor on the gain of atoms of the hand's absolute position: a task rather asks for things than for places."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labelled transitions of one task."""
+
+    obs: Float[Tensor, "N O"]
+    actions: Float[Tensor, "N A"]
+    next_obs: Float[Tensor, "N O"]
+    reward: Float[Tensor, " N"]
+    success: Bool[Tensor, " N"]
+
+
+@dataclass(frozen=True)
+class Head:
+    """One task's reward and success.
+
+    Attributes:
+        unexplained: share of the variance of held-out reward labels that the head gets wrong.
+        misjudged: share of held-out states whose success the head gets wrong.
+    """
+
+    atoms: Atoms
+    weights: Float[Tensor, " M"]
+    box: Box
+    residual: ResidualNet | None
+    judge: ResidualNet | None
+    unexplained: float
+    misjudged: float
+
+    def reward(self, x: Float[Tensor, "*b Q"]) -> Float[Tensor, "*b"]:
+        """Reward of transitions given by their quantities."""
+        total = self.atoms(x) @ self.weights[:-1] + self.weights[-1]
+        return total if self.residual is None else total + self.residual(x)
+
+    def success(self, x: Float[Tensor, "*b Q"]) -> Float[Tensor, "*b"]:
+        """Probability of success of states given by their quantities."""
+        return self.box(x) if self.judge is None else torch.sigmoid(self.judge(x))
+
+    def describe(self, layout: Layout) -> list[str]:
+        """The atoms in words, the constant last."""
+        names, kinds = quantity_names(layout), ("|x - t|", "[|x - t| < w]", "exp(-|x - t| / w)")
+        columns = (self.atoms.quantity, self.atoms.kind, self.atoms.at, self.atoms.width, self.weights[:-1])
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        lines = [f"{w:+.2f} {kinds[k]} of {names[q]}, t={t:.3g} w={r:.3g}" for q, k, t, r, w in rows]
+        return [*lines, f"{float(self.weights[-1]):+.2f}"]
+
+
+class RewardHeads:
+    """Heads by task name. Adding one touches neither the dynamics nor any other head."""
+
+    def __init__(self, layout: Layout, heads: Mapping[str, Head] | None = None) -> None:
+        self.layout = layout
+        self.heads = dict(heads or {})
+
+    def add(self, name: str, labels: Labels, seed: int = 0) -> Head:
+        """Fit a head; a head of that name is replaced.
+
+        Raises:
+            ModelError: fewer than 10 labels, or a label that is not finite.
+        """
+        if len(labels.reward) < 10 or not bool(torch.isfinite(labels.reward).all()):
+            raise ModelError(f"task {name!r}: a reward head needs at least 10 finite labels, got {len(labels.reward)}")
+        self.heads[name] = fit_head(self.layout, labels, seed)
+        return self.heads[name]
+
+    def reward(
+        self, obs: Float[Tensor, "*b O"], action: Float[Tensor, "*b A"], next_obs: Float[Tensor, "*b O"]
+    ) -> Float[Tensor, "*b K"]:
+        """Reward of each transition in each task, in the order of `heads`; rewards are of the state reached."""
+        x = quantities(self.layout, action, next_obs)
+        return torch.stack([head.reward(x) for head in self.heads.values()], dim=-1)
+
+    def success(self, obs: Float[Tensor, "*b O"]) -> Float[Tensor, "*b K"]:
+        """Probability that each state fulfils each task."""
+        x = quantities(self.layout, obs.new_zeros(*obs.shape[:-1], self.layout.action_size), obs)
+        return torch.stack([head.success(x) for head in self.heads.values()], dim=-1)
+
+    def select(self, names: list[str]) -> "RewardHeads":
+        """The heads of these tasks, in this order.
+
+        Raises:
+            ModelError: there is no head of that name.
+        """
+        missing = [name for name in names if name not in self.heads]
+        if missing:
+            raise ModelError(f"no reward head for {missing[0]!r}; fit one from labels first")
+        return RewardHeads(self.layout, {name: self.heads[name] for name in names})
+
+
+def fit_head(layout: Layout, labels: Labels, seed: int) -> Head:
+    """Reward by pursuit, success by a box; networks where these fall short and labels allow."""
+    x = quantities(layout, labels.actions, labels.next_obs)
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
+    x, y, win = x[order], labels.reward[order], labels.success[order]
+    vocabulary = dictionary(layout)
+    at_hand = torch.tensor([name in _hand_columns(layout) for name in quantity_names(layout)])
+    prior = torch.where(at_hand[vocabulary.quantity], RELUCTANT, 1.0)
+    atoms, weights, unexplained = pursue(vocabulary, x, y, prior=prior)
+    still = x.clone()
+    still[:, -layout.action_size :] = 0.0
+    cut = len(x) - max(1, len(x) // 5)
+    judged = (find_box(still[:cut], win[:cut])(still[cut:]) > 0.5) != win[cut:]
+    head = Head(atoms, weights, find_box(still, win), None, None, unexplained, float(judged.float().mean()))
+    return head if len(x) < ENOUGH else _with_networks(head, x, still, y, win, cut, seed)
+
+
+def _hand_columns(layout: Layout) -> set[str]:
+    return {layout.columns[i] for i in layout.hand.positions} if layout.hand else set()
+
+
+def _with_networks(head: Head, x: Tensor, still: Tensor, y: Tensor, win: Tensor, cut: int, seed: int) -> Head:
+    """Networks are kept where they do better on held-out labels."""
+    residual, judge, unexplained, misjudged = None, None, head.unexplained, head.misjudged
+    if unexplained > WELL:
+        left = y - head.reward(x)
+        trial = fit_residual(x[:cut], left[:cut], seed)
+        error = float((left[cut:] - trial(x[cut:])).square().mean() / y.var().clamp(min=1e-12))
+        if error < 0.9 * unexplained:
+            residual, unexplained = trial, error
+    if misjudged > WELL and bool(win.any()):
+        trial = fit_residual(still[:cut], win[:cut].float(), seed, binary=True)
+        wrong = float(((trial(still[cut:]) > 0) != win[cut:]).float().mean())
+        if wrong < misjudged:
+            judge, misjudged = trial, wrong
+    return Head(head.atoms, head.weights, head.box, residual, judge, unexplained, misjudged)
