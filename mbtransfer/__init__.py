@@ -1,8 +1,8 @@
 """One world model of one room; any number of tasks in it, planned at once.
 
 Importing this package first makes sure that `tasks`, `world_models` and `planners` are its own (they share
-names with other distributions on PyPI) and imports none of them: each public name below is loaded when it is
-first used, so that `import mbtransfer` and `mbtransfer --help` stay quick.
+names with other distributions on PyPI) and loads none of their modules: each public name below is loaded when it
+is first used, so that `import mbtransfer` and `mbtransfer --help` stay quick. Gymnasium is told of our environment.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from mbtransfer import siblings
 __version__ = "0.1.0"
 
 siblings.verify()
+importlib.import_module("tasks")  # it registers mbtransfer/Kitchen-v0, and no more
 
 # The public API: each name and the module that defines it. To add one, write `"Name": "mbtransfer.module"`;
 # `from mbtransfer import Name`, `mbtransfer.Name` and `dir(mbtransfer)` then know it.

@@ -37,8 +37,8 @@ class Flag:
     name: str
     kind: type
     choices: tuple[str, ...]
-    low: float
-    high: float
+    low: int | float
+    high: int | float
     many: bool
     optional: bool
     required: bool

@@ -13,10 +13,7 @@ from importlib import import_module
 from typing import Any, TextIO
 
 from mbtransfer import __version__
-from mbtransfer.arguments import outputs, parse
-from mbtransfer.config import COMMANDS
 from mbtransfer.errors import USER_ERRORS, UserError
-from tasks.spec import nearest
 
 DEBUG = "MBTRANSFER_DEBUG"
 """Environment variable: set it to see the traceback of an error."""
@@ -78,6 +75,8 @@ def _run(argv: list[str]) -> int:
     if argv == ["--version"]:
         print(f"mbtransfer {__version__}")
         return 0
+    from mbtransfer.arguments import parse  # not above: Ctrl-C is clean from the first moment on
+
     settings = parse(argv)
     _check(settings)
     module, function = RUN[argv[0]].split(":")
@@ -87,6 +86,8 @@ def _run(argv: list[str]) -> int:
 
 
 def _help() -> str:
+    from mbtransfer.config import COMMANDS
+
     about = {name: (settings.__doc__ or "").strip().splitlines()[0] for name, settings in COMMANDS.items()}
     return _HELP.format(commands="\n".join(f"  {name:10}{text}" for name, text in about.items()), debug=DEBUG)
 
@@ -99,18 +100,18 @@ def _check(settings: Any) -> None:
     truth = asked.get("dynamics") == "oracle" and asked.get("reward") == "true"
     if "dynamics" in asked and settings.model is None and not truth:
         raise UserError("--model must be given, unless with --dynamics oracle and --reward true")
+    from mbtransfer.arguments import outputs
+
     for flag, path in outputs(settings):
-        if path.is_dir() and flag != "--out":
-            raise UserError(f"{flag} {path} is a folder; give the name of a file")
+        if flag != "--out" and path.exists() and not path.is_file():
+            what = "a folder" if path.is_dir() else "not a regular file"
+            raise UserError(f"{flag} {path} is {what}; give the name of a file")
     if "planner" in asked:
         from planners.registry import PLANNERS
+        from tasks.spec import nearest
 
         if settings.planner not in PLANNERS:
             raise UserError(f"no planner {settings.planner!r}{nearest(settings.planner, list(PLANNERS))}")
-    if "device" in asked:
-        from mbtransfer.device import resolve_device
-
-        resolve_device(settings.device)
     if asked.get("threads"):
         import torch
 

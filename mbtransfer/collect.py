@@ -12,7 +12,6 @@ from mbtransfer.behaviours import Babble, Behaviour, Noise
 from mbtransfer.dataset import Dataset, Header
 from mbtransfer.episode import Episode
 from mbtransfer.errors import UserError
-from mbtransfer.evaluation.asked import find_task
 from mbtransfer.goal import Goal, TrueRewards
 from mbtransfer.layout import model_layout
 from mbtransfer.objective import Dynamics, LearnedDynamics, OracleDynamics
@@ -114,6 +113,8 @@ def _plan(
     world: Environment, scene: Scene, unit: Unit, rng: np.random.Generator
 ) -> tuple[Behaviour, np.ndarray]:
     """An agent for the unit's tasks, and starts from which each is still to be done."""
+    from mbtransfer.evaluation.asked import find_task  # takes a while, and scripted units need it not
+
     tasks = [find_task(world, name) for name in unit.tasks]
     if not tasks:
         raise UserError(f"behaviour {unit.behaviour} needs at least one task; name some with --tasks")

@@ -1,7 +1,7 @@
-"""The settings of every command: the fields are the flags, their docstrings the help, their defaults the defaults.
+"""The settings of every command: fields are flags, their docstrings the help.
 
-`seeds: tuple[int, ...]` is `--seeds 0 1 2`, `video: bool = True` is `--video` and `--no-video`, `Path | None` may
-be left out. `AtLeast` and the like are checked before anything runs.
+`seeds: tuple[int, ...]` is `--seeds 0 1 2`, `video: bool = True` is `--video` and `--no-video`, `Path | None`
+may be left out. `AtLeast` and the like are checked before anything runs.
 """
 
 import os
@@ -18,14 +18,14 @@ T = TypeVar("T")
 class AtLeast:
     """The least value that a number may have."""
 
-    value: float
+    value: int | float
 
 
 @dataclass(frozen=True)
 class AtMost:
     """The greatest value that a number may have."""
 
-    value: float
+    value: int | float
 
 
 Count = Annotated[int, AtLeast(1)]
@@ -110,9 +110,9 @@ class CollectConfig(SearchFlags):
     seed: Seed = 0
     """Another seed adds other episodes to the same dataset."""
     behaviours: tuple[str, ...] = ()
-    """Mix, as NAME or NAME=SHARE: noise, reach, babble, planner, oracle, explore. Empty: babble=0.9 noise=0.05
-    reach=0.05; with --model babble=0.5 planner=0.4 explore=0.1; with --tasks alone babble=0.8 oracle=0.1 noise=0.05
-    reach=0.05."""
+    """Mix, as NAME or NAME=SHARE: noise, reach, babble, planner, oracle, explore. Empty: babble=0.9
+    noise=0.05 reach=0.05; with --model babble=0.8 planner=0.15 explore=0.05; with --tasks alone babble=0.8
+    oracle=0.1 noise=0.05 reach=0.05."""
     model: Path | None = None
     """Model folder, for the behaviours planner and explore."""
     locked: tuple[str, ...] = ()
@@ -164,7 +164,7 @@ class EvaluateConfig(SearchFlags, MachineFlags):
     recipes: tuple[str, ...] = ()
     """Recipes: names of shipped ones, or YAML files."""
     split: Split | None = None
-    """Tasks by split. None: all, unless --tasks, --recipes or --task-file say what."""
+    """What to add to the named ones. None: nothing, or all where nothing is named."""
     task_file: Path | None = None
     """Python file that defines tasks of your own."""
     dynamics: Literal["learned", "oracle"] = "learned"

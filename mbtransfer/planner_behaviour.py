@@ -49,8 +49,8 @@ class PlannerBehaviour:
 class CuriousDynamics:
     """A learned world in which what the ensemble disagrees about is worth a bonus.
 
-    Sekar et al. (2020), "Planning to explore via self-supervised world models": disagreement of the members is
-    what more data can teach, unlike noise, on which they agree.
+    Sekar et al. (2020), "Planning to explore via self-supervised world models": disagreement of the members
+    is what more data can teach, unlike noise, on which they agree.
 
     Args:
         imagination: the ensemble ready to roll out, with at least two particles.

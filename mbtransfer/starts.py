@@ -23,9 +23,9 @@ def sample_starts(scene: Scene, rng: np.random.Generator, n: int, near: float = 
 def move_near(
     scene: Scene, rng: np.random.Generator, states: Float[ndarray, "n S"], share: float
 ) -> Float[ndarray, "n S"]:
-    """The same starts, in a share of them the hand put close to a random handle, on the side away from the wall.
+    """The same starts, with the hand of a share of them close to a random handle, away from the wall.
 
-    Where the hand would stand inside a fixture, another place is drawn; after a few tries the start stays as it is.
+    Where the hand would stand inside a fixture, another place is drawn; after a few tries the start stays.
     """
     moved = np.array(states)
     rows = np.flatnonzero(rng.random(len(states)) < share)

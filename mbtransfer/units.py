@@ -16,7 +16,7 @@ SCRIPTED = ("noise", "reach", "babble")
 """Behaviours that need neither reward nor model."""
 
 PLANNING = ("planner", "oracle", "explore")
-"""Behaviours that plan: with a model, with the true simulator, with a model and a bonus for what it does not know."""
+"""Behaviours that plan: with a model, with the true simulator, with a model after what it does not know."""
 
 NEED_MODEL = ("planner", "explore")
 
@@ -27,7 +27,7 @@ MIXES: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
         "scripted": SHARES,
         "tasks": MappingProxyType({"noise": 0.05, "reach": 0.05, "babble": 0.8, "oracle": 0.1}),
-        "model": MappingProxyType({"babble": 0.5, "planner": 0.4, "explore": 0.1}),
+        "model": MappingProxyType({"babble": 0.8, "planner": 0.15, "explore": 0.05}),
     }
 )
 """What to collect where nobody says it: with neither model nor tasks, with tasks alone, with a model."""
@@ -103,7 +103,7 @@ def plan_units(
     episode_steps: int = 60, unit_episodes: int | None = None, tasks: tuple[str, ...] = (),
     locked: tuple[str, ...] = (), near: float = 0.5, planning: Planning | None = None,
 ) -> list[Unit]:  # fmt: skip
-    """Cut at least `steps` control steps into units; those of planning behaviours first, as they take longest.
+    """Cut at least `steps` control steps into units; first those that plan, as they take longest.
 
     Args:
         steps: control steps in all, rounded up to whole episodes.
@@ -163,9 +163,7 @@ def unit_seed(seed: int, behaviour: str, index: int) -> int:
 
 def _check(steps: int, seed: int, episode_steps: int, unit_episodes: int | None, near: float) -> None:
     if steps < 1 or episode_steps < 1 or (unit_episodes is not None and unit_episodes < 1):
-        raise UserError(
-            f"cannot collect {steps} steps in episodes of {episode_steps}; both must be at least 1"
-        )
+        raise UserError(f"cannot collect {steps} steps in episodes of {episode_steps} steps; give at least 1")
     if seed < 0:
         raise UserError(f"the seed must be 0 or greater, not {seed}")
     if not 0.0 <= near <= 1.0:

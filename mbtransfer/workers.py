@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -11,6 +12,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
+
+from mbtransfer.errors import USER_ERRORS
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -38,7 +41,7 @@ def in_processes(
 
     Raises:
         WorkerDied: a process was killed.
-        Exception: what `job` raised, as it raised it.
+        Exception: what `job` raised; of other types than user errors and OSError only the text.
     """
     if min(workers, len(items)) <= 1:
         yield from ((item, job(item)) for item in items)
@@ -82,7 +85,7 @@ def _receive(worker: _Worker) -> Any:
 
 
 def _context() -> BaseContext:
-    """A server that has imported the heavy parts once and forks workers is quick; elsewhere they start afresh."""
+    """Fork workers from a server that has imported the heavy parts once, where there can be one."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
@@ -113,10 +116,17 @@ def _serve(job: Callable[[Any], Any], pipe: Connection) -> None:
     warnings.simplefilter("ignore")  # and what is worth saying, it says once
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
-            item = pipe.recv()
-            try:
-                answer = job(item), None
-            except Exception as error:  # carried to the parent, which raises it
-                answer = None, error
-            pipe.send(answer)
+            pipe.send(_answer(job, pipe.recv()))
     os._exit(0)  # the parent is gone or has what it wanted: nothing to tidy up
+
+
+def _answer(job: Callable[[Any], Any], item: Any) -> tuple[Any, Exception | None]:
+    """The result, or the error that the parent is to raise, with the traceback as a note."""
+    try:
+        return job(item), None
+    except Exception as error:
+        # Other types may need more than a text to be made, and would not survive the way.
+        known = isinstance(error, (*USER_ERRORS, OSError))
+        carried = error if known else RuntimeError(f"{type(error).__name__}: {error}")
+        carried.add_note("in a worker process:\n" + traceback.format_exc())
+        return None, carried

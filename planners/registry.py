@@ -21,7 +21,7 @@ PLANNERS: dict[str, tuple[Any, Any]] = {
 """Name to planner and its settings."""
 
 
-def make_planner(name: str, bounds: Bounds, settings: Mapping[str, float] | None = None) -> Planner:
+def make_planner(name: str, bounds: Bounds, settings: Mapping[str, int | float] | None = None) -> Planner:
     """The planner of that name, its defaults replaced by `settings`.
 
     Raises:

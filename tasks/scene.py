@@ -1,6 +1,7 @@
 """MuJoCo at the rate of control: one scene to step, many states to roll out at once."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import mujoco
 import numpy as np
@@ -12,6 +13,19 @@ from tasks.errors import TaskError
 from tasks.spec import EnvSpec
 
 _STATE = mujoco.mjtState.mjSTATE_FULLPHYSICS
+
+
+@dataclass(frozen=True)
+class Look:
+    """What pictures show beside the bare physics.
+
+    Attributes:
+        model: builds the model that is drawn; its state is laid out like the physics'.
+        dress: sets colours and lights of that model by a state [S], before it is drawn.
+    """
+
+    model: Callable[[], mujoco.MjModel]
+    dress: Callable[[mujoco.MjModel, ndarray], None]
 
 
 class Scene:
@@ -26,6 +40,7 @@ class Scene:
         observe: states [*b S] to observations [*b O], float32.
         command: actions [*b A] in the spec's ranges to actuator controls [*b U].
         sample: draws the starts of episodes; see `sample_states`.
+        look: what pictures show; by default the physics as it is.
     """
 
     def __init__(
@@ -35,8 +50,10 @@ class Scene:
         observe: Callable[[ndarray], ndarray],
         command: Callable[[ndarray], ndarray],
         sample: Callable[[np.random.Generator, int], ndarray],
+        look: Look | None = None,
     ) -> None:
         self.model = model
+        self.look = look
         self.spec = spec
         self.observe = observe
         self.data = mujoco.MjData(model)

@@ -59,7 +59,7 @@ class Move(Task):
     def reward(
         self, obs: Float[Tensor, "*b O"], action: Float[Tensor, "*b A"], next_obs: Float[Tensor, "*b O"]
     ) -> Float[Tensor, "*b"]:
-        """Minus the way to the handle (m), minus three times the way to go (share of range), plus one there."""
+        """Minus the way to the handle (m), minus three times the way to go (share of range), plus 1 there."""
         reach = _length(next_obs, self.fixture.handle)
         return self.success(next_obs).to(reach) - reach - 3.0 * self._gap(next_obs)
 
@@ -114,7 +114,7 @@ class AllOf(Task):
     def reward(
         self, obs: Float[Tensor, "*b O"], action: Float[Tensor, "*b A"], next_obs: Float[Tensor, "*b O"]
     ) -> Float[Tensor, "*b"]:
-        """Minus the way to the first open part's handle, minus every part's way to go, plus the share held."""
+        """Minus the way to the first open part's handle, minus each part's way to go, plus the share held."""
         held = torch.stack([part.success(next_obs) for part in self.parts])
         total = held.float().mean(dim=0) - sum(3.0 * part._gap(next_obs) for part in self.parts)
         reach = _length(next_obs, self.parts[-1].fixture.handle)
@@ -145,7 +145,8 @@ def move(spec: EnvSpec, fixture: str, to: float, *, name: str = "", split: str =
     found = spec.fixture(fixture)
     if isinstance(to, bool) or not isinstance(to, int | float) or not found.low <= to <= found.high:
         raise TaskError(
-            f"{spec.name}: {fixture} cannot move to {to!r}; its range is {found.low:g} to {found.high:g} {found.unit}"
+            f"{spec.name}: {fixture} cannot move to {to!r}; "
+            f"its range is {found.low:g} to {found.high:g} {found.unit}"
         )
     text = f"move {fixture} to {to:g} {found.unit}"
     return Move(name or f"move({fixture}, {to:g})", text, split, found, float(to))

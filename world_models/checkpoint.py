@@ -38,7 +38,7 @@ def save_dynamics(
     Args:
         folder: made if it does not exist.
         dynamics: the fitted ensemble.
-        extra: anything that fits in JSON; `load_dynamics` gives it back.
+        extra: anything that fits in JSON; `load_dynamics` gives it back, NaN and infinity as None.
         data_hash: what identifies the data that the model was fitted on.
 
     Raises:

@@ -55,7 +55,7 @@ class EnsembleDynamics(nn.Module):
 
     _reads: Tensor
     _moves: Tensor
-    _unit: Tensor
+    unit: Tensor
     elites: Tensor
 
     def __init__(self, layout: Layout, config: EnsembleConfig, generator: torch.Generator | None = None) -> None:
@@ -67,8 +67,8 @@ class EnsembleDynamics(nn.Module):
         self.layout, self.config = layout, config
         self.normalizer = Normalizer(layout)
         blocks = make_blocks(layout, config.structure)
-        for name, value in vars(blocks).items():
-            self.register_buffer(f"_{name}", value, persistent=False)
+        for name, value in (("_reads", blocks.reads), ("_moves", blocks.moves), ("unit", blocks.unit)):
+            self.register_buffer(name, value, persistent=False)
         self.register_buffer("elites", torch.arange(config.members))
         self.blocks, self.outputs = blocks.unit.shape
         out = self.outputs * (2 if config.head == "gaussian" else 1)
@@ -95,9 +95,9 @@ class EnsembleDynamics(nn.Module):
         return Gaussian(mean, (variance @ moves.square()).clamp(min=1e-8).log())
 
     @property
-    def moves(self) -> Float[Tensor, "K*Y O"]:
+    def moves(self) -> Float[Tensor, "KY O"]:
         """How far one unit of each output moves each column, in the column's own unit."""
-        return (self._moves * self.normalizer.change[self._unit][..., None]).flatten(0, 1)
+        return (self._moves * self.normalizer.change[self.unit][..., None]).flatten(0, 1)
 
     def features(
         self, obs: Float[Tensor, "E O B"], action: Float[Tensor, "E A B"]
@@ -130,8 +130,8 @@ class EnsembleDynamics(nn.Module):
 
 
 def run_blocks(
-    inputs: Float[Tensor, "E K*I B"], weights: list[Tensor], biases: list[Tensor]
-) -> Float[Tensor, "E*K Y B"]:
+    inputs: Float[Tensor, "E KI B"], weights: list[Tensor], biases: list[Tensor]
+) -> Float[Tensor, "EK Y B"]:
     """Every block of every member: one batched product per layer."""
     x = inputs.reshape(weights[0].shape[0], weights[0].shape[2], inputs.shape[-1])
     for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):

@@ -27,8 +27,8 @@ class Imagined:
         change: scale of each column's change in one control step.
     """
 
-    obs: Float[Tensor, "H+1 P R O"]
-    particles: Float[Tensor, "H+1 P R O"]
+    obs: Float[Tensor, "points Q R O"]
+    particles: Float[Tensor, "points P R O"]
     change: Float[Tensor, " O"]
 
     def disagreement(self) -> Float[Tensor, "H R O"]:

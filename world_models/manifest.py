@@ -31,7 +31,10 @@ def make_manifest(
     data_hash: str,
     extra: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The manifest of a model; `tensors` says file and SHA-256 of its weights."""
+    """The manifest of a model; `tensors` says file and SHA-256 of its weights.
+
+    JSON has no NaN and no infinity: in `extra` they become null.
+    """
     manifest = {
         "format": FORMAT,
         "version": VERSION,
@@ -40,7 +43,7 @@ def make_manifest(
         "layout": layout.to_json(),
         "data_hash": data_hash,
         "tensors": dict(tensors),
-        "extra": dict(extra),
+        "extra": _finite(extra),
     }
     plain: dict[str, Any] = json.loads(json.dumps(manifest, allow_nan=False))
     return plain | {"sha256": seal(plain)}
@@ -97,7 +100,7 @@ def read_layout(manifest: Mapping[str, Any], name: str) -> Layout:
         layout = Layout.from_json(manifest["layout"])
         _check_layout(layout)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError(f"{name}: its layout makes no sense ({error})") from error
+        raise ModelError(f"{name}: its layout makes no sense ({str(error).splitlines()[0]})") from error
     return layout
 
 
@@ -142,6 +145,14 @@ def _body_difference(model: tuple[Body | None, ...], world: tuple[Body | None, .
             names = [body.name if body else "no hand" for body in (ours, theirs)]
             return f"{names[0]} in the model is {names[1]} here, or has other columns"
     return None
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _version(name: str) -> str:

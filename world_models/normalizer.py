@@ -31,11 +31,14 @@ class Normalizer(nn.Module):
     def fit(self, obs: Float[Tensor, "B O"], next_obs: Float[Tensor, "B O"]) -> None:
         """Learn the scales from transitions."""
         free = ~self._limited.to(obs.device)
-        spread = obs.std(dim=0).clamp(min=1e-3)
+        spread = torch.maximum(obs.std(dim=0), 0.01 * self.scale)
         self.centre.copy_(torch.where(free, obs.mean(dim=0), self.centre))
         self.scale.copy_(torch.where(free, spread, self.scale))
-        change = next_obs - obs
-        moves = change.abs() > (0.1 * change.std(dim=0)).clamp(min=1e-5)
-        square = (change.square() * moves).sum(dim=0) / moves.sum(dim=0).clamp(min=1)
-        floor = 0.02 * self.scale
-        self.change.copy_(torch.maximum(square.sqrt(), floor))
+        self.change.copy_(torch.maximum(moving_scale(obs, next_obs), 0.02 * self.scale))
+
+
+def moving_scale(obs: Float[Tensor, "B O"], next_obs: Float[Tensor, "B O"]) -> Float[Tensor, " O"]:
+    """Root mean square of each column's change over the transitions in which it moves."""
+    change = next_obs - obs
+    moves = change.abs() > (0.1 * change.std(dim=0)).clamp(min=1e-5)
+    return ((change.square() * moves).sum(dim=0) / moves.sum(dim=0).clamp(min=1)).sqrt()

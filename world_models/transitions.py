@@ -16,17 +16,18 @@ class Transitions:
     """B control steps side by side, on one device.
 
     Attributes:
-        obs: observation before each step, in the environment's units.
-        actions: action of each step.
-        next_obs: observation after it.
+        obs: [B, O], observation before each step, in the environment's units.
+        actions: [B, A], action of each step.
+        next_obs: [B, O], observation after it.
 
     Raises:
         ModelError: not float32 tensors of matching shapes, or a value that is NaN or infinite.
     """
 
-    obs: Float[Tensor, "B O"]
-    actions: Float[Tensor, "B A"]
-    next_obs: Float[Tensor, "B O"]
+    # Plain tensors to the type checker: __post_init__ checks them always, in words for the user.
+    obs: Tensor
+    actions: Tensor
+    next_obs: Tensor
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -75,15 +76,15 @@ class Segments:
     """N stretches of H control steps, cut from episodes, on one device.
 
     Attributes:
-        obs: the observations along each stretch.
-        actions: what was done along it.
+        obs: [N, H+1, O], the observations along each stretch.
+        actions: [N, H, A], what was done along it.
 
     Raises:
         ModelError: as `Transitions`.
     """
 
-    obs: Float[Tensor, "N H+1 O"]
-    actions: Float[Tensor, "N H A"]
+    obs: Tensor
+    actions: Tensor
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

@@ -12,7 +12,6 @@ from mbtransfer.commands.dataset import print_dataset
 from mbtransfer.config import CollectConfig
 from mbtransfer.dataset import Dataset
 from mbtransfer.errors import UserError
-from mbtransfer.evaluation.asked import find_task
 from mbtransfer.layout import model_layout
 from mbtransfer.progress import progress_bar
 from mbtransfer.units import MIXES, NEED_MODEL, PLANNING, Planning, Unit, parse_mix, plan_units
@@ -51,9 +50,7 @@ def plan(config: CollectConfig, environment: Environment) -> list[Unit]:
     shares = parse_mix(config.behaviours) if config.behaviours else MIXES[_default_mix(config)]
     used = {name for name, share in shares.items() if share > 0}
     if config.tasks and not used & set(PLANNING):
-        raise UserError(
-            "--tasks is for the behaviours planner, oracle and explore, and there is none of them"
-        )
+        raise UserError(f"--tasks is for the behaviours {', '.join(PLANNING)}, and there is none of them")
     lacking = sorted(used & set(NEED_MODEL))
     if lacking and config.model is None:
         raise UserError(f"behaviour {lacking[0]} needs --model")
@@ -72,21 +69,26 @@ def _default_mix(config: CollectConfig) -> str:
 def _tasks(config: CollectConfig, environment: Environment) -> tuple[str, ...]:
     """Tasks for the planning behaviours: what was asked for, or all source tasks that are not locked."""
     locked = {environment.spec.fixture(name).name for name in config.locked}
+    if not config.tasks:
+        sources = (task for task in environment.tasks.values() if task.split == "source")
+        return tuple(t.name for t in sources if not locked & {f.name for f in t.fixtures})
+    from mbtransfer.evaluation.asked import find_task  # takes a while to import
+
     for name in config.tasks:
         stuck = locked & {fixture.name for fixture in find_task(environment, name).fixtures}
         if stuck:
             raise UserError(f"task {name} moves {min(stuck)}, which --locked holds in place")
-    sources = (task for task in environment.tasks.values() if task.split == "source")
-    return config.tasks or tuple(t.name for t in sources if not locked & {f.name for f in t.fixtures})
+    return config.tasks
 
 
 def _planning(config: CollectConfig, environment: Environment) -> Planning:
     sizes = {name: getattr(config, name) for name in ("horizon", "candidates", "iterations")}
     asked = {name: size for name, size in sizes.items() if size is not None}
     make_planner(config.planner, action_bounds(environment.spec), asked)
+    digest = _digest(config.model, environment) if config.model else ""
     return Planning(
         config.planner, **sizes, particles=config.particles, noise=config.noise, bonus=config.bonus,
-        model=str(config.model or ""), model_digest=_digest(config.model, environment) if config.model else "",
+        model=str(config.model or ""), model_digest=digest,
     )  # fmt: skip
 
 

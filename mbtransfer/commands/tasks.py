@@ -54,7 +54,7 @@ def describe(environment: Environment, recipes: Iterable[Recipe]) -> dict[str, A
 
 
 def group_of(task: Task, environment: Environment) -> str:
-    """Where a task stands: a source task, a held-out target of a source task's fixture, or a held-out fixture."""
+    """Where a task stands: a source task, another target of a rewarded fixture, or a held-out fixture."""
     if task.split == "source":
         return "source"
     sources = (other for other in environment.tasks.values() if other.split == "source")
@@ -65,16 +65,14 @@ def group_of(task: Task, environment: Environment) -> str:
 def _print(environment: Environment, recipes: Iterable[Recipe], console: Console) -> None:
     for group, title in GROUPS.items():
         tasks = [task for task in environment.tasks.values() if group_of(task, environment) == group]
-        _table(
-            console, title, "task", "what it asks", [(task.name, Text(task.description)) for task in tasks]
-        )
+        rows = [(task.name, Text(task.description)) for task in tasks]
+        _table(console, title, "task", "what it asks", rows)
     rows = [(recipe.name, _steps(recipe)) for recipe in recipes]
     _table(console, "Recipes: held out, every one", "recipe", "steps", rows)
     fixtures = environment.spec.fixtures
-    ranges = [(f.name, Text(f"{f.low:g} to {f.high:g} {f.unit}")) for f in fixtures]
-    _table(
-        console, "Fixtures: move(NAME, TO) is a task for any place in the range", "fixture", "range", ranges
-    )
+    rows = [(f.name, Text(f"{f.low:g} to {f.high:g} {f.unit}")) for f in fixtures]
+    title = "Fixtures: move(NAME, TO) is a task for any place in the range"
+    _table(console, title, "fixture", "range", rows)
 
 
 def _table(console: Console, title: str, first: str, second: str, rows: Sequence[tuple[str, Text]]) -> None:

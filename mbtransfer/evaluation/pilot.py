@@ -45,7 +45,7 @@ class Pilot:
     reward_name: str
     labels: int = 0
     planner: str = PLANNER
-    settings: Mapping[str, float] = field(default_factory=dict)
+    settings: Mapping[str, int | float] = field(default_factory=dict)
     device: torch.device | str = "cpu"
 
     def agent(self, seed: int) -> MPCAgent:
@@ -68,7 +68,7 @@ class Pilot:
 
 def oracle_pilot(
     environment: Environment, *, rewards: Callable[[Sequence[Task]], Rewards] | None = None, labels: int = 0,
-    planner: str = PLANNER, settings: Mapping[str, float] | None = None,
+    planner: str = PLANNER, settings: Mapping[str, int | float] | None = None,
 ) -> Pilot:  # fmt: skip
     """Plans in the true simulator, by the true rewards unless told otherwise: the bound of every result."""
     return Pilot(
@@ -81,7 +81,7 @@ def oracle_pilot(
 def learned_pilot(
     environment: Environment, dynamics: EnsembleDynamics, *,
     rewards: Callable[[Sequence[Task]], Rewards] | None = None, labels: int = 0,
-    planner: str = PLANNER, settings: Mapping[str, float] | None = None,
+    planner: str = PLANNER, settings: Mapping[str, int | float] | None = None,
     particles: int = PARTICLES, propagation: Propagation = "tsinf", device: torch.device | str = "cpu",
 ) -> Pilot:  # fmt: skip
     """Plans in the ensemble, by learned `rewards`, or by the true ones where there are none."""

@@ -6,13 +6,13 @@ from time import perf_counter
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 from torch import Tensor
 
 from mbtransfer.agent import MPCAgent
 from mbtransfer.evaluation.pilot import Pilot
-from mbtransfer.evaluation.scripts import Script
+from mbtransfer.evaluation.scripts import Script, Verdict
 from mbtransfer.evaluation.starts import as_tensor
 from mbtransfer.rows import EpisodeResult
 
@@ -23,13 +23,13 @@ class Played:
 
     Attributes:
         result: the row.
-        states: simulator states, the start first.
-        after: what the robot was after before each control step, T names.
+        states: simulator states, the start first; M is one more than the control steps.
+        after: what the robot was after before each control step.
         why: why it failed, as far as that is known.
     """
 
     result: EpisodeResult
-    states: Float[ndarray, "T+1 S"]
+    states: Float[ndarray, "M S"]
     after: tuple[str, ...]
     why: str = ""
 
@@ -45,6 +45,7 @@ class Moment:
         reward: what the last step brought each of them.
         plan_ms: time of the last decision per episode, milliseconds.
         agent: who acts; its `plan` is the last decision.
+        script: what is asked for, as it stands now.
     """
 
     step: int
@@ -53,6 +54,7 @@ class Moment:
     reward: Float[ndarray, " B"]
     plan_ms: float
     agent: MPCAgent
+    script: Script
 
 
 Watch = Callable[[Moment], None]
@@ -64,6 +66,12 @@ class _Record:
     def __init__(self, state: ndarray) -> None:
         self.states, self.after = [state], list[str]()
         self.return_, self.seconds = 0.0, 0.0
+
+    def note(self, state: Float[ndarray, " S"], moment: Moment, row: int) -> None:
+        self.states.append(state)
+        self.after.append(moment.after[row])
+        self.return_ += float(moment.reward[row])
+        self.seconds += moment.plan_ms / 1e3
 
     def played(
         self, pilot: Pilot, script: Script, row: int, seed: int, episode: int, success: bool
@@ -99,43 +107,53 @@ def play(
     Raises:
         PlannerError: no candidate plan had a finite return.
     """
-    agent, records = pilot.agent(agent_seed), [_Record(state) for state in states]
+    records, batch = [_Record(state) for state in states], _Batch(pilot, script, states, agent_seed)
     finished: dict[int, Played] = {}
-    live, state = np.arange(len(states)), states
-    obs = as_tensor(pilot.scene.observe(state), pilot.device)
-    script.begin(obs)
     for step in range(1, script.limit + 1):
-        after = [script.now(row) for row in range(len(live))]
-        begin = perf_counter()
-        action = agent.act(obs, state, script.goal())
-        command = action.cpu().numpy()[:, None]  # waits for the device, so it is a part of the decision
-        seconds = (perf_counter() - begin) / len(live)
-        state = pilot.scene.rollout(state, command)[:, 0]
-        next_obs = as_tensor(pilot.scene.observe(state), pilot.device)
-        sound = np.isfinite(state).all(axis=1)
-        reward = np.where(sound, script.reward(obs, action, next_obs).cpu().numpy(), 0.0)
-        for row, number in enumerate(live.tolist()):
-            _note(records[number], state[row], after[row], float(reward[row]), seconds)
-        verdict = script.advance(next_obs)
+        numbers = batch.live.tolist()
+        moment, verdict = batch.step(step)
+        for row, number in enumerate(numbers):
+            records[number].note(batch.state[row], moment, row)
         if watch is not None:
-            watch(Moment(step, next_obs, tuple(after), reward, 1e3 * seconds, agent))
+            watch(moment)
+        sound = np.isfinite(batch.state).all(axis=1)
         over = verdict.ended | ~sound | (step == script.limit)
-        for row in np.flatnonzero(over):
+        for row in np.flatnonzero(over).tolist():
             success = bool(verdict.success[row] and sound[row])
-            number = int(live[row])
-            finished[number] = records[number].played(pilot, script, int(row), seed, number, success)
+            record = records[numbers[row]]
+            finished[numbers[row]] = record.played(pilot, script, row, seed, numbers[row], success)
         if over.all():
             break
-        on = torch.from_numpy(~over).to(next_obs.device)
-        agent.forget(torch.from_numpy(verdict.changed).to(next_obs.device))
-        agent.keep(on)
-        script.keep(~over)
-        live, state, obs = live[~over], state[~over], next_obs[on]
-    return [finished[episode] for episode in range(len(states))]
+        batch.go_on(~over, verdict.changed)
+    return [finished[number] for number in range(len(states))]
 
 
-def _note(record: _Record, state: ndarray, after: str, reward: float, seconds: float) -> None:
-    record.states.append(state)
-    record.after.append(after)
-    record.return_ += reward
-    record.seconds += seconds
+class _Batch:
+    """The episodes that still run."""
+
+    def __init__(self, pilot: Pilot, script: Script, states: Float[ndarray, "B S"], agent_seed: int) -> None:
+        self.live, self.state = np.arange(len(states)), states
+        self._pilot, self._script, self._agent = pilot, script, pilot.agent(agent_seed)
+        self._obs = as_tensor(pilot.scene.observe(states), pilot.device)
+        script.begin(self._obs)
+
+    def step(self, number: int) -> tuple[Moment, Verdict]:
+        """Decide, act, and judge what came of it."""
+        pilot, script, obs = self._pilot, self._script, self._obs
+        after, begin = tuple(script.now(row) for row in range(len(self.live))), perf_counter()
+        action = self._agent.act(obs, self.state, script.goal())
+        command = action.cpu().numpy()[:, None]  # waits for the device, so it is a part of the decision
+        plan_ms = 1e3 * (perf_counter() - begin) / len(self.live)
+        self.state = pilot.scene.rollout(self.state, command)[:, 0]
+        self._obs = as_tensor(pilot.scene.observe(self.state), pilot.device)
+        reward = script.reward(obs, action, self._obs).nan_to_num().cpu().numpy()
+        verdict = script.advance(self._obs)
+        return Moment(number, self._obs, after, reward, plan_ms, self._agent, script), verdict
+
+    def go_on(self, rows: Bool[ndarray, " B"], changed: Bool[ndarray, " B"]) -> None:
+        """Keep some of the episodes; those that are after something else now need new plans."""
+        kept = torch.from_numpy(rows).to(self._obs.device)
+        self._agent.forget(torch.from_numpy(changed).to(self._obs.device))
+        self._agent.keep(kept)
+        self._script.keep(rows)
+        self.live, self.state, self._obs = self.live[rows], self.state[rows], self._obs[kept]

@@ -27,7 +27,7 @@ class RecipeScript:
 
     Args:
         recipe: what to do.
-        rewards: gives the (learned or true) rewards of tasks; asked once, for each distinct task.
+        rewards: gives the (learned or true) rewards of tasks; it keeps what it had to fit for them.
         action_size: columns of an action.
     """
 
@@ -42,6 +42,7 @@ class RecipeScript:
         by_name = {step.task.name: step.task for step in recipe.steps}
         tasks, names = list(by_name.values()), list(by_name)
         self._columns = [names.index(step.task.name) for step in recipe.steps]
+        self._ask, self._some = rewards, dict[tuple[int, ...], Rewards]()
         self._rewards, self._true = rewards(tasks), TrueRewards(tasks)
         self._belief: list[RecipeProgress] = []
         self._truth: list[RecipeProgress] = []
@@ -56,8 +57,12 @@ class RecipeScript:
         self._weigh()
 
     def goal(self) -> Goal:
-        """See `Script.goal`."""
-        return Goal(self._rewards, self._active, self._guarded)
+        """See `Script.goal`; of rewards that count for no episode now, none is computed."""
+        used = tuple(((self._active + self._guarded) > 0).any(dim=0).nonzero().flatten().tolist()) or (0,)
+        if used not in self._some:
+            self._some[used] = self._ask([self._true.tasks[i] for i in used])
+        columns = list(used)
+        return Goal(self._some[used], self._active[:, columns], self._guarded[:, columns])
 
     def reward(
         self, obs: Float[Tensor, "B O"], action: Float[Tensor, "B A"], next_obs: Float[Tensor, "B O"]
@@ -92,9 +97,17 @@ class RecipeScript:
         """See `Script.now`."""
         return " and ".join(self._recipe.steps[i].label for i in self._belief[row].active)
 
+    def tasks_now(self, row: int) -> tuple[Task, ...]:
+        """See `Script.tasks_now`."""
+        return tuple(self._recipe.steps[i].task for i in self._belief[row].active)
+
     def steps(self, row: int) -> tuple[int, int]:
         """See `Script.steps`; optional steps do not count."""
         return self._truth[row].steps_done, self._truth[row].steps_total
+
+    def belief(self, row: int) -> RecipeProgress:
+        """Where the agent believes that an episode stands."""
+        return self._belief[row]
 
     def why(self, row: int) -> str:
         """Why the recipe is not done, in words; nothing where that is not known."""

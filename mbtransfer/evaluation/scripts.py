@@ -1,7 +1,7 @@
 """What a batch of episodes is asked to do, and who judges it; here for one task."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ class Verdict:
     changed: Bool[ndarray, " B"]
 
 
+@runtime_checkable
 class Script(Protocol):
     """Tells the agent what each episode is after, and judges what it did."""
 
@@ -61,6 +62,10 @@ class Script(Protocol):
 
     def now(self, row: int) -> str:
         """What an episode is after, in words."""
+        ...
+
+    def tasks_now(self, row: int) -> tuple[Task, ...]:
+        """What an episode is after; nothing once it has ended."""
         ...
 
     def steps(self, row: int) -> tuple[int, int]:
@@ -110,6 +115,10 @@ class TaskScript:
     def now(self, row: int) -> str:
         """See `Script.now`."""
         return self.name
+
+    def tasks_now(self, row: int) -> tuple[Task, ...]:
+        """See `Script.tasks_now`."""
+        return (self._task,)
 
     def steps(self, row: int) -> tuple[int, int]:
         """See `Script.steps`."""

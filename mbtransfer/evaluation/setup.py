@@ -82,7 +82,7 @@ class Setup:
         """Whether anything learned takes part."""
         return "learned" in (self.dynamics, self.reward)
 
-    def planner_settings(self) -> dict[str, float]:
+    def planner_settings(self) -> dict[str, int | float]:
         """What differs from the planner's defaults."""
         chosen = {name: getattr(self, name) for name in ("horizon", "candidates", "iterations")}
         return {name: value for name, value in chosen.items() if value is not None}
@@ -97,7 +97,7 @@ class Setup:
         Raises:
             UserError: the task file is wrong.
         """
-        return _own_tasks(self)
+        return _own_tasks(self, self._stamp())
 
     def load(self) -> "Model":
         """The model, read once.
@@ -105,7 +105,7 @@ class Setup:
         Raises:
             UserError: there is none, or it is damaged.
         """
-        return _load(self.model or "", self.device)
+        return _load(self.model or "", self.device, self._stamp())
 
     def pilot(self) -> Pilot:
         """Who drives the robot by these settings; built once.
@@ -114,7 +114,13 @@ class Setup:
             UserError: the model cannot be read.
             PlannerError: no such planner, or a setting out of range.
         """
-        return _pilot(self)
+        return _pilot(self, self._stamp())
+
+    def _stamp(self) -> tuple[int, ...]:
+        """When the files that this refers to were changed last: what was read before may be out of date."""
+        files = [Path(self.task_file)] if self.task_file else []
+        files += sorted(Path(self.model).glob("*")) if self.model else []
+        return tuple(file.stat().st_mtime_ns for file in files if file.is_file())
 
     def described(self) -> dict[str, Any]:
         """Every setting that results depend on, the planner's own defaults among them."""
@@ -130,14 +136,14 @@ class Setup:
 
 
 @lru_cache(maxsize=2)
-def _load(folder: str, device: str) -> "Model":
+def _load(folder: str, device: str, stamp: tuple[int, ...]) -> "Model":
     from mbtransfer.model import Model
 
     return Model.load(Path(folder), device=device)
 
 
 @lru_cache(maxsize=4)
-def _own_tasks(setup: Setup) -> tuple[Task, ...]:
+def _own_tasks(setup: Setup, stamp: tuple[int, ...]) -> tuple[Task, ...]:
     if setup.task_file is None:
         return ()
     from mbtransfer.task_file import load_task_file
@@ -146,7 +152,7 @@ def _own_tasks(setup: Setup) -> tuple[Task, ...]:
 
 
 @lru_cache(maxsize=4)
-def _pilot(setup: Setup) -> Pilot:
+def _pilot(setup: Setup, stamp: tuple[int, ...]) -> Pilot:
     model = setup.load() if setup.needs_model else None
     environment = setup.environment()
     rewards: Callable[[Sequence[Task]], Rewards] | None = None

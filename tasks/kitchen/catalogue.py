@@ -31,9 +31,11 @@ _HELD_OUT_FIXTURES = {
     "kettle_left": ("kettle_x", -0.12), "kettle_right": ("kettle_x", 0.12),
 }  # fmt: skip
 _CORNERS = {
-    "kettle_front_left": ("kettle_left", "kettle_front"), "kettle_front_right": ("kettle_right", "kettle_front"),
-    "kettle_back_left": ("kettle_left", "kettle_back"), "kettle_back_right": ("kettle_right", "kettle_back"),
-}  # fmt: skip
+    "kettle_front_left": ("kettle_left", "kettle_front"),
+    "kettle_front_right": ("kettle_right", "kettle_front"),
+    "kettle_back_left": ("kettle_left", "kettle_back"),
+    "kettle_back_right": ("kettle_right", "kettle_back"),
+}
 
 
 @cache
@@ -44,6 +46,7 @@ def named_tasks() -> dict[str, Task]:
         for name, (fixture, to) in table.items():
             moves[name] = move(spec(), fixture, to, name=name, split=split)
     corners = {
-        name: all_of(name, [moves[part] for part in parts], split="held_out") for name, parts in _CORNERS.items()
+        name: all_of(name, [moves[part] for part in parts], split="held_out")
+        for name, parts in _CORNERS.items()
     }
-    return moves | corners
+    return {**moves, **corners}

@@ -5,12 +5,13 @@ from importlib.resources import files
 
 import mujoco
 import numpy as np
-from dm_control import mujoco as dm_mujoco
 from jaxtyping import Float
 from numpy import ndarray
 
 from tasks.kitchen.kinematics import Kinematics
-from tasks.scene import Scene
+from tasks.kitchen.look import dress, look_model
+from tasks.mjcf import compiled
+from tasks.scene import Look, Scene
 from tasks.spec import EnvSpec, Fixture, Variable
 
 CONTROL_DT = 0.1
@@ -36,8 +37,7 @@ _MARGIN = 0.03
 def load_model() -> mujoco.MjModel:
     """The physics, read by dm_control from the MJCF beside this file."""
     text = (files("tasks.kitchen") / "kitchen.xml").read_text(encoding="utf-8")
-    model: mujoco.MjModel = dm_mujoco.Physics.from_xml_string(text).model.ptr
-    return model
+    return compiled(text)
 
 
 def _spec(model: mujoco.MjModel, handles: list[str]) -> EnvSpec:
@@ -58,7 +58,8 @@ def _spec(model: mujoco.MjModel, handles: list[str]) -> EnvSpec:
             column = columns[name]
             fixtures.append(Fixture(name, column, size + column, (at, at + 1, at + 2), low, high, unit))
     vectors = [Variable(f"hand_to_{name}_{axis}", "m", -2.0, 2.0) for name in handles for axis in "xyz"]
-    action = [Variable(f"move_{axis}", "0.6 m/s", -1.0, 1.0) for axis in "xyz"] + [Variable("grip", "25 N", -1.0, 1.0)]
+    action = [Variable(f"move_{axis}", "0.6 m/s", -1.0, 1.0) for axis in "xyz"]
+    action.append(Variable("grip", "25 N", -1.0, 1.0))
     return EnvSpec(
         "kitchen", (*position, *velocity, *vectors), tuple(action), tuple(fixtures),
         (0, 1, 2), (size, size + 1, size + 2), CONTROL_DT, EPISODE_STEPS,
@@ -101,11 +102,11 @@ def make_scene(locked: tuple[str, ...] = ()) -> Scene:
         """Every fixture is at rest in half of the starts and anywhere in its range in the others."""
         states = np.zeros((n, 1 + model.nq + model.nv))
         for axis, column in enumerate(kinematics.qpos[:3]):
-            states[:, column] = rng.uniform(*START_BOX[axis], n)
+            states[:, column] = rng.uniform(START_BOX[axis, 0], START_BOX[axis, 1], n)
         for fixture, column in zip(described.fixtures, kinematics.qpos[3:], strict=True):
             anywhere = rng.uniform(fixture.low, fixture.high, n)
             moved = (rng.random(n) < 0.5) & (fixture.name not in locked)
             states[:, column] = np.where(moved, anywhere, REST.get(fixture.name, 0.0))
         return states
 
-    return Scene(model, described, observe, _command, sample)
+    return Scene(model, described, observe, _command, sample, Look(look_model, dress))

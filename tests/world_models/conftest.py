@@ -21,10 +21,10 @@ TOUCH, FASTEST = 0.08, 0.06
 
 HAND = Body("hand", (0, 1, 2), (5, 6, 7))
 SLIDERS = (Body("left", (3,), (8,), (10, 11, 12)), Body("right", (4,), (9,), (13, 14, 15)))
-NAMES = "x y z left right vx vy vz left_v right_v lx ly lz rx ry rz".split()
+NAMES = ("x", "y", "z", "left", "right", "vx", "vy", "vz", "left_v", "right_v")
 
 LAYOUT = Layout(
-    columns=tuple(NAMES),
+    columns=(*NAMES, "lx", "ly", "lz", "rx", "ry", "rz"),
     low=(-0.5,) * 3 + (-0.1,) * 2 + (-0.1,) * 5 + (-1.0,) * 6,
     high=(0.5,) * 3 + (0.1,) * 2 + (0.1,) * 5 + (1.0,) * 6,
     limited=(True,) * 5 + (False,) * 11,
@@ -114,9 +114,10 @@ def _fitted(train: Transitions, valid: Transitions) -> EnsembleDynamics:
 
 @pytest.fixture
 def fitted(_fitted: EnsembleDynamics) -> EnsembleDynamics:
-    """A copy of an ensemble of three that knows the toy world."""
+    """A copy of an ensemble of three that knows the toy world; all are elites, in order."""
     copy = EnsembleDynamics(LAYOUT, _fitted.config)
     copy.load_state_dict(_fitted.state_dict())
+    copy.elites = torch.arange(3)
     return copy
 
 

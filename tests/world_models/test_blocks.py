@@ -17,10 +17,10 @@ Build = Callable[..., EnsembleDynamics]
 
 
 def scramble(dynamics: EnsembleDynamics, generator: torch.Generator) -> None:
-    """Large weights everywhere: what holds now holds for any weights."""
+    """Weights that make every output of order one: what holds now is not for want of an output."""
     with torch.no_grad():
         for value in dynamics.parameters():
-            value.copy_(torch.randn(value.shape, generator=generator))
+            value.copy_(torch.randn(value.shape, generator=generator) / value.shape[-1] ** 0.5)
 
 
 def test_one_block_per_body(layout: Layout) -> None:
@@ -44,19 +44,17 @@ def test_an_object_does_not_read_or_move_another(layout: Layout) -> None:
     assert blocks.moves[1][:, list(left.positions)].any()
 
 
-@pytest.mark.parametrize("head", ["deterministic", "gaussian"])
 def test_hand_and_handles_stay_consistent_over_a_rollout(
-    build: Build, still: Callable[..., Tensor], layout: Layout, generator: torch.Generator, head: str
+    build: Build, still: Callable[..., Tensor], layout: Layout, generator: torch.Generator
 ) -> None:
-    # Where nothing is clamped, the vector to a handle is handle minus hand: it may only change by what the
-    # handle moves (its own output, the same in all axes here) minus what the hand moves.
-    dynamics = build(head=head)
+    dynamics = build()
     scramble(dynamics, generator)
     with torch.no_grad():
-        for k in (1, 2):  # blocks that move no handle: the vectors may change with the hand alone
+        for k in (1, 2):  # no handle moves: the vectors to them may only change by what the hand moves
             rows = torch.arange(dynamics.config.members) * dynamics.blocks + k
-            dynamics.weights[-1][rows, 2:5] = dynamics.biases[-1][rows, 2:5] = 0
-    dynamics.normalizer.change[:3] = 1e-4
+            dynamics.weights[-1][rows, 2:5] = 0
+            dynamics.biases[-1][rows, 2:5] = 0
+    dynamics.normalizer.change[:3] = 1e-3  # so slow that no limit is met
     obs = still(torch.rand(8, 3, generator=generator) * 0.2, torch.zeros(8, 2))
     actions = torch.randn(8, 12, 3, generator=generator).clamp(-1, 1)
     path = Imagination(dynamics, 2)(obs, actions, generator).obs
@@ -85,13 +83,13 @@ def test_an_unmoved_far_object_stays(
 ) -> None:
     dynamics = build(head=head)
     scramble(dynamics, generator)
-    obs = still(torch.tensor([[-0.25, 0.0, 0.0]]), torch.zeros(1, 2))
-    # At the left handle, 0.5 m from the right one, and so slow that it stays there.
+    obs = still(torch.tensor([[-0.4, 0.0, 0.0]]), torch.zeros(1, 2))
+    # 0.15 m from the left handle, 0.65 m from the right one, and so slow that it stays there.
     dynamics.normalizer.change[[0, 1, 2]] = 1e-5
-    path = Imagination(dynamics, 2)(obs, torch.zeros(1, 12, 3), generator).obs
+    path = Imagination(dynamics, 2)(obs, torch.zeros(1, 3, 3), generator).obs
     left, right = path[1:, ..., [3, 8]] - obs[0, [3, 8]], path[1:, ..., [4, 9]] - obs[0, [4, 9]]
-    assert left.abs().max() > 0.01
-    assert right.abs().max() < 0.05 * left.abs().max()
+    assert left.abs().max() > 0.001
+    assert right.abs().max() < 1e-3 * left.abs().max()
 
 
 def test_an_unknown_structure_is_refused(layout: Layout) -> None:

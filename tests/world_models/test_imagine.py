@@ -66,9 +66,7 @@ def test_limits_are_clamped_and_only_they(
 
 @pytest.mark.parametrize("structure", ["objects", "dense"])
 @pytest.mark.parametrize("propagation", ["tsinf", "mean"])
-def test_rows_are_independent(
-    build: Build, segments: Segments, structure: str, propagation: str
-) -> None:
+def test_rows_are_independent(build: Build, segments: Segments, structure: str, propagation: str) -> None:
     obs, actions = plans(segments)
     follow = Imagination(build(structure=structure), 2, propagation)
     together = follow(obs, actions).obs

@@ -18,7 +18,6 @@ def rows(n: int = 4, columns: int = 3) -> torch.Tensor:
         ((rows(), rows(3), rows()), "4 observations, but 3 actions"),
         ((rows(), rows(), rows(4, 2)), r"next_obs is \(4, 2\), but obs is \(4, 3\)"),
         ((rows().double(), rows(), rows()), "obs must be a float32 tensor, not torch.float64"),
-        ((rows().numpy(), rows(), rows()), "obs must be a float32 tensor, not ndarray"),
         ((rows()[0], rows(), rows()), "obs has shape"),
         ((rows(), rows() + torch.nan, rows()), r"actions is nan at \[0, 0\]"),
         ((rows(), rows(), rows() - torch.inf), r"next_obs is -inf at \[0, 0\]"),

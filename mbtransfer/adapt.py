@@ -1,0 +1,122 @@
+"""The command `adapt`: a few episodes of a new task, a better model, and what the old tasks lost."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from mbtransfer.agent import MPCAgent, action_bounds
+from mbtransfer.behaviours import Babble
+from mbtransfer.config import AdaptConfig
+from mbtransfer.coverage import Coverage
+from mbtransfer.episode import Episode
+from mbtransfer.errors import UserError
+from mbtransfer.model import Model
+from mbtransfer.objective import LearnedDynamics
+from mbtransfer.planner_behaviour import PlannerBehaviour
+from mbtransfer.runner import fresh_states, run_lockstep
+from planners.registry import make_planner
+from tasks.scene import Scene
+from tasks.task import Task
+from world_models.adapt import Adapted, adapt
+from world_models.imagine import Imagination
+from world_models.transitions import Transitions
+
+NOISE = 0.4
+"""Noise on the planner's actions in the new task, as a share of half the action range: it must explore."""
+
+BABBLES = 2
+"""Episodes before the first plan."""
+
+ROUNDS = (2, 4, 8, 16, 32)
+"""Numbers of episodes after which the model is taught anew before more are run."""
+
+
+@dataclass(frozen=True, eq=False)
+class Adaptation:
+    """An adapted model and how it came about."""
+
+    model: Model
+    result: Adapted | None
+    episodes: list[Episode]
+
+
+def adapt_model(model: Model, task: Task, episodes: int, scene: Scene, seed: int = 0) -> Adaptation:
+    """Run a few episodes of the task in the true scene and fine-tune on them.
+
+    The first episodes babble at the handles of the task's fixtures; later ones plan, with noise, in the model
+    that the earlier ones taught (so the fine-tuning is repeated at `ROUNDS`, always from the given model).
+    More episodes extend the same sequence.
+
+    Raises:
+        UserError: a negative number of episodes.
+    """
+    if episodes < 0:
+        raise UserError(f"cannot adapt with {episodes} episodes; give 0 or more")
+    gathered: list[Episode] = []
+    adaptation = Adaptation(model, None, gathered)
+    for stop in [*(n for n in ROUNDS if n < episodes), episodes]:
+        while len(gathered) < stop:
+            k, now = len(gathered), adaptation.model
+            babbles = k < BABBLES or k % 4 == 3
+            gathered.append(_babble(task, scene, seed + k) if babbles else _planned(now, task, scene, seed + k))
+        if gathered:
+            adaptation = _adapted(model, scene, gathered, seed)
+    return adaptation
+
+
+def _adapted(model: Model, scene: Scene, gathered: list[Episode], seed: int) -> Adaptation:
+    new, held_out = (part.to(model.device) for part in _split(gathered))
+    result = adapt(model.dynamics, model.pool, new, held_out, seed=seed)
+    coverage = model.coverage
+    for episode in gathered:
+        coverage = coverage.plus(Coverage.of(scene.spec, episode.obs[:-1], episode.obs[1:]))
+    pool = Transitions.join([model.pool, new, held_out])
+    changed = replace(model, dynamics=result.dynamics, coverage=coverage, pool=pool, heads={})
+    return Adaptation(changed, result, list(gathered))
+
+
+def _babble(task: Task, scene: Scene, seed: int) -> Episode:
+    rng = np.random.default_rng([seed, 1])
+    states = fresh_states(scene, task, rng, 1)
+    behaviour = Babble(scene.spec, 1, rng, fixtures=tuple(fixture.name for fixture in task.fixtures))
+    return run_lockstep(scene, behaviour, states, scene.spec.episode_steps, tag="babble", seed=seed)[0]
+
+
+def _planned(model: Model, task: Task, scene: Scene, seed: int) -> Episode:
+    rng = np.random.default_rng([seed, 2])
+    bounds = action_bounds(scene.spec, model.device)
+    agent = MPCAgent(LearnedDynamics(Imagination(model.dynamics)), make_planner("mppi", bounds), bounds, seed)
+    behaviour = PlannerBehaviour(agent, task.reward, NOISE, rng)
+    states = fresh_states(scene, task, rng, 1)
+    return run_lockstep(scene, behaviour, states, scene.spec.episode_steps, tag="planner", seed=seed)[0]
+
+
+def _split(episodes: list[Episode]) -> tuple[Transitions, Transitions]:
+    """Every fifth stretch of ten steps is held out, so that even one episode has both parts."""
+    parts: tuple[list[Any], list[Any]] = ([], [])
+    for e, episode in enumerate(episodes):
+        obs, actions = torch.from_numpy(episode.obs), torch.from_numpy(episode.actions)
+        stretch = (torch.arange(len(actions)) // 10 + e) % 5 == 4
+        for part, rows in zip(parts, (~stretch, stretch), strict=True):
+            part.append(Transitions(obs[:-1][rows], actions[rows], obs[1:][rows]))
+    return Transitions.join(parts[0]), Transitions.join(parts[1])
+
+
+def summary(adaptation: Adaptation) -> dict[str, Any]:
+    """What an adaptation did, in plain values."""
+    if adaptation.result is None:
+        return {"taught": [], "donors": {}, "loss_before": None, "loss_after": None}
+    found = asdict(replace(adaptation.result, dynamics=None))  # type: ignore[arg-type]
+    return {
+        "taught": list(found["taught"]), "donors": {k: list(v) for k, v in found["donors"].items()},
+        "loss_before": found["before"], "loss_after": found["after"],
+    }  # fmt: skip
+
+
+def run_adapt(config: AdaptConfig) -> None:
+    """Adapt, measure new and old tasks before and after, and save the model."""
+    from mbtransfer.commands.adapt import run
+
+    run(config)

@@ -1,0 +1,78 @@
+"""Surfaces of the kitchen, painted by arithmetic: no image files to ship, no licences to mind."""
+
+import mujoco
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+SIZE = 512
+"""Pixels along one side; every surface repeats without a seam."""
+
+
+def paint(model: mujoco.MjModel) -> None:
+    """Fill the textures of `look.xml` that bear a name known here."""
+    for name, surface in (("planks", _planks), ("bricks", _tiles), ("grain", _grain), ("speckle", _speckle)):
+        texture = model.texture(name)
+        image = np.clip(surface(np.random.default_rng(0)), 0, 255).astype(np.uint8)
+        start = texture.adr[0]
+        model.tex_data[start : start + image.size] = image.reshape(-1)
+
+
+def _noise(rng: np.random.Generator, across: float, along: float) -> Float[ndarray, "h w"]:
+    """Smooth noise of unit variance that repeats: blotches `across` pixels high and `along` pixels wide."""
+    frequency = np.fft.fftfreq(SIZE)
+    blur = np.exp(-2 * (np.pi * frequency) ** 2 * np.array([[across], [along]]) ** 2)
+    spectrum = np.fft.fft2(rng.normal(size=(SIZE, SIZE))) * blur[0][:, None] * blur[1][None, :]
+    noise = np.fft.ifft2(spectrum).real
+    return noise / noise.std()
+
+
+def _coloured(rgb: tuple[int, int, int], shade: Float[ndarray, "h w"]) -> Float[ndarray, "h w 3"]:
+    return np.array(rgb) * (1 + shade[..., None])
+
+
+def _fibres(rng: np.random.Generator) -> Float[ndarray, "h w"]:
+    """Wood: long fibres, and the slow waves of the rings."""
+    rings = np.sin(2.2 * _noise(rng, 22, 150) + 0.9 * _noise(rng, 6, 120))
+    return 0.035 * _noise(rng, 1.0, 40) + 0.03 * _noise(rng, 3, 90) + 0.045 * rings
+
+
+def _grain(rng: np.random.Generator) -> Float[ndarray, "h w 3"]:
+    return _coloured((196, 150, 104), _fibres(rng))
+
+
+def _planks(rng: np.random.Generator, rows: int = 8, columns: int = 2) -> Float[ndarray, "h w 3"]:
+    """Floor boards in running bond, each cut from another place of the wood."""
+    wood, shade = _fibres(rng), np.zeros((SIZE, SIZE))
+    height, width = SIZE // rows, SIZE // columns
+    for row in range(rows):
+        for column in range(columns):
+            x = column * width + (row * 97) % width
+            y, xs = np.arange(row * height, (row + 1) * height), np.arange(x, x + width) % SIZE
+            board = np.roll(wood, rng.integers(SIZE, size=2), axis=(0, 1))[: len(y), : len(xs)]
+            board = board + rng.normal(0, 0.05)
+            board[:2] -= 0.3
+            board[:, :2] -= 0.3
+            shade[np.ix_(y, xs)] = board
+    return _coloured((168, 124, 84), shade)
+
+
+def _tiles(rng: np.random.Generator, rows: int = 8, columns: int = 4) -> Float[ndarray, "h w 3"]:
+    """Glazed wall tiles in running bond, light grout between them."""
+    height, width, shade = SIZE // rows, SIZE // columns, np.zeros((SIZE, SIZE))
+    for row in range(rows):
+        for column in range(columns):
+            x = column * width + (row % 2) * width // 2
+            tile = np.full((height, width), rng.normal(0, 0.012))
+            tile[3:6, 3:] += 0.03
+            tile[-4:, 3:] -= 0.03
+            tile[:3] = tile[:, :3] = -0.13
+            y = np.arange(row * height, (row + 1) * height)
+            shade[np.ix_(y, np.arange(x, x + width) % SIZE)] = tile
+    return _coloured((240, 236, 226), shade + 0.004 * _noise(rng, 20, 20))
+
+
+def _speckle(rng: np.random.Generator) -> Float[ndarray, "h w 3"]:
+    """Light stone: clouds and small grains."""
+    dark, light = _noise(rng, 1.6, 1.6) > 2.1, _noise(rng, 2.2, 2.2) > 2.1
+    return _coloured((226, 220, 208), 0.012 * _noise(rng, 50, 70) - 0.06 * dark + 0.05 * light)

@@ -1,0 +1,191 @@
+"""Few-shot adaptation: teach a fitted ensemble what it has never seen, and leave the rest as it is.
+
+Three ideas, each needed: blocks of objects that the model predicts well are frozen, so old tasks cannot
+suffer; a block that never saw its object move starts from the weights of whichever other object's block
+explains the new transitions best (most doors open alike); and training mixes the new transitions with a
+replay of the pool, keeping each member's best epoch on held-out new ones.
+"""
+
+from copy import deepcopy
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from world_models.blocks import REACH
+from world_models.ensemble import EnsembleDynamics
+from world_models.fit import FitConfig, fit
+from world_models.normalizer import moving_scale
+from world_models.rows import replay_weights
+from world_models.transitions import Transitions
+
+SURPRISING = 0.7
+"""A block is taught anew when it leaves more than this share of its object's movement unexplained."""
+
+
+@dataclass(frozen=True)
+class AdaptConfig:
+    """How a model is adapted."""
+
+    epochs: int = 8
+    """Looks at the held-out new transitions."""
+    steps_per_epoch: int = 60
+    """Optimiser steps between two looks."""
+    learning_rate: float = 5e-3
+    """Highest rate of the one-cycle schedule."""
+    replay: float = 0.3
+    """Share of each batch that comes from the pool."""
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """The result of an adaptation.
+
+    Attributes:
+        dynamics: the adapted ensemble.
+        taught: names of the objects whose blocks were trained.
+        donors: for each of them, from which object's block each member began.
+        before, after: loss on the held-out new transitions, mean over members.
+    """
+
+    dynamics: EnsembleDynamics
+    taught: tuple[str, ...]
+    donors: dict[str, tuple[str, ...]]
+    before: float
+    after: float
+
+
+def adapt(
+    dynamics: EnsembleDynamics,
+    pool: Transitions,
+    new: Transitions,
+    held_out: Transitions,
+    config: AdaptConfig | None = None,
+    seed: int = 0,
+) -> Adapted:
+    """Fine-tune a copy on new transitions; the given ensemble stays as it is.
+
+    Args:
+        dynamics: the fitted ensemble.
+        pool: transitions to replay.
+        new: transitions of the new task.
+        held_out: more of them, to know when to stop.
+        config: how.
+        seed: of shuffles.
+
+    Raises:
+        ModelError: transitions of another world, or a setting that makes no sense.
+    """
+    config = config or AdaptConfig()
+    model = deepcopy(dynamics)
+    before = float(_errors(model, held_out).mean())
+    rescale(model, new)
+    taught, strange = surprising(model, new)
+    donors = {model.layout.objects[k].name: _transplant(model, new, k) for k in taught}
+    hooks = _freeze(model, taught)
+    old = away_from(model, pool, taught) if strange else pool
+    both = Transitions.join([new, old])
+    weights = replay_weights([len(new), len(old)], [1 - config.replay, config.replay])
+    settings = FitConfig(
+        epochs=config.epochs, steps_per_epoch=config.steps_per_epoch, learning_rate=config.learning_rate,
+        elites=len(model.elites), patience=0,
+    )  # fmt: skip
+    for _ in fit(model, both, held_out, settings, seed, weights=weights, keep_scales=True):
+        pass
+    for hook in hooks:
+        hook.remove()
+    model.elites = dynamics.elites.clone()
+    after = float(_errors(model, held_out).mean())
+    return Adapted(model, tuple(donors), donors, before, after)
+
+
+@torch.no_grad()
+def rescale(dynamics: EnsembleDynamics, new: Transitions) -> None:
+    """Let the scale of change grow for columns that move more than ever before; predictions stay the same."""
+    normalizer, last = dynamics.normalizer, len(dynamics.weights) - 1
+    seen = moving_scale(new.obs, new.next_obs)
+    grown = torch.where(seen > 2 * normalizer.change, seen, normalizer.change)
+    factor = (normalizer.change / grown)[dynamics.unit].repeat(dynamics.config.members, 1)[..., None]
+    dynamics.weights[last][:, : dynamics.outputs] *= factor
+    dynamics.biases[last][:, : dynamics.outputs] *= factor
+    normalizer.change.copy_(grown)
+
+
+@torch.no_grad()
+def surprising(dynamics: EnsembleDynamics, new: Transitions) -> tuple[list[int], bool]:
+    """Objects that moved in the new transitions and that the ensemble cannot explain, and whether there are any.
+
+    Where there are none, all objects that moved.
+    """
+    members = dynamics.config.members
+    mean = dynamics(new.obs.expand(members, -1, -1), new.actions.expand(members, -1, -1)).mean.mean(dim=0)
+    change = (new.next_obs - new.obs) / dynamics.normalizer.change
+    moved, badly = [], []
+    for k, body in enumerate(dynamics.layout.objects):
+        columns = list(body.positions)
+        total = float(change[:, columns].square().sum())
+        if total < 1.0:
+            continue
+        moved.append(k)
+        left = float((mean - change)[:, columns].square().sum())
+        if left > SURPRISING * total:
+            badly.append(k)
+    return badly or moved, bool(badly)
+
+
+def away_from(dynamics: EnsembleDynamics, pool: Transitions, objects: list[int]) -> Transitions:
+    """Transitions out of reach of some objects: near them the pool may say what the new data contradict."""
+    near = torch.zeros(len(pool), dtype=torch.bool, device=pool.obs.device)
+    for k in objects:
+        vector = list(dynamics.layout.objects[k].vector)
+        near |= pool.obs[:, vector].norm(dim=1) < REACH
+    return pool[~near] if bool((~near).any()) else pool
+
+
+@torch.no_grad()
+def _transplant(dynamics: EnsembleDynamics, new: Transitions, k: int) -> tuple[str, ...]:
+    """Start object k's block, in each member, from the block that explains the new transitions best."""
+    objects, blocks, members = dynamics.layout.objects, dynamics.blocks, dynamics.config.members
+    if blocks == 1:
+        return ()
+    alike = [j for j, body in enumerate(objects) if len(body.positions) == len(objects[k].positions)]
+    here = torch.arange(members) * blocks + 1 + k
+    original = [parameter[here].clone() for parameter in dynamics.parameters()]
+    columns = [*objects[k].positions, *objects[k].velocities, *objects[k].vector]
+    errors = []
+    for j in alike:
+        _copy_blocks(dynamics, here + (j - k), here)
+        errors.append(_errors(dynamics, new, columns))
+        for parameter, value in zip(dynamics.parameters(), original, strict=True):
+            parameter[here] = value
+    best = torch.stack(errors).argmin(dim=0)
+    chosen = torch.tensor(alike)[best.cpu()]
+    _copy_blocks(dynamics, torch.arange(members) * blocks + 1 + chosen, here)
+    return tuple(objects[j].name for j in chosen.tolist())
+
+
+def _copy_blocks(dynamics: EnsembleDynamics, source: Int[Tensor, " E"], target: Int[Tensor, " E"]) -> None:
+    for parameter in dynamics.parameters():
+        parameter[target] = parameter[source].clone()
+
+
+@torch.no_grad()
+def _errors(
+    dynamics: EnsembleDynamics, data: Transitions, columns: list[int] | None = None
+) -> Float[Tensor, " E"]:
+    """Mean squared error of each member on normalised changes."""
+    members = dynamics.config.members
+    mean = dynamics(data.obs.expand(members, -1, -1), data.actions.expand(members, -1, -1)).mean
+    error = mean - (data.next_obs - data.obs) / dynamics.normalizer.change
+    return (error if columns is None else error[..., columns]).square().mean(dim=(1, 2))
+
+
+def _freeze(dynamics: EnsembleDynamics, taught: list[int]) -> list[torch.utils.hooks.RemovableHandle]:
+    """Let gradients through to the blocks of these objects only."""
+    if dynamics.blocks == 1:
+        return []
+    learns = torch.zeros(dynamics.blocks, device=dynamics.elites.device)
+    learns[[1 + k for k in taught]] = 1.0
+    mask = learns.repeat(dynamics.config.members)[:, None, None]
+    return [parameter.register_hook(lambda grad: grad * mask) for parameter in dynamics.parameters()]
