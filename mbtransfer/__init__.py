@@ -1,8 +1,8 @@
 """One world model of one room; any number of tasks in it, planned at once.
 
 Importing this package first makes sure that `tasks`, `world_models` and `planners` are its own (they share
-names with other distributions on PyPI) and loads none of their modules: each public name below is loaded when it
-is first used, so that `import mbtransfer` and `mbtransfer --help` stay quick. Gymnasium is told of our environment.
+names with other distributions on PyPI). It tells Gymnasium of its environment and loads nothing heavy:
+each public name below is loaded when it is first used, so that `mbtransfer --help` stays quick.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def summary(adaptation: Adaptation) -> dict[str, Any]:
         return {"taught": [], "donors": {}, "loss_before": None, "loss_after": None}
     found = asdict(replace(adaptation.result, dynamics=None))  # type: ignore[arg-type]
     return {
-        "taught": list(found["taught"]), "donors": {k: list(v) for k, v in found["donors"].items()},
+        "taught": list(found["taught"]), "donors": found["donors"],
         "loss_before": found["before"], "loss_after": found["after"],
     }  # fmt: skip
 

@@ -18,7 +18,7 @@ STILLS = 6
 """Pictures in a strip."""
 
 _GAP = 4
-_BAR = 22
+_BAR = 24
 _SETTINGS = ["-crf", "27", "-preset", "veryfast", "-threads", "1", "-movflags", "+faststart"]
 
 
@@ -135,7 +135,7 @@ def captioned(frame: UInt8[ndarray, "H W 3"], text: str) -> UInt8[ndarray, "H W 
     height, width = frame.shape[:2]
     bar = Image.new("RGB", (width, _BAR), (24, 26, 30))
     image.paste(Image.blend(image.crop((0, height - _BAR, width, height)), bar, 0.75), (0, height - _BAR))
-    font = ImageFont.load_default(size=14)
+    font = ImageFont.load_default(size=16)
     ImageDraw.Draw(image).text((8, height - _BAR + 2), text, fill=(245, 245, 245), font=font)
     return np.asarray(image)
 

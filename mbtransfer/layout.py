@@ -27,4 +27,5 @@ def model_layout(spec: EnvSpec) -> Layout:
         action_size=spec.action_size,
         hand=Body("hand", spec.hand, spec.hand_velocity) if objects else None,
         objects=objects,
+        hand_actions=spec.hand_actions or (),
     )

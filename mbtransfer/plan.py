@@ -11,10 +11,12 @@ from mbtransfer.errors import UserError
 from mbtransfer.evaluate import check_writable, setup_of
 from mbtransfer.evaluation.asked import find_task
 from mbtransfer.evaluation.episodes import play_episodes
+from mbtransfer.evaluation.filming import film_episode
 from mbtransfer.evaluation.live import LiveView
 from mbtransfer.evaluation.play import Played
 from mbtransfer.evaluation.setup import Setup, threads
 from tasks.recipe import Recipe, find_recipe
+from tasks.render import Renderer
 from tasks.task import Task
 
 
@@ -29,23 +31,23 @@ def run_plan(config: PlanConfig, console: Console | None = None) -> Played:
         The episode: its row, its states, what the robot was after.
 
     Raises:
-        UserError, TaskError, ModelError, PlannerError: anything that is wrong with the input.
+        UserError, TaskError, ModelError, PlannerError: anything that is wrong with the input; a video that is
+            asked for where no renderer works is, too.
     """
     console, setup = console or Console(), setup_of(config)
     check_writable(config.json, config.video)
     with threads(setup.threads):
         pilot, asked = setup.pilot(), _asked(config, setup)
-        if config.video is not None:
-            _check_renderer()
-        spec = pilot.environment.spec
+        spec, renderer = pilot.environment.spec, Renderer(pilot.scene) if config.video else None
         console.print(f"{asked.name}: {asked.description}", highlight=False, markup=False, soft_wrap=True)
         with LiveView(console, spec, pilot.dynamics) as view:
             played = play_episodes(pilot, asked, config.seed, 1, watch=view)[0]
     console.print(outcome(played, spec.control_dt), soft_wrap=True)
     if config.json is not None:
         write_json(config.json, describe(played))
-    if config.video is not None:
-        _film(pilot, played, config.video)
+    if config.video is not None and renderer is not None:
+        with renderer:
+            film_episode(pilot.scene, played, video=config.video, renderer=renderer)
         console.print(f"wrote {config.video}", highlight=False, soft_wrap=True)
     return played
 

@@ -40,7 +40,11 @@ class Fixture:
 
 @dataclass(frozen=True)
 class EnvSpec:
-    """The observation (O columns), the action (A columns), the fixtures and the clock of an environment."""
+    """The observation (O columns), the action (A columns), the fixtures and the clock of an environment.
+
+    `hand` and `hand_velocity` are columns of the observation, along x, y and z; `hand_actions` are the columns
+    of the action that drive the hand along the same axes, where there are such.
+    """
 
     name: str
     observation: tuple[Variable, ...]
@@ -50,6 +54,7 @@ class EnvSpec:
     hand_velocity: tuple[int, int, int]
     control_dt: float
     episode_steps: int
+    hand_actions: tuple[int, int, int] | None = None
 
     @property
     def obs_size(self) -> int:

@@ -10,7 +10,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from world_models.blocks import REACH
@@ -19,6 +19,7 @@ from world_models.fit import FitConfig, fit
 from world_models.normalizer import moving_scale
 from world_models.rows import replay_weights
 from world_models.transitions import Transitions
+from world_models.transplant import transplant
 
 SURPRISING = 0.7
 """A block is taught anew when it leaves more than this share of its object's movement unexplained."""
@@ -45,13 +46,13 @@ class Adapted:
     Attributes:
         dynamics: the adapted ensemble.
         taught: names of the objects whose blocks were trained.
-        donors: for each of them, from which object's block each member began.
+        donors: for each of them that never moved before, from which object's block it began, turned how.
         before, after: loss on the held-out new transitions, mean over members.
     """
 
     dynamics: EnsembleDynamics
     taught: tuple[str, ...]
-    donors: dict[str, tuple[str, ...]]
+    donors: dict[str, str]
     before: float
     after: float
 
@@ -82,7 +83,9 @@ def adapt(
     before = float(_errors(model, held_out).mean())
     rescale(model, new)
     taught, strange = surprising(model, new)
-    donors = {model.layout.objects[k].name: _transplant(model, new, k) for k in taught}
+    names = [model.layout.objects[k].name for k in taught]
+    grafted = strange and model.blocks > 1
+    donors = {name: transplant(model, new, k) for name, k in zip(names, taught, strict=True) if grafted}
     hooks = _freeze(model, taught)
     old = away_from(model, pool, taught) if strange else pool
     both = Transitions.join([new, old])
@@ -95,9 +98,9 @@ def adapt(
         pass
     for hook in hooks:
         hook.remove()
-    model.elites = dynamics.elites.clone()
-    after = float(_errors(model, held_out).mean())
-    return Adapted(model, tuple(donors), donors, before, after)
+    errors = _errors(model, held_out)
+    model.elites = errors.argsort()[: len(dynamics.elites)]
+    return Adapted(model, tuple(names), donors, before, float(errors.mean()))
 
 
 @torch.no_grad()
@@ -144,41 +147,12 @@ def away_from(dynamics: EnsembleDynamics, pool: Transitions, objects: list[int])
 
 
 @torch.no_grad()
-def _transplant(dynamics: EnsembleDynamics, new: Transitions, k: int) -> tuple[str, ...]:
-    """Start object k's block, in each member, from the block that explains the new transitions best."""
-    objects, blocks, members = dynamics.layout.objects, dynamics.blocks, dynamics.config.members
-    if blocks == 1:
-        return ()
-    alike = [j for j, body in enumerate(objects) if len(body.positions) == len(objects[k].positions)]
-    here = torch.arange(members) * blocks + 1 + k
-    original = [parameter[here].clone() for parameter in dynamics.parameters()]
-    columns = [*objects[k].positions, *objects[k].velocities, *objects[k].vector]
-    errors = []
-    for j in alike:
-        _copy_blocks(dynamics, here + (j - k), here)
-        errors.append(_errors(dynamics, new, columns))
-        for parameter, value in zip(dynamics.parameters(), original, strict=True):
-            parameter[here] = value
-    best = torch.stack(errors).argmin(dim=0)
-    chosen = torch.tensor(alike)[best.cpu()]
-    _copy_blocks(dynamics, torch.arange(members) * blocks + 1 + chosen, here)
-    return tuple(objects[j].name for j in chosen.tolist())
-
-
-def _copy_blocks(dynamics: EnsembleDynamics, source: Int[Tensor, " E"], target: Int[Tensor, " E"]) -> None:
-    for parameter in dynamics.parameters():
-        parameter[target] = parameter[source].clone()
-
-
-@torch.no_grad()
-def _errors(
-    dynamics: EnsembleDynamics, data: Transitions, columns: list[int] | None = None
-) -> Float[Tensor, " E"]:
+def _errors(dynamics: EnsembleDynamics, data: Transitions) -> Float[Tensor, " E"]:
     """Mean squared error of each member on normalised changes."""
     members = dynamics.config.members
     mean = dynamics(data.obs.expand(members, -1, -1), data.actions.expand(members, -1, -1)).mean
     error = mean - (data.next_obs - data.obs) / dynamics.normalizer.change
-    return (error if columns is None else error[..., columns]).square().mean(dim=(1, 2))
+    return error.square().mean(dim=(1, 2))
 
 
 def _freeze(dynamics: EnsembleDynamics, taught: list[int]) -> list[torch.utils.hooks.RemovableHandle]:

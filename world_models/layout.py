@@ -22,7 +22,8 @@ class Layout:
     """Names, limits and bodies of the observation columns (O), and the number of action columns (A).
 
     A column whose `limited` is true is a position with known joint limits: inputs are scaled by them and
-    predictions are clamped to them, also for joints that never moved in the data.
+    predictions are clamped to them, also for joints that never moved in the data. `hand_actions` are the
+    action columns that drive the hand along x, y and z; empty where there are none such.
     """
 
     columns: tuple[str, ...]
@@ -32,6 +33,7 @@ class Layout:
     action_size: int
     hand: Body | None = None
     objects: tuple[Body, ...] = ()
+    hand_actions: tuple[int, ...] = ()
 
     @property
     def obs_size(self) -> int:
@@ -51,4 +53,5 @@ class Layout:
 
         tuples = {key: tuple(data[key]) for key in ("columns", "low", "high", "limited")}
         hand = body(data["hand"]) if data["hand"] else None
-        return cls(**tuples, action_size=data["action_size"], hand=hand, objects=tuple(map(body, data["objects"])))
+        rest = {"action_size": data["action_size"], "hand_actions": tuple(data["hand_actions"])}
+        return cls(**tuples, **rest, hand=hand, objects=tuple(map(body, data["objects"])))

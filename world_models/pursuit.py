@@ -23,7 +23,7 @@ def pursue(
     y: Float[Tensor, " N"],
     most: int = 10,
     prior: Float[Tensor, "M M"] | Float[Tensor, " M"] | None = None,
-) -> tuple[Atoms, Float[Tensor, " M"], float]:
+) -> tuple[Atoms, Float[Tensor, " W"], float]:
     """Chosen atoms, their weights (the last weight is the constant's), and the error left on held-out labels.
 
     The error is the share of the labels' variance that stays unexplained.

@@ -45,7 +45,7 @@ def find_asked(
 ) -> list[Task | Recipe]:  # fmt: skip
     """Everything that is asked for, each once: tasks, then recipes. `split` adds to what is named.
 
-    Where nothing is named and there is no split, that is all of the user's own tasks, or else `all`.
+    Where nothing is named, the user's own tasks are meant; where there are none and no split, `all`.
 
     Raises:
         UserError: an unknown split, or two different recipes of one name.
@@ -53,11 +53,10 @@ def find_asked(
     """
     if split is not None and split not in SPLITS:
         raise UserError(f"no split {split!r}{nearest(split, list(SPLITS))}")
-    if split is None and not tasks and not recipes:
-        if own:
-            return _distinct(own)
+    unnamed = not tasks and not recipes
+    if split is None and unnamed and not own:
         split = "all"
-    named = [find_task(environment, name, own) for name in tasks]
+    named = list(own) if unnamed else [find_task(environment, name, own) for name in tasks]
     in_split = [task for task in environment.tasks.values() if split in (task.split, "all")]
     shipped = list(shipped_recipes(environment.spec.name)) if split in ("recipes", "all") else []
     found = [find_recipe(name, environment) for name in (*map(_plain, recipes), *shipped)]

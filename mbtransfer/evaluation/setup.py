@@ -148,7 +148,7 @@ def _own_tasks(setup: Setup, stamp: tuple[int, ...]) -> tuple[Task, ...]:
         return ()
     from mbtransfer.task_file import load_task_file
 
-    return (load_task_file(Path(setup.task_file), setup.environment().spec),)
+    return tuple(load_task_file(Path(setup.task_file), setup.environment()))
 
 
 @lru_cache(maxsize=4)

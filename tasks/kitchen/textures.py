@@ -1,8 +1,10 @@
 """Surfaces of the kitchen, painted by arithmetic: no image files to ship, no licences to mind."""
 
+from functools import cache
+
 import mujoco
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 SIZE = 512
@@ -11,11 +13,16 @@ SIZE = 512
 
 def paint(model: mujoco.MjModel) -> None:
     """Fill the textures of `look.xml` that bear a name known here."""
-    for name, surface in (("planks", _planks), ("bricks", _tiles), ("grain", _grain), ("speckle", _speckle)):
-        texture = model.texture(name)
-        image = np.clip(surface(np.random.default_rng(0)), 0, 255).astype(np.uint8)
-        start = texture.adr[0]
+    for name, image in _surfaces().items():
+        start = model.texture(name).adr[0]
         model.tex_data[start : start + image.size] = image.reshape(-1)
+
+
+@cache
+def _surfaces() -> dict[str, UInt8[ndarray, "h w 3"]]:
+    painters = {"planks": _planks, "bricks": _tiles, "grain": _grain, "speckle": _speckle}
+    images = {name: painter(np.random.default_rng(0)) for name, painter in painters.items()}
+    return {name: np.clip(image, 0, 255).astype(np.uint8) for name, image in images.items()}
 
 
 def _noise(rng: np.random.Generator, across: float, along: float) -> Float[ndarray, "h w"]:
@@ -33,8 +40,8 @@ def _coloured(rgb: tuple[int, int, int], shade: Float[ndarray, "h w"]) -> Float[
 
 def _fibres(rng: np.random.Generator) -> Float[ndarray, "h w"]:
     """Wood: long fibres, and the slow waves of the rings."""
-    rings = np.sin(2.2 * _noise(rng, 22, 150) + 0.9 * _noise(rng, 6, 120))
-    return 0.035 * _noise(rng, 1.0, 40) + 0.03 * _noise(rng, 3, 90) + 0.045 * rings
+    rings = np.sin(2.2 * _noise(rng, 22.0, 150.0) + 0.9 * _noise(rng, 6.0, 120.0))
+    return 0.035 * _noise(rng, 1.0, 40.0) + 0.03 * _noise(rng, 3.0, 90.0) + 0.045 * rings
 
 
 def _grain(rng: np.random.Generator) -> Float[ndarray, "h w 3"]:
@@ -69,10 +76,10 @@ def _tiles(rng: np.random.Generator, rows: int = 8, columns: int = 4) -> Float[n
             tile[:3] = tile[:, :3] = -0.13
             y = np.arange(row * height, (row + 1) * height)
             shade[np.ix_(y, np.arange(x, x + width) % SIZE)] = tile
-    return _coloured((240, 236, 226), shade + 0.004 * _noise(rng, 20, 20))
+    return _coloured((240, 236, 226), shade + 0.004 * _noise(rng, 20.0, 20.0))
 
 
 def _speckle(rng: np.random.Generator) -> Float[ndarray, "h w 3"]:
     """Light stone: clouds and small grains."""
     dark, light = _noise(rng, 1.6, 1.6) > 2.1, _noise(rng, 2.2, 2.2) > 2.1
-    return _coloured((226, 220, 208), 0.012 * _noise(rng, 50, 70) - 0.06 * dark + 0.05 * light)
+    return _coloured((226, 220, 208), 0.012 * _noise(rng, 50.0, 70.0) - 0.06 * dark + 0.05 * light)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +14,11 @@ import pytest
 import torch
 from rich.console import Console
 
+from mbtransfer.behaviours import Babble
 from mbtransfer.config import EvaluateConfig
+from mbtransfer.coverage import Coverage
 from mbtransfer.errors import UserError
-from mbtransfer.evaluate import evaluate_runs, run_evaluate
+from mbtransfer.evaluate import evaluate_runs, run_evaluate, setup_of
 from mbtransfer.evaluation import evaluate_recipes, evaluate_tasks, oracle_pilot, play_episodes
 from mbtransfer.evaluation.asked import find_asked, find_task
 from mbtransfer.evaluation.pilot import Pilot
@@ -25,13 +29,18 @@ from mbtransfer.evaluation.scripts import TaskScript
 from mbtransfer.evaluation.setup import Setup
 from mbtransfer.evaluation.starts import first_targets, recipe_starts, task_starts
 from mbtransfer.goal import TrueRewards
+from mbtransfer.layout import model_layout
+from mbtransfer.model import Model
 from mbtransfer.rows import EpisodeResult, append_rows, read_rows
+from mbtransfer.runner import run_lockstep
 from planners.errors import PlannerError
 from tasks.errors import TaskError
 from tasks.recipe import find_recipe, parse_recipe
 from tasks.recipe.model import Recipe
 from tasks.registry import make
 from tasks.task import FAR
+from world_models.ensemble import EnsembleConfig, EnsembleDynamics
+from world_models.transitions import Transitions
 
 KITCHEN = make("kitchen")
 SEARCH = {"horizon": 8, "candidates": 16, "iterations": 2}
@@ -267,6 +276,84 @@ def test_unknown_words_are_answered_with_the_nearest_one() -> None:
         find_asked(KITCHEN, split="sources")
     with pytest.raises(UserError, match="oracle"):
         Setup(dynamics="oracles", reward="true")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that has learned nothing, with a small pool: enough to see that all parts meet."""
+    folder, scene, rng = tmp_path_factory.mktemp("model"), KITCHEN.make_scene(()), np.random.default_rng(0)
+    babble = Babble(KITCHEN.spec, 10, rng)
+    episodes = run_lockstep(scene, babble, scene.sample_states(rng, 10), 20, tag="babble", seed=0)
+    obs, actions, following = (
+        np.concatenate(parts)
+        for parts in zip(*((e.obs[:-1], e.actions, e.obs[1:]) for e in episodes), strict=True)
+    )
+    dynamics = EnsembleDynamics(
+        model_layout(KITCHEN.spec), EnsembleConfig(members=2, hidden=8), torch.Generator().manual_seed(0)
+    )
+    pool = Transitions(*(torch.from_numpy(part) for part in (obs, actions, following)))
+    Model(KITCHEN, dynamics, pool, Coverage.of(KITCHEN.spec, obs, following), {"data": "x"}).save(folder)
+    return folder
+
+
+def test_learned_dynamics_and_heads_take_part(tmp_path: Path, model: Path) -> None:
+    recipe = tmp_path / "hasty.yaml"
+    recipe.write_text("name: hasty\nsteps: [{task: light_on, timeout: 4}, light_off]\n")
+    config = replace(
+        CONFIG, dynamics="learned", reward="learned", model=model, labels=150, recipes=(str(recipe),),
+        particles=2, json=tmp_path / "out.json", rows=tmp_path / "rows.csv", episodes=1, device="cpu",
+    )  # fmt: skip
+    run_evaluate(config, quiet())
+    rows = read_rows(tmp_path / "rows.csv")
+    assert rows["task"].tolist() == ["light_on", "hasty"]
+    assert set(rows["dynamics"]) == set(rows["reward"]) == {"learned"} and set(rows["labels"]) == {150}
+    settings = json.loads((tmp_path / "out.json").read_text())["settings"]
+    assert settings["particles"] == 2 and settings["model_digest"]
+    fewer = setup_of(replace(config, labels=100))
+    runs = make_runs([KITCHEN.task("light_on")], (0,), 1)
+    assert set(evaluate_runs(fewer, runs, rows=tmp_path / "rows.csv", console=quiet())["labels"]) == {100}
+    assert len(read_rows(tmp_path / "rows.csv")) == 3, "another number of labels is another line"
+
+
+def test_more_labels_than_the_pool_holds_are_refused(model: Path) -> None:
+    with pytest.raises(UserError, match="200 transitions"):
+        Setup(model=str(model), labels=1000, device="cpu").pilot()
+
+
+def test_a_model_that_was_fitted_anew_is_read_anew(tmp_path: Path, model: Path) -> None:
+    copied = tmp_path / "model"
+    shutil.copytree(model, copied)
+    setup = Setup(model=str(copied), device="cpu")
+    first = setup.load()
+    assert setup.load() is first
+    for file in copied.iterdir():
+        os.utime(file, ns=(1, 1))
+    assert setup.load() is not first
+
+
+OWN = """
+def reward(obs, action, next_obs):
+    \"\"\"Switch the light.\"\"\"
+    return -(next_obs[..., spec.index("light_switch")] - 0.6).abs() - next_obs[..., HANDLE].norm(dim=-1)
+
+def success(obs):
+    return obs[..., spec.index("light_switch")] > 0.3
+
+NAME = "shine"
+HANDLE = list(spec.fixture("light_switch").handle)
+"""
+
+
+def test_a_task_of_ones_own_is_evaluated_in_workers_too(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(OWN)
+    rows, setup = tmp_path / "rows.csv", replace(SETUP, task_file=str(tmp_path / "mine.py"))
+    (own,) = find_asked(KITCHEN, own=setup.own_tasks())
+    frame = evaluate_runs(setup, make_runs([own], (0, 1), 1), workers=2, rows=rows, console=quiet())
+    assert frame["task"].tolist() == ["shine", "shine"] and set(frame["split"]) == {"user"}
+    assert frame["success"].all()
+    (tmp_path / "mine.py").write_text(OWN.replace("0.3", "0.4"))
+    with pytest.raises(UserError, match="definition was"):
+        evaluate_runs(setup, make_runs([own], (0, 1), 1), rows=rows, console=quiet())
 
 
 def test_two_recipes_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from mbtransfer.evaluation.live import way_to_go
 from mbtransfer.plan import run_plan
 from tasks.errors import TaskError
 from tasks.registry import make
+from tasks.render import RenderUnavailable, backend
 
 CONFIG = PlanConfig(
     dynamics="oracle", reward="true", task="light_on", horizon=8, candidates=16, iterations=2
@@ -54,6 +55,23 @@ def test_the_way_to_go_is_told_in_numbers() -> None:
     assert way_to_go(kitchen.task("light_on"), obs).startswith("light_switch 0.00 → 0.60 rad")
     assert way_to_go(kitchen.task("kettle_back_left"), obs).count("→") == 2
     assert way_to_go(kitchen.reach("drawer"), obs) == "hand 0.00 m away"
+
+
+def test_a_video_shows_what_the_robot_is_after(tmp_path: Path) -> None:
+    try:
+        backend()
+    except RenderUnavailable as error:
+        pytest.skip(str(error))
+    text = shown(replace(CONFIG, video=tmp_path / "light.mp4"))
+    assert "wrote" in text and (tmp_path / "light.mp4").read_bytes()[4:8] == b"ftyp"
+
+
+def test_a_video_without_a_renderer_is_told_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MUJOCO_GL", "off")
+    with pytest.raises(RenderUnavailable, match="MUJOCO_GL"):
+        shown(replace(CONFIG, video=tmp_path / "light.mp4"))
 
 
 @pytest.mark.parametrize(

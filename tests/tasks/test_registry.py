@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tasks import registry
+from tasks.environment import Environment
+from tasks.errors import TaskError
+
+
+def test_the_kitchen_is_made_once(kitchen: Environment) -> None:
+    assert registry.make("kitchen") is kitchen
+    assert kitchen.spec.name == "kitchen"
+
+
+def test_an_unknown_environment_is_answered_with_the_nearest() -> None:
+    with pytest.raises(TaskError, match=r"^no environment 'kitchn'; did you mean 'kitchen'\?$"):
+        registry.make("kitchn")
+
+
+def test_an_environment_can_be_registered_once(kitchen: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+    registry.register("copy", lambda: kitchen)
+    assert registry.make("copy") is kitchen
+    for name in ("copy", "kitchen"):
+        with pytest.raises(TaskError, match="registered already"):
+            registry.register(name, lambda: kitchen)
+    registry.make.cache_clear()
+
+
+@pytest.mark.parametrize("first", ["tasks", "mbtransfer"])
+def test_gymnasium_knows_the_kitchen_after_an_import(first: str) -> None:
+    code = (
+        f"import sys, {first}, gymnasium; print(gymnasium.spec('mbtransfer/Kitchen-v0').id, "
+        "[name for name in ('torch', 'mujoco', 'dm_control') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "mbtransfer/Kitchen-v0 []", result.stderr
+
+
+def test_making_the_kitchen_says_nothing_and_leaves_opengl_alone() -> None:
+    code = (
+        "import os; before = dict(os.environ); from tasks.registry import make; make('kitchen'); import sys; "
+        "print(dict(os.environ) == before, 'OpenGL' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-W", "error::UserWarning", "-c", code], capture_output=True, text=True)
+    assert (result.stdout.strip(), result.stderr) == ("True False", "")
