@@ -1,6 +1,7 @@
-"""The command `adapt`: a few episodes of a new task, a better model, and what the old tasks lost."""
+"""A few episodes of a new task, and a model that knows what they showed."""
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,6 @@ import torch
 
 from mbtransfer.agent import MPCAgent, action_bounds
 from mbtransfer.behaviours import Babble
-from mbtransfer.config import AdaptConfig
 from mbtransfer.coverage import Coverage
 from mbtransfer.episode import Episode
 from mbtransfer.errors import UserError
@@ -43,27 +43,39 @@ class Adaptation:
 
 
 def adapt_model(model: Model, task: Task, episodes: int, scene: Scene, seed: int = 0) -> Adaptation:
-    """Run a few episodes of the task in the true scene and fine-tune on them.
-
-    The first episodes babble at the handles of the task's fixtures; later ones plan, with noise, in the model
-    that the earlier ones taught (so the fine-tuning is repeated at `ROUNDS`, always from the given model).
-    More episodes extend the same sequence.
+    """Run a few episodes of the task in the true scene and fine-tune on them; see `adaptations`.
 
     Raises:
         UserError: a negative number of episodes.
     """
-    if episodes < 0:
-        raise UserError(f"cannot adapt with {episodes} episodes; give 0 or more")
+    *_, (_, last) = adaptations(model, task, (episodes,), scene, seed)
+    return last
+
+
+def adaptations(
+    model: Model, task: Task, counts: Sequence[int], scene: Scene, seed: int = 0
+) -> Iterator[tuple[int, Adaptation]]:
+    """The model after each of several numbers of episodes of a task.
+
+    The first episodes babble at the handles of the task's fixtures; later ones plan, with noise, in the model
+    that the earlier ones taught (so the fine-tuning is repeated at `ROUNDS`, always from the given model).
+
+    Raises:
+        UserError: a negative number of episodes.
+    """
+    if min(counts) < 0:
+        raise UserError(f"cannot adapt with {min(counts)} episodes; give 0 or more")
     gathered: list[Episode] = []
-    adaptation = Adaptation(model, None, gathered)
-    for stop in [*(n for n in ROUNDS if n < episodes), episodes]:
+    adaptation = Adaptation(model, None, [])
+    for stop in sorted({*counts, *(n for n in ROUNDS if n < max(counts))}):
         while len(gathered) < stop:
             k, now = len(gathered), adaptation.model
             babbles = k < BABBLES or k % 4 == 3
             gathered.append(_babble(task, scene, seed + k) if babbles else _planned(now, task, scene, seed + k))
         if gathered:
             adaptation = _adapted(model, scene, gathered, seed)
-    return adaptation
+        if stop in counts:
+            yield stop, adaptation
 
 
 def _adapted(model: Model, scene: Scene, gathered: list[Episode], seed: int) -> Adaptation:
@@ -108,15 +120,8 @@ def summary(adaptation: Adaptation) -> dict[str, Any]:
     """What an adaptation did, in plain values."""
     if adaptation.result is None:
         return {"taught": [], "donors": {}, "loss_before": None, "loss_after": None}
-    found = asdict(replace(adaptation.result, dynamics=None))  # type: ignore[arg-type]
+    result = adaptation.result
     return {
-        "taught": list(found["taught"]), "donors": found["donors"],
-        "loss_before": found["before"], "loss_after": found["after"],
+        "taught": list(result.taught), "donors": result.donors,
+        "loss_before": result.before, "loss_after": result.after,
     }  # fmt: skip
-
-
-def run_adapt(config: AdaptConfig) -> None:
-    """Adapt, measure new and old tasks before and after, and save the model."""
-    from mbtransfer.commands.adapt import run
-
-    run(config)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ from tasks.scene import Scene
 from world_models.checkpoint import load_dynamics
 from world_models.imagine import Imagination
 
-__all__ = ["Unit", "collect", "missing", "open_dataset", "plan_units", "run_unit"]
+__all__ = ["Unit", "collect", "missing", "open_dataset", "plan_units", "run_unit", "weights_digest"]
 
 ORACLE_BUDGET = {"horizon": 10, "candidates": 32, "iterations": 2}
 """The true simulator is slow but never wrong: a small search is enough for it."""
@@ -146,6 +147,16 @@ def _dynamics(scene: Scene, behaviour: str, planning: Planning) -> Dynamics:
     if behaviour == "explore":
         return CuriousDynamics(imagination, planning.bonus)
     return LearnedDynamics(imagination)
+
+
+def weights_digest(model: str | Path, environment: Environment) -> str:
+    """What a model's weights are: with another model the same units are other units.
+
+    Raises:
+        ModelError: no model, damaged, or of another environment.
+    """
+    _, manifest = load_dynamics(model, expect=model_layout(environment.spec))
+    return str(manifest["tensors"]["sha256"])
 
 
 @lru_cache(maxsize=2)

@@ -1,7 +1,9 @@
 """Films of episodes: a video that plays anywhere, and a strip of stills that tells the story at a glance."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import imageio.v3 as iio
 import imageio_ffmpeg
@@ -12,7 +14,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mbtransfer.atomic import replacing
 from mbtransfer.errors import UserError
-from tasks.render import Renderer
 
 STILLS = 6
 """Pictures in a strip."""
@@ -22,8 +23,17 @@ _BAR = 24
 _SETTINGS = ["-crf", "27", "-preset", "veryfast", "-threads", "1", "-movflags", "+faststart"]
 
 
+@runtime_checkable
+class Camera(Protocol):
+    """What takes the pictures: a `tasks.render.Renderer`."""
+
+    def frame(self, state: Float[ndarray, " S"]) -> UInt8[ndarray, "H W 3"]:
+        """The picture of a state."""
+        ...
+
+
 def film(
-    renderer: Renderer,
+    camera: Camera,
     states: Float[ndarray, "M S"],
     control_dt: float,
     *,
@@ -35,7 +45,7 @@ def film(
     """Render an episode once and write it as a video, a strip or both.
 
     Args:
-        renderer: where the pictures come from.
+        camera: takes the pictures, as a `tasks.render.Renderer` does.
         states: simulator states, the start first.
         control_dt: seconds between two of them; the video plays in real time.
         video: MP4 file to write.
@@ -54,7 +64,7 @@ def film(
 
     def pictures(wanted: list[int]) -> Iterator[UInt8[ndarray, "H W 3"]]:
         for i in wanted:
-            frame = renderer.frame(states[i])
+            frame = camera.frame(states[i])
             if captions:
                 frame = captioned(frame, captions[min(i, len(captions) - 1)])
             if video is not None and i in chosen:
@@ -89,29 +99,52 @@ def write_video(path: Path, frames: Iterable[UInt8[ndarray, "H W 3"]], fps: floa
         raise UserError(f"cannot write {path}: a video needs at least one picture")
     height, width = first.shape[0] // 2 * 2, first.shape[1] // 2 * 2
     with replacing(path) as temporary:
+        writer = _ffmpeg(path, temporary, (width, height), fps)
         try:
-            writer = imageio_ffmpeg.write_frames(
-                str(temporary),
-                (width, height),
-                fps=fps,
-                codec="libx264",
-                pix_fmt_out="yuv420p",
-                quality=None,
-                macro_block_size=2,
-                ffmpeg_log_level="error",
-                output_params=_SETTINGS,
-            )
-            writer.send(None)
-        except (RuntimeError, FileNotFoundError) as error:
-            raise UserError(f"cannot write {path}: no ffmpeg here; `pip install imageio-ffmpeg`") from error
-        try:
-            writer.send(np.ascontiguousarray(first[:height, :width]))
-            for frame in source:
-                writer.send(np.ascontiguousarray(frame[:height, :width]))
+            for frame in chain([first], source):
+                _send(writer, path, np.ascontiguousarray(frame[:height, :width]))
         finally:
             writer.close()
-        if not temporary.is_file() or not temporary.stat().st_size:
-            raise UserError(f"cannot write {path}: ffmpeg wrote nothing; is the disk full?")
+        if not _finished(temporary):
+            raise UserError(_stopped(path))
+
+
+def _ffmpeg(path: Path, temporary: Path, size: tuple[int, int], fps: float) -> Any:
+    try:
+        writer = imageio_ffmpeg.write_frames(
+            str(temporary),
+            size,
+            fps=fps,
+            codec="libx264",
+            pix_fmt_out="yuv420p",
+            quality=None,
+            macro_block_size=2,
+            ffmpeg_log_level="error",
+            output_params=_SETTINGS,
+        )
+        writer.send(None)
+    except (RuntimeError, FileNotFoundError) as error:
+        raise UserError(f"cannot write {path}: no ffmpeg here; `pip install imageio-ffmpeg`") from error
+    return writer
+
+
+def _send(writer: Any, path: Path, frame: UInt8[ndarray, "H W 3"]) -> None:
+    try:
+        writer.send(frame)
+    except OSError as error:  # its message is ffmpeg's whole command line
+        raise UserError(_stopped(path)) from error
+
+
+def _finished(video: Path) -> bool:
+    """Whether ffmpeg came to its end: the index is moved to the front last of all."""
+    if not video.is_file():
+        return False
+    with video.open("rb") as file:
+        return b"moov" in file.read(64)
+
+
+def _stopped(path: Path) -> str:
+    return f"cannot write {path}: ffmpeg stopped early; is the disk full? What was there before is unharmed"
 
 
 def write_strip(path: Path, frames: Sequence[UInt8[ndarray, "H W 3"]], count: int = STILLS) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from planners.errors import PlannerError
@@ -64,9 +64,7 @@ class Planner(Protocol):
 
     horizon: int
 
-    def plan(
-        self, objective: Objective, start: Float[Tensor, "B H A"], generator: torch.Generator
-    ) -> Plan:
+    def plan(self, objective: Objective, start: Float[Tensor, "B H A"], generator: torch.Generator) -> Plan:
         """Improve the plan `start` (the middle of the box, or the last plan shifted).
 
         Raises:
@@ -75,9 +73,7 @@ class Planner(Protocol):
         ...
 
 
-def scored(
-    objective: Objective, candidates: Float[Tensor, "B N H A"]
-) -> tuple[Float[Tensor, "B N"], int]:
+def scored(objective: Objective, candidates: Float[Tensor, "B N H A"]) -> tuple[Float[Tensor, "B N"], int]:
     """Returns with every non-finite one at minus infinity, and how many there were.
 
     Raises:
@@ -89,13 +85,26 @@ def scored(
     if bad == 0:
         return returns, 0
     if not bool(finite.any(dim=1).all()):
-        raise PlannerError("every candidate plan has a non-finite return; check the model, the reward and the data")
+        raise PlannerError(
+            "every candidate plan has a non-finite return; check the model, the reward and the data"
+        )
     return returns.masked_fill(~finite, -torch.inf), bad
 
 
-def pick(
-    candidates: Float[Tensor, "B N H A"], index: Float[Tensor, "B K"]
-) -> Float[Tensor, "B K H A"]:
+def pick(candidates: Float[Tensor, "B N H A"], index: Int[Tensor, "B K"]) -> Float[Tensor, "B K H A"]:
     """The candidates at `index`, episode by episode."""
     rows = torch.arange(candidates.shape[0], device=candidates.device)[:, None]
     return candidates[rows, index]
+
+
+def best_of(
+    candidates: Float[Tensor, "B N H A"], returns: Float[Tensor, "B N"], n: int
+) -> tuple[Float[Tensor, "B K H A"], Float[Tensor, "B K"]]:
+    """The K = n candidates with the highest returns, best first, and their returns.
+
+    Where fewer have a finite return, the best one stands in for each of the others.
+    """
+    top = returns.topk(n, dim=1)
+    lost = top.values == -torch.inf
+    index = torch.where(lost, top.indices[:, :1], top.indices)
+    return pick(candidates, index), torch.where(lost, top.values[:, :1], top.values)

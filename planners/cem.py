@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from planners.base import Bounds, Objective, Plan, pick, scored
+from planners.base import Bounds, Objective, Plan, best_of, scored
 from planners.noise import coloured_noise
 
 
@@ -48,9 +48,8 @@ class CEM:
         for noise in coloured_noise(shape, config.noise_beta, generator):
             candidates = self.bounds.clamp(mean[:, None] + std[:, None] * noise)
             returns, n = scored(objective, candidates)
-            top = returns.topk(config.elites, dim=1)
-            elites = pick(candidates, top.indices)
+            elites, values = best_of(candidates, returns, config.elites)
             mean = mean.lerp(elites.mean(dim=1), 1 - config.momentum)
             std = std.lerp(elites.std(dim=1), 1 - config.momentum)
-            best, bad = torch.maximum(best, top.values[:, 0]), bad + n
+            best, bad = torch.maximum(best, values[:, 0]), bad + n
         return Plan(mean, std, best, bad)

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from planners.base import Bounds, Objective, Plan, pick, scored
+from planners.base import Bounds, Objective, Plan, best_of, scored
 from planners.noise import coloured_noise
 
 
@@ -57,12 +57,11 @@ class ICEM:
             last = [mean[:, None]] if i == config.iterations - 1 else []
             candidates = torch.cat([drawn, kept, *last], dim=1)
             returns, count = scored(objective, candidates)
-            top = returns.topk(config.elites, dim=1)
-            elites = pick(candidates, top.indices)
+            elites, values = best_of(candidates, returns, config.elites)
             kept = elites[:, : max(1, round(config.keep * config.elites))]
             mean = mean.lerp(elites.mean(dim=1), 1 - config.momentum)
             std = std.lerp(elites.std(dim=1), 1 - config.momentum)
-            better = top.values[:, 0] > best_return
+            better = values[:, 0] > best_return
             best = torch.where(better[:, None, None], elites[:, 0], best)
-            best_return, bad = torch.maximum(best_return, top.values[:, 0]), bad + count
+            best_return, bad = torch.maximum(best_return, values[:, 0]), bad + count
         return Plan(best, std, best_return, bad)

@@ -1,6 +1,6 @@
 """Coloured noise: random sequences whose power falls with frequency as 1 / f^beta.
 
-Timmer and Koenig (1995), "On generating power law noise"; for planning, Pinneri et al. (2020), iCEM, section 3.1.
+Timmer and Koenig (1995), "On generating power law noise"; for planning, Pinneri et al. (2020), iCEM, 3.1.
 """
 
 import torch

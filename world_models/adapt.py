@@ -18,7 +18,7 @@ from world_models.ensemble import EnsembleDynamics
 from world_models.fit import FitConfig, fit
 from world_models.normalizer import moving_scale
 from world_models.rows import replay_weights
-from world_models.transitions import Transitions
+from world_models.transitions import Transitions, check_sizes
 from world_models.transplant import transplant
 
 SURPRISING = 0.7
@@ -47,7 +47,7 @@ class Adapted:
         dynamics: the adapted ensemble.
         taught: names of the objects whose blocks were trained.
         donors: for each of them that never moved before, from which object's block it began, turned how.
-        before, after: loss on the held-out new transitions, mean over members.
+        before, after: loss on the held-out new transitions, mean over members, in the adapted model's scales.
     """
 
     dynamics: EnsembleDynamics
@@ -79,9 +79,11 @@ def adapt(
         ModelError: transitions of another world, or a setting that makes no sense.
     """
     config = config or AdaptConfig()
+    for part in (pool, new, held_out):
+        check_sizes(part, dynamics.layout)
     model = deepcopy(dynamics)
-    before = float(_errors(model, held_out).mean())
     rescale(model, new)
+    before = float(_errors(model, held_out).mean())  # in the units of `after`
     taught, strange = surprising(model, new)
     names = [model.layout.objects[k].name for k in taught]
     grafted = strange and model.blocks > 1
@@ -105,7 +107,10 @@ def adapt(
 
 @torch.no_grad()
 def rescale(dynamics: EnsembleDynamics, new: Transitions) -> None:
-    """Let the scale of change grow for columns that move more than ever before; predictions stay the same."""
+    """Let the scale of change grow for columns that move more than ever before; predictions stay the same.
+
+    But for a joint: its ends are then felt from as far as its new steps reach.
+    """
     normalizer, last = dynamics.normalizer, len(dynamics.weights) - 1
     seen = moving_scale(new.obs, new.next_obs)
     grown = torch.where(seen > 2 * normalizer.change, seen, normalizer.change)

@@ -107,7 +107,7 @@ def _slid(atoms: Atoms, i: int, shift: float) -> Atoms:
 
 
 def _least_squares(values: Tensor, y: Tensor, ridge: float = 1e-6) -> Tensor:
-    a = torch.cat([values, torch.ones_like(values[:, :1])], dim=1)
+    a = torch.cat([values, values.new_ones(len(values), 1)], dim=1)  # values may have no columns
     gram = a.T @ a + ridge * len(a) * torch.eye(a.shape[1], dtype=a.dtype)
     return torch.linalg.solve(gram, a.T @ y)
 

@@ -88,8 +88,11 @@ class RewardHeads:
         Raises:
             ModelError: fewer than 10 labels, or a label that is not finite.
         """
-        if len(labels.reward) < 10 or not bool(torch.isfinite(labels.reward).all()):
-            raise ModelError(f"task {name!r}: a reward head needs at least 10 finite labels, got {len(labels.reward)}")
+        count, bad = len(labels.reward), int((~torch.isfinite(labels.reward)).sum())
+        if count < 10:
+            raise ModelError(f"task {name!r}: a reward head needs at least 10 labels, got {count}")
+        if bad:
+            raise ModelError(f"task {name!r}: its reward is not finite in {bad} of {count} labelled transitions")
         self.heads[name] = fit_head(self.layout, labels, seed)
         return self.heads[name]
 

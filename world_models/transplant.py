@@ -99,7 +99,8 @@ def _grafted(dynamics: EnsembleDynamics, target: int, graft: Graft) -> list[Tens
     rows = torch.arange(dynamics.config.members) * dynamics.blocks + 1 + graft.donor
     block = [parameter[rows].clone() for parameter in _parameters(dynamics)]
     layers = len(block) // 2
-    source, factor = _inputs(dynamics, target, graft)
+    source, factor, offset = _inputs(dynamics, target, graft)
+    block[layers] = block[layers] + block[0][:, :, source] @ offset[:, None]
     width = block[0].shape[2] - len(source)
     padding = list(range(len(source), len(source) + width))
     block[0] = block[0][:, :, source + padding] * torch.cat([factor, factor.new_ones(width)])
@@ -109,33 +110,41 @@ def _grafted(dynamics: EnsembleDynamics, target: int, graft: Graft) -> list[Tens
     return block
 
 
-def _inputs(dynamics: EnsembleDynamics, target: int, graft: Graft) -> tuple[list[int], Tensor]:
-    """For each input of the target's block, the donor's input and by what to multiply its weight."""
-    layout, scale = dynamics.layout, dynamics.normalizer.scale
+def _inputs(dynamics: EnsembleDynamics, target: int, graft: Graft) -> tuple[list[int], Tensor, Tensor]:
+    """For each input of the target's block the donor's input, which is `factor` times it plus `offset`."""
+    layout, scale, centre = dynamics.layout, dynamics.normalizer.scale, dynamics.normalizer.centre
     body, donor, hand = layout.objects[target], layout.objects[graft.donor], layout.hand
     assert hand is not None
     p, turn = len(body.positions), float(graft.joint)
-    rows: list[tuple[int, float]] = [(i, turn) for i in range(p)]
+    turned = list(zip(graft.axes, map(float, graft.signs), strict=True))
+
+    def scaled(source: int, new: int, old: int, sign: float) -> tuple[int, float, float]:
+        """A column that the normaliser shifts and scales."""
+        factor, offset = sign * scale[new] / scale[old], (sign * centre[new] - centre[old]) / scale[old]
+        return source, float(factor), float(offset)
+
+    rows: list[tuple[int, float, float]] = [(i, turn, 0.0) for i in range(p)]
     for i, (new, old) in enumerate(zip(body.velocities, donor.velocities, strict=True)):
-        rows.append((p + i, turn * float(scale[new] / scale[old])))
+        rows.append(scaled(p + i, new, old, turn))
     for i in range(p):
         ends = (0, 1) if graft.joint > 0 else (1, 0)
-        rows += [(2 * p + 2 * i + end, 1.0) for end in ends]
+        rows += [(2 * p + 2 * i + end, 1.0, 0.0) for end in ends]
     first = 4 * p
     for a in range(layout.action_size):
         axis = layout.hand_actions.index(a) if a in layout.hand_actions else None
         if axis is None:
-            rows.append((first + a, 1.0))
+            rows.append((first + a, 1.0, 0.0))
         else:
-            rows.append((first + layout.hand_actions[graft.axes[axis]], float(graft.signs[axis])))
+            rows.append((first + layout.hand_actions[graft.axes[axis]], float(graft.signs[axis]), 0.0))
     first += layout.action_size
-    rows += [(first + a, float(s)) for a, s in zip(graft.axes, graft.signs, strict=True)]
-    rows.append((first + 3, 1.0))
-    rows += [(first + 4 + a, float(s)) for a, s in zip(graft.axes, graft.signs, strict=True)]
-    speeds = scale[list(hand.velocities)]
-    for i, (a, s) in enumerate(zip(graft.axes, graft.signs, strict=True)):
-        rows.append((first + 7 + a, s * float(speeds[i] / speeds[a])))
-    return [source for source, _ in rows], scale.new_tensor([factor for _, factor in rows])
+    rows += [scaled(first + a, body.vector[i], donor.vector[a], s) for i, (a, s) in enumerate(turned)]
+    rows.append((first + 3, 1.0, 0.0))
+    rows += [(first + 4 + a, s, 0.0) for a, s in turned]
+    rows += [
+        scaled(first + 7 + a, hand.velocities[i], hand.velocities[a], s) for i, (a, s) in enumerate(turned)
+    ]
+    sources, factors, offsets = zip(*rows, strict=True)
+    return list(sources), scale.new_tensor(factors), scale.new_tensor(offsets)
 
 
 def _outputs(dynamics: EnsembleDynamics, target: int, graft: Graft) -> tuple[list[int], Tensor]:

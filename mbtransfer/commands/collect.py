@@ -7,7 +7,7 @@ from rich.console import Console
 
 from mbtransfer.agent import action_bounds
 from mbtransfer.atomic import write_json
-from mbtransfer.collect import collect, missing, open_dataset
+from mbtransfer.collect import weights_digest, collect, missing, open_dataset
 from mbtransfer.commands.dataset import print_dataset
 from mbtransfer.config import CollectConfig
 from mbtransfer.dataset import Dataset
@@ -85,19 +85,11 @@ def _planning(config: CollectConfig, environment: Environment) -> Planning:
     sizes = {name: getattr(config, name) for name in ("horizon", "candidates", "iterations")}
     asked = {name: size for name, size in sizes.items() if size is not None}
     make_planner(config.planner, action_bounds(environment.spec), asked)
-    digest = _digest(config.model, environment) if config.model else ""
+    digest = weights_digest(config.model, environment) if config.model else ""
     return Planning(
         config.planner, **sizes, particles=config.particles, noise=config.noise, bonus=config.bonus,
         model=str(config.model or ""), model_digest=digest,
     )  # fmt: skip
-
-
-def _digest(model: Path, environment: Environment) -> str:
-    """What the weights are: with another model the same command collects other data."""
-    from world_models.checkpoint import load_dynamics
-
-    _, manifest = load_dynamics(model, expect=model_layout(environment.spec))
-    return str(manifest["tensors"]["sha256"])
 
 
 def _work(

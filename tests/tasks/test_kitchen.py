@@ -108,9 +108,13 @@ def test_there_are_enough_named_tasks_and_a_split(kitchen: Environment) -> None:
     assert all(name == task.name and task.description for name, task in tasks.items())
     splits = {name: task.split for name, task in tasks.items()}
     assert set(splits.values()) == {"source", "held_out"}
-    rewarded = {fixture.name for task in tasks.values() if task.split == "source" for fixture in task.fixtures}
+    rewarded = {
+        fixture.name for task in tasks.values() if task.split == "source" for fixture in task.fixtures
+    }
     assert rewarded.isdisjoint(HELD_OUT_FIXTURES)
-    held_out = {fixture.name for task in tasks.values() if task.split == "held_out" for fixture in task.fixtures}
+    held_out = {
+        fixture.name for task in tasks.values() if task.split == "held_out" for fixture in task.fixtures
+    }
     assert held_out >= HELD_OUT_FIXTURES
     assert rewarded | held_out == set(FIXTURES)
     assert any(isinstance(task, AllOf) for task in tasks.values())

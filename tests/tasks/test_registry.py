@@ -45,5 +45,7 @@ def test_making_the_kitchen_says_nothing_and_leaves_opengl_alone() -> None:
         "import os; before = dict(os.environ); from tasks.registry import make; make('kitchen'); import sys; "
         "print(dict(os.environ) == before, 'OpenGL' in sys.modules)"
     )
-    result = subprocess.run([sys.executable, "-W", "error::UserWarning", "-c", code], capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", code], capture_output=True, text=True
+    )
     assert (result.stdout.strip(), result.stderr) == ("True False", "")

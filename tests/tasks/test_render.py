@@ -35,7 +35,9 @@ def shot(scene: Scene, camera: str = "", **joints: float) -> np.ndarray:
 def test_the_drawn_model_moves_like_the_physics(scene: Scene) -> None:
     drawn, physics = look_model(), scene.model
     assert (drawn.nq, drawn.nv, drawn.nu) == (physics.nq, physics.nv, physics.nu)
-    assert [drawn.joint(i).name for i in range(drawn.njnt)] == [physics.joint(i).name for i in range(drawn.njnt)]
+    assert [drawn.joint(i).name for i in range(drawn.njnt)] == [
+        physics.joint(i).name for i in range(drawn.njnt)
+    ]
     first, second = mujoco.MjData(drawn), mujoco.MjData(physics)
     for state in scene.sample_states(np.random.default_rng(0), 5):
         for model, data in ((drawn, first), (physics, second)):

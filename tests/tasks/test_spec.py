@@ -50,7 +50,9 @@ def test_the_kitchen_documents_every_column(kitchen: Environment) -> None:
     spec = kitchen.spec
     names = [variable.name for variable in spec.observation]
     assert len(set(names)) == spec.obs_size
-    assert all(variable.unit and variable.low < variable.high for variable in (*spec.observation, *spec.action))
+    assert all(
+        variable.unit and variable.low < variable.high for variable in (*spec.observation, *spec.action)
+    )
     assert [names[column] for column in spec.hand] == ["hand_x", "hand_y", "hand_z"]
     assert [names[column] for column in spec.hand_velocity] == [f"hand_{axis}_velocity" for axis in "xyz"]
     assert len(spec.fixtures) >= 9

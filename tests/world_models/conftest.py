@@ -41,16 +41,18 @@ def observe(hand: Tensor, slide: Tensor, hand_v: Tensor, slide_v: Tensor) -> Ten
     return torch.cat([hand, slide, hand_v, slide_v, vectors], dim=1)
 
 
-def step(obs: Tensor, action: Tensor) -> Tensor:
-    """One control step: the hand's speed follows the action, and a slider in reach follows the hand."""
+def step(obs: Tensor, action: Tensor, free: tuple[float, float] = (1.0, 1.0)) -> Tensor:
+    """One control step: the hand's speed follows the action, and a free slider in reach follows the hand."""
     hand, slide, speed = obs[:, :3], obs[:, 3:5], 0.3 * obs[:, 5:8] + 0.7 * FASTEST * action
     moved = (hand + speed).clamp(-0.5, 0.5)
     near = obs[:, 10:].unflatten(1, (2, 3)).norm(dim=-1) < TOUCH
-    pushed = (slide + near * (moved - hand)[:, :1]).clamp(-0.1, 0.1)
+    pushed = (slide + torch.tensor(free) * near * (moved - hand)[:, :1]).clamp(-0.1, 0.1)
     return observe(moved, pushed, moved - hand, pushed - slide)
 
 
-def episodes(count: int, steps: int, seed: int) -> list[tuple[Tensor, Tensor]]:
+def episodes(
+    count: int, steps: int, seed: int, free: tuple[float, float] = (1.0, 1.0)
+) -> list[tuple[Tensor, Tensor]]:
     """obs [T+1, 16] and actions [T, 3] of a hand that visits the handles and jitters."""
     generator = torch.Generator().manual_seed(seed)
     uniform = torch.rand(count, 5, generator=generator) * 2 - 1
@@ -61,7 +63,7 @@ def episodes(count: int, steps: int, seed: int) -> list[tuple[Tensor, Tensor]]:
         aim = path[-1][:, 10:].unflatten(1, (2, 3))[torch.arange(count), side]
         noise = torch.randn(count, 3, generator=generator)
         actions.append((aim / FASTEST + noise).clamp(-1, 1))
-        path.append(step(path[-1], actions[-1]))
+        path.append(step(path[-1], actions[-1], free))
     obs, action = torch.stack(path, dim=1), torch.stack(actions, dim=1)
     return [(obs[b], action[b]) for b in range(count)]
 
@@ -87,6 +89,31 @@ def valid() -> Transitions:
 def segments() -> Segments:
     """Stretches of the episodes of `valid`."""
     return Segments.cut(episodes(10, 60, seed=1), 12, 64, torch.Generator().manual_seed(2))
+
+
+@pytest.fixture(scope="session")
+def play() -> Callable[..., Transitions]:
+    """`play(count, steps, seed, free)`: transitions of episodes; `free` says which sliders are not locked."""
+    return lambda *args, **keywords: Transitions.of(episodes(*args, **keywords))
+
+
+@pytest.fixture(scope="session")
+def _locked() -> EnsembleDynamics:
+    layout = replace(LAYOUT, hand_actions=(0, 1, 2))
+    dynamics = EnsembleDynamics(layout, EnsembleConfig(members=3, hidden=32), torch.Generator().manual_seed(0))
+    train, valid = (Transitions.of(episodes(n, 60, k, (1.0, 0.0))) for k, n in enumerate((40, 10)))
+    for _ in fit(dynamics, train, valid, FitConfig(epochs=12, batch=64)):
+        pass
+    return dynamics
+
+
+@pytest.fixture
+def locked(_locked: EnsembleDynamics) -> EnsembleDynamics:
+    """A copy of an ensemble of three in whose data the right slider was locked; all are elites."""
+    copy = EnsembleDynamics(_locked.layout, _locked.config)
+    copy.load_state_dict(_locked.state_dict())
+    copy.elites = torch.arange(3)
+    return copy
 
 
 Build = Callable[..., EnsembleDynamics]

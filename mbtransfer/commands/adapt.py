@@ -1,0 +1,73 @@
+"""`mbtransfer adapt`: a few episodes of a new task, the adapted model, and what old tasks lost."""
+
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from mbtransfer.adapt import adapt_model, summary
+from mbtransfer.atomic import write_json
+from mbtransfer.config import AdaptConfig
+from mbtransfer.errors import UserError
+from mbtransfer.evaluate import check_writable
+from mbtransfer.evaluation.asked import find_task
+from mbtransfer.evaluation.episodes import play_episodes
+from mbtransfer.evaluation.pilot import learned_pilot
+from mbtransfer.model import Model
+from mbtransfer.task_file import load_task_file
+from tasks.task import Task
+
+NEW_EPISODES = 10
+OLD_EPISODES = 2
+
+
+def run_adapt(config: AdaptConfig, console: Console | None = None) -> dict[str, Any]:
+    """Measure, adapt, measure again, save.
+
+    Raises:
+        UserError, TaskError, ModelError: anything that is wrong with the input.
+    """
+    console = console or Console()
+    check_writable(config.json)
+    if config.out.resolve() == config.model.resolve():
+        raise UserError(f"--out {config.out} is the model itself; name another folder")
+    model = Model.load(config.model, device=config.device)
+    own = load_task_file(config.task_file, model.environment) if config.task_file else []
+    task = find_task(model.environment, config.task, own)
+    settings = {"candidates": config.candidates, "iterations": config.iterations, "horizon": config.horizon}
+    search = (config.planner, {key: value for key, value in settings.items() if value}, config.particles)
+    before = success(model, [task], NEW_EPISODES, config.seed, search)
+    old = [one for one in model.environment.tasks.values() if one.split == "source" and one != task]
+    old_before = success(model, old, OLD_EPISODES, config.seed, search)
+    adaptation = adapt_model(model, task, config.episodes, model.environment.make_scene(()), config.seed)
+    after = success(adaptation.model, [task], NEW_EPISODES, config.seed, search)
+    old_after = success(adaptation.model, old, OLD_EPISODES, config.seed, search)
+    adaptation.model.save(config.out)
+    found = {
+        "task": task.name, "episodes": config.episodes, "new": {"before": before, "after": after},
+        "old": {"before": old_before, "after": old_after, "lost": old_before - old_after},
+        **summary(adaptation),
+    }  # fmt: skip
+    if config.json:
+        write_json(config.json, found)
+    console.print(f"{task.name}: success {before:.0%} before, {after:.0%} after {config.episodes} episodes")
+    console.print(f"source tasks: {old_before:.0%} before, {old_after:.0%} after")
+    for name, donor in adaptation.result.donors.items() if adaptation.result else ():
+        console.print(f"{name} never moved before; its block began as that of {donor}")
+    console.print(f"wrote {config.out}", soft_wrap=True)
+    return found
+
+
+def success(
+    model: Model, tasks: list[Task], episodes: int, seed: int, search: tuple[str, dict[str, int], int]
+) -> float:
+    """Mean success over tasks."""
+    planner, settings, particles = search
+    pilot = learned_pilot(
+        model.environment, model.dynamics, rewards=model.rewards, planner=planner, settings=settings,
+        particles=particles, device=model.device,
+    )  # fmt: skip
+    rates = [
+        np.mean([played.result.success for played in play_episodes(pilot, task, seed, episodes)]) for task in tasks
+    ]
+    return float(np.mean(rates)) if rates else 1.0

@@ -1,0 +1,65 @@
+"""`mbtransfer check`: a table of what is known of a task, or of each step of a recipe, and plain warnings."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from mbtransfer.atomic import write_json
+from mbtransfer.check import RISKY, Finding, as_dict, check_task
+from mbtransfer.config import CheckConfig
+from mbtransfer.evaluate import check_writable
+from mbtransfer.evaluation.asked import find_task
+from mbtransfer.model import Model
+from mbtransfer.task_file import load_task_file
+from tasks.recipe import find_recipe
+from tasks.task import Task
+
+
+def run_check(config: CheckConfig, console: Console | None = None) -> dict[str, Any]:
+    """Check a task or every step of a recipe; a warning is a finding, not an error.
+
+    Raises:
+        UserError, TaskError, ModelError: anything that is wrong with the input.
+    """
+    console = console or Console()
+    check_writable(config.json)
+    model = Model.load(config.model, device=config.device)
+    scene = model.environment.make_scene(())
+    findings = [check_task(model, task, scene, seed=config.seed) for task in _tasks(config, model)]
+    risk = max(finding.risk for finding in findings)
+    found = {
+        "name": config.task or config.recipe, "risk": risk, "trusted": not any(f.warning for f in findings),
+        "warnings": [f"{f.task}: {f.warning}" for f in findings if f.warning],
+        "steps": [as_dict(finding) for finding in findings],
+    }  # fmt: skip
+    console.print(_table(findings))
+    for finding in findings:
+        if finding.warning:
+            console.print(f"[bold yellow]warning[/] {finding.task}: {finding.warning}", soft_wrap=True)
+    if found["trusted"]:
+        console.print("the model knows what this needs")
+    if config.json:
+        write_json(config.json, found)
+    return found
+
+
+def _tasks(config: CheckConfig, model: Model) -> list[Task]:
+    own = load_task_file(config.task_file, model.environment) if config.task_file else []
+    if config.recipe:
+        return list(dict.fromkeys(step.task for step in find_recipe(config.recipe, model.environment).steps))
+    return [find_task(model.environment, config.task or "", own)]
+
+
+def _table(findings: list[Finding]) -> Table:
+    table = Table(box=None, header_style="bold")
+    table.add_column("task")
+    for name in ("coverage", "imagined success", "disagreement", "reward error", "success error", "risk"):
+        table.add_column(name, justify="right")
+    for f in findings:
+        style = "red" if f.risk > RISKY else ""
+        table.add_row(
+            f.task, f"{f.coverage:.0%}", f"{f.imagined_success:.0%}", f"{f.disagreement:.0%} pctl",
+            f"{f.reward_error:.1%}", f"{f.success_error:.1%}", f"{f.risk:.2f}", style=style,
+        )  # fmt: skip
+    return table

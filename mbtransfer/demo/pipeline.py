@@ -1,0 +1,147 @@
+"""The demo from beginning to end. Every stage is kept, so that a rerun goes on where it stopped."""
+
+from dataclasses import asdict
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from rich.console import Console
+
+from mbtransfer import __version__
+from mbtransfer.atomic import write_json
+from mbtransfer.config import DemoConfig
+from mbtransfer.demo import learn, measure, show, transfer
+from mbtransfer.demo.stages import Stages
+from mbtransfer.evaluate import check_writable
+from mbtransfer.evaluation.setup import Setup
+from mbtransfer.model import LABELS, Model
+from mbtransfer.report import write_report
+from mbtransfer.report.terminal import print_table
+from mbtransfer.statistics import summarise
+from tasks.recipe import shipped_recipes
+from tasks.registry import make
+
+EPOCHS = {"first": 6, "model": 20, "locked": 16}
+LOCKED_SHARE = 0.7
+"""Size of the pool with locked fixtures, as a share of the main one."""
+
+FEW_LABELS = (100, 1_000)
+LATER_SEED = 1_000
+"""Evaluation uses seeds from here on, so that no episode is like one that was collected."""
+
+
+def run_demo(config: DemoConfig, console: Console | None = None) -> dict[str, Any]:
+    """Collect, fit, measure, adapt, film, report.
+
+    Raises:
+        UserError: the folder holds another demo, or cannot be written.
+    """
+    demo = _Demo(config, console or Console())
+    return demo.run()
+
+
+class _Demo:
+    """One demo in one folder."""
+
+    def __init__(self, config: DemoConfig, console: Console) -> None:
+        self.config, self.console, self.out = config, console, config.out
+        check_writable(config.out / "summary.json")
+        self.environment = make(config.env)
+        kept = ("seed", "env", "steps", "episodes", "planner", "particles", "candidates", "iterations", "horizon")
+        settings = {name: getattr(config, name) for name in kept}
+        self.stages = Stages(config.out / "stages", settings | {"version": __version__}, console)
+        self.seed = LATER_SEED + config.seed
+
+    def run(self) -> dict[str, Any]:
+        """All stages."""
+        began, do = monotonic(), self.stages.do
+        learned = do("learn", "1/7 collect and fit: no task is rewarded but the source tasks", self._learn)
+        do("evaluate", "2/7 solve every task and recipe with learned rewards", self._evaluate)
+        do("oracle", "3/7 the same with the true simulator and reward, as the upper bound", self._oracle)
+        do("labels", "4/7 held-out tasks with reward heads from few labels", self._labels)
+        check = do("check", "5/7 a pool with locked fixtures: which tasks does `check` warn of?", self._check)
+        adapt = do("adapt", "6/7 learn a locked fixture from a few episodes", self._adapt)
+        if self.config.video:
+            do("films", "7/7 film recipes", self._films)
+        return self._finish(learned, check, adapt, monotonic() - began)
+
+    def _learn(self) -> dict[str, Any]:
+        config, environment, parts = self.config, self.environment, {"collect": 0.0, "fit": 0.0}
+
+        def timed(part: str, work: Any) -> Any:
+            began = monotonic()
+            result = work()
+            parts[part] += monotonic() - began
+            return result
+
+        planned = round(config.steps * learn.ON_POLICY)
+        units = learn.scripted(config.steps - planned, config.seed)
+        data, first = self.out / "data", self.out / "first"
+        dataset = timed("collect", lambda: learn.gather(environment, data, units, config.workers, self.console))
+        if not (first / "manifest.json").is_file():
+            timed("fit", lambda: learn.train(environment, dataset, first, config.seed, EPOCHS["first"], config.workers))
+        units = learn.on_policy(planned, config.seed, environment, first)
+        dataset = timed("collect", lambda: learn.gather(environment, data, units, config.workers, self.console))
+        out, epochs = self.out / "model", EPOCHS["model"]
+        timed("fit", lambda: learn.train(environment, dataset, out, config.seed, epochs, config.workers))
+        return {"transitions": dataset.steps, "seconds": parts}
+
+    def _setup(self, **changes: Any) -> Setup:
+        c = self.config
+        base = {"candidates": c.candidates, "iterations": c.iterations, "horizon": c.horizon}
+        fixed = {"env": c.env, "model": str(self.out / "model"), "labels": LABELS, "device": c.device}
+        return Setup(**fixed | base | {"planner": c.planner, "particles": c.particles} | changes)
+
+    def _measure(self, name: str, setup: Setup, asked: list[Any], episodes: int) -> int:
+        rows = self.out / "rows" / f"{name}.csv"
+        rows.parent.mkdir(parents=True, exist_ok=True)
+        return measure.run(setup, asked, episodes, self.seed, rows, self.config.workers, self.console)
+
+    def _evaluate(self) -> int:
+        return self._measure("learned", self._setup(), measure.everything(self.environment), self.config.episodes)
+
+    def _oracle(self) -> int:
+        setup = self._setup(dynamics="oracle", reward="true", model=None, labels=None, **measure.ORACLE)
+        return self._measure("oracle", setup, measure.everything(self.environment), 1)
+
+    def _labels(self) -> int:
+        asked, episodes = measure.held_out(self.environment), max(1, self.config.episodes // 2)
+        return sum(
+            self._measure(f"labels-{n}", self._setup(labels=n), asked, episodes) for n in FEW_LABELS
+        )
+
+    def _check(self) -> dict[str, Any]:
+        config, folder = self.config, self.out / "locked"
+        units = learn.scripted(round(LOCKED_SHARE * config.steps), config.seed + 1, transfer.LOCKED)
+        data = self.out / "data-locked"
+        dataset = learn.gather(self.environment, data, units, config.workers, self.console)
+        learn.train(self.environment, dataset, folder, config.seed, EPOCHS["locked"], config.workers)
+        return transfer.check_all(folder, config.workers)
+
+    def _adapt(self) -> dict[str, Any]:
+        return transfer.adapt_all(self.out / "locked", self.seed, self.config.workers)
+
+    def _films(self) -> dict[str, Any]:
+        names = list(shipped_recipes(self.config.env))
+        return show.film_recipes(self._setup(), names, self.seed, self.out / "media", self.console)
+
+    def _finish(self, learned: Any, check: Any, adapt: Any, wall: float) -> dict[str, Any]:
+        out = self.out
+        files = [out / "rows" / f"{name}.csv" for name in ("learned", "oracle", *(f"labels-{n}" for n in FEW_LABELS))]
+        frame = measure.joined(files, out / "rows.csv")
+        model = Model.load(out / "model", device=self.config.device)
+        scatter = measure.reward_scatter(model, ["drawer_half", "right_knob_on", "kettle_back_left", "tap_half"])
+        show.write_curves(model, out, scatter, check)
+        seconds = learned["seconds"] | {k: v for k, v in self.stages.seconds.items() if k != "learn"}
+        summary = summarise(frame) | {
+            "wall_seconds": seconds | {"total": sum(seconds.values())},
+            "transitions": learned["transitions"], "adapt": adapt, "labels": show.label_curve(frame),
+            "check": {"auroc": check["auroc"]}, "plan_ms": measure.latency(self._setup(), self.environment),
+            "settings": {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self.config).items()},
+        }  # fmt: skip
+        write_json(out / "summary.json", summary)
+        page = write_report(out)
+        print_table(summary, self.console)
+        self.console.print(f"\nreport: {page}   ({wall / 60:.1f} minutes)", soft_wrap=True, highlight=False)
+        self.console.print(f"next: mbtransfer plan --model {out / 'model'} --recipe breakfast", soft_wrap=True)
+        return summary
