@@ -19,7 +19,29 @@ importlib.import_module("tasks")  # it registers mbtransfer/Kitchen-v0, and no m
 
 # The public API: each name and the module that defines it. To add one, write `"Name": "mbtransfer.module"`;
 # `from mbtransfer import Name`, `mbtransfer.Name` and `dir(mbtransfer)` then know it.
-PUBLIC: dict[str, str] = {}
+PUBLIC: dict[str, str] = {
+    "Dataset": "mbtransfer.dataset",
+    "Episode": "mbtransfer.episode",
+    "MPCAgent": "mbtransfer.agent",
+    "Model": "mbtransfer.model",
+    "UserError": "mbtransfer.errors",
+    "adapt_model": "mbtransfer.adapt",
+    "check_task": "mbtransfer.check",
+    "evaluate_recipes": "mbtransfer.evaluation",
+    "evaluate_tasks": "mbtransfer.evaluation",
+    "find_recipe": "tasks.recipe",
+    "find_task": "mbtransfer.evaluation.asked",
+    "fit_model": "mbtransfer.fit_model",
+    "learned_pilot": "mbtransfer.evaluation",
+    "load_task_file": "mbtransfer.task_file",
+    "make": "tasks.registry",
+    "open_dataset": "mbtransfer.collect",
+    "oracle_pilot": "mbtransfer.evaluation",
+    "play_episodes": "mbtransfer.evaluation",
+    "read_rows": "mbtransfer.rows",
+    "success_rate": "mbtransfer.evaluation",
+    "summarise": "mbtransfer.statistics",
+}
 
 __all__ = ["__version__", *PUBLIC]
 

@@ -81,8 +81,10 @@ def check_task(model: Model, task: Task, scene: Scene, *, labels: int | None = N
 def _coverage(model: Model, head: Head, obs: Float[Tensor, "n O"]) -> tuple[float, str]:
     """How much of the way to the states that count as success was seen, for the least known fixture."""
     box, names = head.box, quantity_names(model.dynamics.layout)
-    if bool((box.low > box.high).any()):
+    if head.judge is None and bool((box.low > box.high).any()):
         return 0.0, "success"
+    if head.judge is None and not bool((torch.isfinite(box.low) | torch.isfinite(box.high)).any()):
+        return 0.0, "failure"
     shares = {}
     for quantity, low, high in zip(box.quantity.tolist(), box.low.tolist(), box.high.tolist(), strict=True):
         fixtures = [f for f in model.environment.spec.fixtures if f.name == names[quantity]]
@@ -124,6 +126,8 @@ def _mean(values: Sequence[float]) -> float:
 def _warning(coverage: float, least: str, success: float, percentile: float) -> str:
     if least == "success":
         return "no state of the pool fulfils this task: adapt the model with a few episodes first"
+    if least == "failure":
+        return "every state of the pool fulfils this task, so nothing is known of how to reach it: adapt first"
     if coverage < RISKY:
         return f"the pool moved {least} in only {coverage:.0%} of the way that this needs: adapt the model first"
     if success < RISKY:

@@ -55,7 +55,7 @@ class SearchFlags:
 
     planner: str = "mppi"
     """Planner: mppi, icem, cem or random_shooting."""
-    particles: Count = 3
+    particles: Count = 2
     """Imagined futures per plan, each following one member of the ensemble."""
     horizon: Count | None = None
     """Control steps that a plan looks ahead. None: the planner's own choice."""

@@ -22,13 +22,13 @@ class MPPIConfig:
     """Control steps that a plan looks ahead."""
     candidates: int = 64
     """Plans drawn in each iteration."""
-    iterations: int = 3
+    iterations: int = 2
     """Times the mean is moved."""
     temperature: float = 0.5
     """Returns this much below the best weigh 1/e of it."""
     noise_beta: float = 2.0
     """Colour of the noise: 0 white, 2 a random walk."""
-    std: float = 0.7
+    std: float = 1.0
     """First spread, as a share of half the action range."""
     min_std: float = 0.1
     """Spread below which the search never narrows."""

@@ -4,6 +4,7 @@ MuJoCo's own `Renderer` takes its OpenGL context from the environment at the tim
 whatever context is current then, which spoils the pictures of a second one. This one does neither.
 """
 
+import atexit
 import contextlib
 import copy
 import importlib
@@ -14,6 +15,7 @@ import sys
 from functools import cache
 from types import TracebackType
 from typing import Any
+from weakref import WeakSet
 
 import mujoco
 import numpy as np
@@ -114,6 +116,7 @@ class Renderer:
         try:
             self._gl = _context_class(name)(width, height)
             self._gl.make_current()
+            _close_at_exit(self)
             self._context = mujoco.MjrContext(self._model, mujoco.mjtFontScale.mjFONTSCALE_100)
             mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         except Exception as error:  # drivers fail with whatever their bindings raise
@@ -131,6 +134,21 @@ class Renderer:
     def __del__(self) -> None:
         with contextlib.suppress(Exception):  # at the interpreter's end the driver may be gone already
             self.close()
+
+
+_OPEN: WeakSet[Renderer] = WeakSet()
+
+
+def _close_at_exit(renderer: Renderer) -> None:
+    """Closed before the driver is: what is registered last runs first, so this goes behind the driver's own."""
+    _OPEN.add(renderer)
+    atexit.unregister(_close_all)
+    atexit.register(_close_all)
+
+
+def _close_all() -> None:
+    for renderer in list(_OPEN):
+        renderer.close()
 
 
 def backend() -> str:

@@ -42,8 +42,8 @@ class Fixture:
 class EnvSpec:
     """The observation (O columns), the action (A columns), the fixtures and the clock of an environment.
 
-    `hand` and `hand_velocity` are columns of the observation, along x, y and z; `hand_actions` are the columns
-    of the action that drive the hand along the same axes, where there are such.
+    `hand` and `hand_velocity` are columns of the observation, along x, y and z; `hand_actions` are the
+    columns of the action that drive the hand along the same axes, where there are such.
     """
 
     name: str

@@ -7,11 +7,13 @@ import pandas as pd
 import torch
 from rich.console import Console
 
+from mbtransfer.atomic import write_text
 from mbtransfer.evaluate import evaluate_runs
 from mbtransfer.evaluation.latency import decision_latency
 from mbtransfer.evaluation.runs import make_runs
 from mbtransfer.evaluation.setup import Setup, threads
 from mbtransfer.model import Model
+from mbtransfer.rows import read_rows
 from tasks.environment import Environment
 from tasks.recipe import Recipe, find_recipe, shipped_recipes
 from tasks.task import Task
@@ -42,12 +44,9 @@ def run(
 
 def joined(files: list[Path], out: Path) -> pd.DataFrame:
     """All rows in one file, as the report wants them."""
-    from mbtransfer.atomic import write_text
-    from mbtransfer.rows import read_rows
-
-    frame = pd.concat([read_rows(file) for file in files if file.is_file()], ignore_index=True)
-    frame = frame.assign(success=frame["success"].astype(int))
-    write_text(out, frame.to_csv(index=False))
+    parts = [file.read_text(encoding="utf-8") for file in files if file.is_file()]
+    header = parts[0].partition("\n")[0]
+    write_text(out, "".join([header, "\n", *(part.partition("\n")[2] for part in parts)]))
     return read_rows(out)
 
 

@@ -17,7 +17,7 @@ from world_models.ensemble import EnsembleDynamics
 from world_models.imagine import Imagination, Propagation
 
 PLANNER = "mppi"
-PARTICLES = 3
+PARTICLES = 2
 
 
 @dataclass(frozen=True)

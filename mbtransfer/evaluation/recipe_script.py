@@ -16,7 +16,10 @@ from tasks.recipe.progress import RecipeProgress
 from tasks.task import Task
 
 BELIEVED = 0.5
-"""A step is believed to be done from this probability on."""
+"""A finished step is believed to be still done from this probability on."""
+
+SURE = 0.95
+"""A step is only left from this probability on: one left at the edge of its target is undone by a touch."""
 
 
 class RecipeScript:
@@ -73,11 +76,13 @@ class RecipeScript:
     def advance(self, obs: Float[Tensor, "B O"]) -> Verdict:
         """See `Script.advance`."""
         scores = self._scores(obs)
-        believed = (self._rewards.success(obs) >= BELIEVED)[:, self._columns].tolist()
+        chance = self._rewards.success(obs)[:, self._columns].tolist()
         true = (self._true.success(obs) >= BELIEVED)[:, self._columns].tolist()
         before = [_place(belief) for belief in self._belief]
         for row, (belief, truth) in enumerate(zip(self._belief, self._truth, strict=True)):
-            belief.update(believed[row], scores[row])
+            finished = set(belief.guarded)
+            believed = [p >= (BELIEVED if i in finished else SURE) for i, p in enumerate(chance[row])]
+            belief.update(believed, scores[row])
             truth.update(true[row], scores[row])
         self._weigh()
         pairs = list(zip(self._belief, self._truth, strict=True))

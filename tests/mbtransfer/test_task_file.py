@@ -64,7 +64,8 @@ def test_instances_a_list_and_subclasses_are_tasks_too(tmp_path: Path, env: Envi
     subclass = (
         "from tasks.kitchen.scene import spec as kitchen\nfrom tasks.task import Task\n"
         "class Ajar(Task):\n    '''A gap.'''\n"
-        "    def reward(self, obs, action, next_obs):\n        return -next_obs[..., kitchen().index('drawer')]\n"
+        "    def reward(self, obs, action, next_obs):\n"
+        "        return -next_obs[..., kitchen().index('drawer')]\n"
         "    def success(self, obs):\n        return obs[..., kitchen().index('drawer')] < 0.1\n"
     )
     (task,) = load(tmp_path, env, subclass)
@@ -113,10 +114,10 @@ CHECK = "    return (obs[..., drawer.position] - 0.08).abs() < 0.02\n"
 @pytest.mark.parametrize(
     ("old", "new", "line", "said"),
     [
-        ('"drawer"', '"drawr"', 2, "running it raised TaskError: kitchen: no fixture 'drawr'; did you mean 'drawer'?"),
+        ('"drawer"', '"drawr"', 2, "running it raised TaskError: kitchen: no fixture 'drawr'; did you mean"),
         (BODY, "    return -next_obs[..., 999]\n", 5, "reward of task 'ajar' raised IndexError"),
         (BODY, "    return _far(next_obs)\ndef _far(x):\n    return x.nothing\n", 7, "raised AttributeError"),
-        (BODY, "    return next_obs[..., :1]\n", 4, "returned shape [12, 1], not [12]: one value for each row"),
+        (BODY, "    return next_obs[..., :1]\n", 4, "returned shape [12, 1], not [12]: one value for each"),
         (BODY, "    return next_obs[:, 0]\n", 4, "returned shape [3, 53], not [3, 4]"),
         (BODY, "    return next_obs[..., 0].mean()\n", 4, "returned shape [], not [12]"),
         (BODY, "    return -0.5\n", 4, "returned float, not a torch tensor of shape [12] and dtype float32"),
@@ -125,11 +126,11 @@ CHECK = "    return (obs[..., drawer.position] - 0.08).abs() < 0.02\n"
         (BODY, "    return next_obs[..., 0].double()\n", 4, "returned dtype float64, not a torch tensor"),
         (BODY, "    return (next_obs[..., 0] - 9).sqrt()\n", 4, "returned NaN or infinity"),
         (BODY, "    return (0 * next_obs[..., 0]).log()\n", 4, "returned NaN or infinity"),
-        (BODY, "    next_obs[..., 0] = 0\n    return next_obs[..., 0]\n", 4, "changed the tensors it was given"),
-        (BODY, "    return next_obs[..., 0] - next_obs[..., 0].mean()\n", 4, "gives a state another value when"),
+        (BODY, "    next_obs[..., 0] = 0\n    return obs[..., 0]\n", 4, "changed the tensors it was given"),
+        (BODY, "    return next_obs[..., 0] - next_obs[..., 0].mean()\n", 4, "gives a state another value"),
         (BODY, "    raise SystemExit(3)\n", 5, "raised SystemExit: 3"),
         ("obs, action, next_obs):", "obs, next_obs):", 4, "reward of task 'ajar' raised TypeError"),
-        (CHECK, "    return (obs[..., drawer.position] - 0.08).abs()\n", 7, "returned dtype float32, not a torch"),
+        (CHECK, "    return (obs[..., drawer.position] - 0.08).abs()\n", 7, "returned dtype float32, not a"),
         (CHECK, "    return bool((obs[..., 0] > 0).all())\n", 7, "success of task 'ajar' returned bool, not"),
         (CHECK, "    return (obs[..., 0] > 0).all()\n", 7, "returned shape [], not [12]"),
         (CHECK, "    return spec.index('tapp')\n", 8, "no observation 'tapp'; did you mean 'tap'?"),
@@ -145,8 +146,8 @@ CHECK = "    return (obs[..., drawer.position] - 0.08).abs() < 0.02\n"
         ("def reward", "NAME = '-x'\ndef reward", 0, "a task cannot be called '-x'"),
         ("def reward", "TASKS = [1]\ndef reward", 0, "TASKS must be a list of tasks"),
         ("def reward", "TASKS = []\ndef reward", 0, "defines no task; write reward(obs, action, next_obs)"),
-        ("def reward", "TASKS = 2 * [env.move('tap', 0.1), env.move('tap', 0.1)]\ndef reward", 0, "two tasks called"),
-        ("def reward", "x = 'a\\0b'\nraise ValueError('two\\nlines')\ndef reward", 5, "ValueError: two lines"),
+        ("def reward", "TASKS = [env.move('tap', x) for x in (0.1, 0.1)]\ndef reward", 0, "two tasks called"),
+        ("def reward", "raise ValueError('two\\nlines')\ndef reward", 4, "ValueError: two lines"),
     ],
 )  # fmt: skip
 def test_every_mistake_is_one_line(
@@ -170,7 +171,8 @@ def test_files_that_are_none(tmp_path: Path, env: Environment) -> None:
     (tmp_path / "large.py").write_bytes(b"#" * (MAX_BYTES + 1))
     (tmp_path / "empty.py").write_bytes(b"")
     cases = {
-        "missing.py": "does not exist", ".": "is not a file", "latin.py": "not Python", "null.py": "not Python",
+        "missing.py": "does not exist", ".": "is not a file",
+        "latin.py": "not Python", "null.py": "not Python",
         "large.py": "larger than 1024 KiB", "empty.py": "defines no task",
     }  # fmt: skip
     for name, said in cases.items():

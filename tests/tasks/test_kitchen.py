@@ -46,7 +46,7 @@ def test_observations_stay_in_their_documented_ranges(scene: Scene) -> None:
     low, high = (np.array([getattr(v, end) for v in variables], np.float32) for end in ("low", "high"))
     assert np.isfinite(path).all()
     assert (obs >= low).all() and (obs <= high).all()
-    # The ranges are the joints' own, so positions need no clipping to be in them, but for a soft limit's give.
+    # The ranges are the joints' own, so positions need no clipping, but for a soft limit's give.
     columns = [1 + scene.model.joint(name).qposadr[0] for name in HAND + FIXTURES]
     positions, n = path[..., columns], len(columns)
     assert np.mean((positions >= low[:n]) & (positions <= high[:n])) > 0.999

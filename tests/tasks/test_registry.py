@@ -27,7 +27,6 @@ def test_an_environment_can_be_registered_once(kitchen: Environment, monkeypatch
     for name in ("copy", "kitchen"):
         with pytest.raises(TaskError, match="registered already"):
             registry.register(name, lambda: kitchen)
-    registry.make.cache_clear()
 
 
 @pytest.mark.parametrize("first", ["tasks", "mbtransfer"])

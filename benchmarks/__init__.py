@@ -1,0 +1,1 @@
+"""What the README's numbers were measured with: `python -m benchmarks.planner`, `python -m benchmarks.kitchen`."""
