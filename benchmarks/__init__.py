@@ -1,1 +1,1 @@
-"""What the README's numbers were measured with: `python -m benchmarks.planner`, `python -m benchmarks.kitchen`."""
+"""What the numbers are measured with: `benchmarks.planner` for speed, `benchmarks.kitchen` for success."""

@@ -4,6 +4,8 @@ It has the same number of weights as the block-wise ensemble, reads the same fea
 the same rule (every particle follows one member). What differs is how it is computed.
 """
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -53,11 +55,11 @@ class PlainEnsemble:
 
 def _width(inputs: int, outputs: int, weights: int) -> int:
     """Hidden width at which two hidden layers have about so many weights."""
-    return round(((inputs + outputs) ** 2 / 4 + weights) ** 0.5 - (inputs + outputs) / 2)
+    half = (inputs + outputs) / 2
+    return round(math.sqrt(half**2 + weights) - half)
 
 
 def _network(inputs: int, width: int, outputs: int) -> nn.Module:
-    layers = [nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU()]
-    network = nn.Sequential(*layers, nn.Linear(width, outputs))
-    nn.init.normal_(network[-1].weight, std=0.1 / width**0.5)
-    return network
+    last = nn.Linear(width, outputs)
+    nn.init.normal_(last.weight, std=0.1 / width**0.5)
+    return nn.Sequential(nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), last)

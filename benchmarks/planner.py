@@ -9,7 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -44,12 +43,12 @@ def measure(decisions: int, seconds: float) -> dict[str, Any]:
 def show(found: dict[str, Any], console: Console) -> None:
     """Print the numbers as a table."""
     table = Table(title="One decision, one episode, one thread", box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("planner", "p50 ms", "p95 ms", "p99 ms", "budget"):
-        table.add_column(heading, justify="right" if " ms" in heading else "left", no_wrap=True)
+    for heading in ("planner", "p50 ms", "p95 ms", "p99 ms", "plans", "rounds", "steps ahead"):
+        table.add_column(heading, justify="left" if heading == "planner" else "right", no_wrap=True)
     for row in found["decisions"]:
         name = f"{row['planner']} (default)" if row["default"] else row["planner"]
-        asked = [f"{value} {key}" for key, value in row["budget"].items() if key != "elites"]
-        table.add_row(name, *(f"{row[p]:.1f}" for p in ("p50", "p95", "p99")), ", ".join(asked))
+        budget = [str(row["budget"].get(key, 1)) for key in ("candidates", "iterations", "horizon")]
+        table.add_row(name, *(f"{row[p]:.1f}" for p in ("p50", "p95", "p99")), *budget)
     console.print(table)
     model, world = found["imagination"], found["simulation"]
     lines = [

@@ -114,7 +114,7 @@ def _bare(scene: Scene, start: np.ndarray, count: int) -> None:
 
 
 def alternating(works: dict[str, Callable[[], Any]], steps: int, seconds: float) -> dict[str, float]:
-    """Steps per second of each work, the median of several turns; taking turns shares a busy machine fairly."""
+    """Steps per second of each work, median of several turns: a busy machine slows all alike."""
     rates: dict[str, list[float]] = {name: [] for name in works}
     for work in works.values():
         work()

@@ -71,7 +71,9 @@ def adaptations(
         while len(gathered) < stop:
             k, now = len(gathered), adaptation.model
             babbles = k < BABBLES or k % 4 == 3
-            gathered.append(_babble(task, scene, seed + k) if babbles else _planned(now, task, scene, seed + k))
+            gathered.append(
+                _babble(task, scene, seed + k) if babbles else _planned(now, task, scene, seed + k)
+            )
         if gathered:
             adaptation = _adapted(model, scene, gathered, seed)
         if stop in counts:

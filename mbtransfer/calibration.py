@@ -47,9 +47,10 @@ def _binned(spread: Tensor, error: Tensor) -> dict[str, Any]:
     """Means of both in bins of equal counts, and their rank correlation."""
     order = spread.argsort()
     bins = [part for part in order.tensor_split(BINS) if len(part)]
-    rank = float(spearmanr(spread.cpu(), error.cpu()).statistic) if len(order) > 2 else 0.0
+    varied = len(order) > 2 and min(float(spread.std()), float(error.std())) > 0  # a constant has no ranks
+    rank = float(spearmanr(spread.cpu(), error.cpu()).statistic) if varied else 0.0
     return {
         "disagreement": [float(spread[part].mean()) for part in bins],
         "error": [float(error[part].mean()) for part in bins],
-        "spearman": rank if rank == rank else 0.0,
+        "spearman": rank,
     }

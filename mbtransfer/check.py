@@ -57,7 +57,9 @@ class Finding:
     warning: str
 
 
-def check_task(model: Model, task: Task, scene: Scene, *, labels: int | None = None, seed: int = 0) -> Finding:
+def check_task(
+    model: Model, task: Task, scene: Scene, *, labels: int | None = None, seed: int = 0
+) -> Finding:
     """Coverage of the states that the task needs, its head's error, and how it goes in imagination.
 
     Raises:
@@ -69,7 +71,9 @@ def check_task(model: Model, task: Task, scene: Scene, *, labels: int | None = N
     states = fresh_states(scene, task, np.random.default_rng([seed, 3]), STARTS)
     obs = torch.from_numpy(scene.observe(states)).to(model.device)
     coverage, least = _coverage(model, head, obs)
-    success, spread = _imagine(model, Goal(heads, torch.ones(STARTS, 1, device=model.device)), heads, obs, seed)
+    success, spread = _imagine(
+        model, Goal(heads, torch.ones(STARTS, 1, device=model.device)), heads, obs, seed
+    )
     percentile = float(np.mean(np.array(model.notes["disagreement_percentiles"]) < spread))
     risk = 1.0 - coverage * success
     return Finding(
@@ -103,7 +107,9 @@ def _imagine(
 ) -> tuple[float, float]:
     """Model-predictive control in the model's own world: share of successes, mean disagreement per step."""
     bounds = action_bounds(model.environment.spec, model.device)
-    agent = MPCAgent(LearnedDynamics(Imagination(model.dynamics, 2)), make_planner("mppi", bounds, SEARCH), bounds, seed)
+    agent = MPCAgent(
+        LearnedDynamics(Imagination(model.dynamics, 2)), make_planner("mppi", bounds, SEARCH), bounds, seed
+    )
     world = Imagination(model.dynamics, len(model.dynamics.elites), "mean")
     reached = torch.zeros(len(obs), dtype=torch.bool, device=obs.device)
     spread = []
@@ -127,9 +133,13 @@ def _warning(coverage: float, least: str, success: float, percentile: float) -> 
     if least == "success":
         return "no state of the pool fulfils this task: adapt the model with a few episodes first"
     if least == "failure":
-        return "every state of the pool fulfils this task, so nothing is known of how to reach it: adapt first"
+        return (
+            "every state of the pool fulfils this task, so nothing is known of how to reach it: adapt first"
+        )
     if coverage < RISKY:
-        return f"the pool moved {least} in only {coverage:.0%} of the way that this needs: adapt the model first"
+        return (
+            f"the pool moved {least} in only {coverage:.0%} of the way that this needs: adapt the model first"
+        )
     if success < RISKY:
         return f"even in imagination only {success:.0%} of the episodes succeed"
     if percentile > 0.95:

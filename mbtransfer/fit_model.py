@@ -34,7 +34,9 @@ def run_fit(flags: FitFlags) -> None:
     dataset = Dataset.open(flags.data)
     environment = make(dataset.header.env)
     settings = FitConfig(epochs=flags.epochs)
-    shape = EnsembleConfig(members=flags.members, structure=flags.structure, hidden=flags.hidden, head=flags.head)
+    shape = EnsembleConfig(
+        members=flags.members, structure=flags.structure, hidden=flags.hidden, head=flags.head
+    )
     with epochs_bar(settings.epochs) as show:
         model = fit_model(
             environment, dataset, flags.out, seed=flags.seed, shape=shape, settings=settings,
@@ -68,9 +70,7 @@ def fit_model(
     ).to(where)
     known, held_out = _transitions(train), _transitions(valid)
     history: list[dict[str, Any]] = []
-    for epoch in fit(
-        dynamics, known, held_out, settings, seed, segments=stretches, state=out / STATE
-    ):
+    for epoch in fit(dynamics, known, held_out, settings, seed, segments=stretches, state=out / STATE):
         history.append(_line(epoch))
         if report:
             report(epoch)

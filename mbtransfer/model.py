@@ -18,7 +18,7 @@ from world_models.ensemble import EnsembleDynamics
 from world_models.errors import ModelError
 from world_models.reward import Labels, RewardHeads
 from world_models.storage import digest
-from world_models.transitions import Transitions
+from world_models.transitions import Transitions, check_sizes
 
 POOL = 20_000
 """Transitions of the pool that travel with a model: for labels of new tasks, and for replay."""
@@ -112,7 +112,9 @@ class Model:
         name = f"pool-{digest({key: value.cpu() for key, value in tensors.items()})[:16]}.safetensors"
         save_tensors(folder / name, tensors)
         extra = {"env": self.environment.spec.name, "pool": name, "coverage": dict(self.coverage.moves)}
-        save_dynamics(folder, self.dynamics, extra | {"notes": self.notes}, data_hash=self.notes.get("data", ""))
+        save_dynamics(
+            folder, self.dynamics, extra | {"notes": self.notes}, data_hash=self.notes.get("data", "")
+        )
         for older in folder.glob("pool-*.safetensors"):
             if older.name != name:
                 older.unlink(missing_ok=True)
@@ -133,5 +135,8 @@ class Model:
         if dynamics.layout != model_layout(environment.spec):
             raise ModelError(f"the model in {home} is of another {extra['env']}; fit it again")
         tensors, _ = load_tensors(home / Path(extra["pool"]).name)
+        if tensors.keys() != {"obs", "actions", "next_obs"}:
+            raise ModelError(f"{home / extra['pool']} is not the pool of a model; fit it again")
         pool = Transitions(**tensors).to(where)
+        check_sizes(pool, dynamics.layout)
         return cls(environment, dynamics, pool, Coverage(extra["coverage"]), extra["notes"])

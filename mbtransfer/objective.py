@@ -64,7 +64,9 @@ class OracleDynamics:
             batch, n = candidates.shape[:2]
             plans = candidates.flatten(0, 1)
             starts = np.repeat(state, n, axis=0)
-            states = np.concatenate([starts[:, None], self.scene.rollout(starts, plans.cpu().numpy())], axis=1)
+            states = np.concatenate(
+                [starts[:, None], self.scene.rollout(starts, plans.cpu().numpy())], axis=1
+            )
             path = torch.from_numpy(self.scene.observe(states)).to(plans).transpose(0, 1)
             rewards = reward(path[:-1], plans.transpose(0, 1), path[1:])
             return rewards.sum(dim=0).unflatten(0, (batch, n))

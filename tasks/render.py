@@ -140,7 +140,7 @@ _OPEN: WeakSet[Renderer] = WeakSet()
 
 
 def _close_at_exit(renderer: Renderer) -> None:
-    """Closed before the driver is: what is registered last runs first, so this goes behind the driver's own."""
+    """At exit close it before the driver: what is registered last runs first, so this goes last."""
     _OPEN.add(renderer)
     atexit.unregister(_close_all)
     atexit.register(_close_all)

@@ -6,6 +6,7 @@ It predicts the normalised change of the observation and never sees a task.
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -58,7 +59,9 @@ class EnsembleDynamics(nn.Module):
     unit: Tensor
     elites: Tensor
 
-    def __init__(self, layout: Layout, config: EnsembleConfig, generator: torch.Generator | None = None) -> None:
+    def __init__(
+        self, layout: Layout, config: EnsembleConfig, generator: torch.Generator | None = None
+    ) -> None:
         super().__init__()
         if min(config.members, config.hidden, config.layers) < 1:
             raise ModelError(f"an ensemble needs at least one member, unit and layer, not {config}")
@@ -75,7 +78,7 @@ class EnsembleDynamics(nn.Module):
         sizes = [blocks.reads.shape[1], *[config.hidden] * config.layers, out]
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
-        for i, (n, m) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        for i, (n, m) in enumerate(pairwise(sizes)):
             last = i == config.layers
             weight = torch.randn(config.members * self.blocks, m, n, generator=generator) / n**0.5
             self.weights.append(nn.Parameter(0.1 * weight if last else weight))

@@ -28,7 +28,9 @@ class ResidualNet(nn.Module):
         return y[..., 0]
 
 
-def fit_residual(x: Float[Tensor, "N Q"], y: Float[Tensor, " N"], seed: int, *, binary: bool = False) -> ResidualNet:
+def fit_residual(
+    x: Float[Tensor, "N Q"], y: Float[Tensor, " N"], seed: int, *, binary: bool = False
+) -> ResidualNet:
     """Fit by Adam; `binary` fits the log-odds of labels in {0, 1} instead of values."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

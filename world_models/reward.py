@@ -92,7 +92,9 @@ class RewardHeads:
         if count < 10:
             raise ModelError(f"task {name!r}: a reward head needs at least 10 labels, got {count}")
         if bad:
-            raise ModelError(f"task {name!r}: its reward is not finite in {bad} of {count} labelled transitions")
+            raise ModelError(
+                f"task {name!r}: its reward is not finite in {bad} of {count} labelled transitions"
+            )
         self.heads[name] = fit_head(self.layout, labels, seed)
         return self.heads[name]
 

@@ -31,7 +31,9 @@ class Graft:
 
     def describe(self, layout: Layout) -> str:
         """In words: donor and axes, such as `tap(+z -x +y)`."""
-        axes = " ".join(f"{'+' if s > 0 else '-'}{'xyz'[a]}" for a, s in zip(self.axes, self.signs, strict=True))
+        axes = " ".join(
+            f"{'+' if s > 0 else '-'}{'xyz'[a]}" for a, s in zip(self.axes, self.signs, strict=True)
+        )
         return f"{layout.objects[self.donor].name}({axes}{'' if self.joint > 0 else ', reversed'})"
 
 

@@ -68,6 +68,7 @@ def success(
         particles=particles, device=model.device,
     )  # fmt: skip
     rates = [
-        np.mean([played.result.success for played in play_episodes(pilot, task, seed, episodes)]) for task in tasks
+        np.mean([played.result.success for played in play_episodes(pilot, task, seed, episodes)])
+        for task in tasks
     ]
     return float(np.mean(rates)) if rates else 1.0

@@ -1,18 +1,16 @@
 """`mbtransfer collect`: from settings to units of work, a bar, and a table of what the dataset holds then."""
 
 import time
-from pathlib import Path
 
 from rich.console import Console
 
 from mbtransfer.agent import action_bounds
 from mbtransfer.atomic import write_json
-from mbtransfer.collect import weights_digest, collect, missing, open_dataset
+from mbtransfer.collect import collect, missing, open_dataset, weights_digest
 from mbtransfer.commands.dataset import print_dataset
 from mbtransfer.config import CollectConfig
 from mbtransfer.dataset import Dataset
 from mbtransfer.errors import UserError
-from mbtransfer.layout import model_layout
 from mbtransfer.progress import progress_bar
 from mbtransfer.units import MIXES, NEED_MODEL, PLANNING, Planning, Unit, parse_mix, plan_units
 from planners.registry import make_planner

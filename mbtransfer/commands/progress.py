@@ -12,12 +12,23 @@ from world_models.fit import EpochReport
 @contextmanager
 def epochs_bar(epochs: int, title: str = "fit") -> Iterator[Callable[[EpochReport], None]]:
     """A bar over epochs with the latest losses; give each report to what it yields."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(title, total=epochs, note="")
 
         def show(report: EpochReport) -> None:
-            error = "" if report.rollout_error is None else f", roll-out error {report.rollout_error:.0%} of naive"
-            progress.update(task, completed=report.epoch, note=f"held-out loss {report.valid_loss:.4f}{error}")
+            error = (
+                ""
+                if report.rollout_error is None
+                else f", roll-out error {report.rollout_error:.0%} of naive"
+            )
+            progress.update(
+                task, completed=report.epoch, note=f"held-out loss {report.valid_loss:.4f}{error}"
+            )
 
         yield show

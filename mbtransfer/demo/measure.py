@@ -35,7 +35,13 @@ def held_out(environment: Environment) -> list[Task | Recipe]:
 
 
 def run(
-    setup: Setup, asked: list[Task | Recipe], episodes: int, seed: int, rows: Path, workers: int, console: Console
+    setup: Setup,
+    asked: list[Task | Recipe],
+    episodes: int,
+    seed: int,
+    rows: Path,
+    workers: int,
+    console: Console,
 ) -> int:
     """Evaluate into a file of rows; the number of episodes."""
     runs = make_runs(asked, [seed], episodes)
@@ -66,5 +72,7 @@ def reward_scatter(model: Model, names: list[str]) -> list[dict[str, Any]]:
         task = model.environment.task(name)
         true = task.reward(some.obs, some.actions, some.next_obs)
         predicted = model.rewards([task], 1000).reward(some.obs, some.actions, some.next_obs)[..., 0]
-        found.append({"task": f"{name} (1,000 labels)", "true": true.tolist(), "predicted": predicted.tolist()})
+        found.append(
+            {"task": f"{name} (1,000 labels)", "true": true.tolist(), "predicted": predicted.tolist()}
+        )
     return found

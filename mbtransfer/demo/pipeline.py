@@ -47,7 +47,17 @@ class _Demo:
         self.config, self.console, self.out = config, console, config.out
         check_writable(config.out / "summary.json")
         self.environment = make(config.env)
-        kept = ("seed", "env", "steps", "episodes", "planner", "particles", "candidates", "iterations", "horizon")
+        kept = (
+            "seed",
+            "env",
+            "steps",
+            "episodes",
+            "planner",
+            "particles",
+            "candidates",
+            "iterations",
+            "horizon",
+        )
         settings = {name: getattr(config, name) for name in kept}
         self.stages = Stages(config.out / "stages", settings | {"version": __version__}, console)
         self.seed = LATER_SEED + config.seed
@@ -77,11 +87,20 @@ class _Demo:
         planned = round(config.steps * learn.ON_POLICY)
         units = learn.scripted(config.steps - planned, config.seed)
         data, first = self.out / "data", self.out / "first"
-        dataset = timed("collect", lambda: learn.gather(environment, data, units, config.workers, self.console))
+        dataset = timed(
+            "collect", lambda: learn.gather(environment, data, units, config.workers, self.console)
+        )
         if not (first / "manifest.json").is_file():
-            timed("fit", lambda: learn.train(environment, dataset, first, config.seed, EPOCHS["first"], config.workers))
+            timed(
+                "fit",
+                lambda: learn.train(
+                    environment, dataset, first, config.seed, EPOCHS["first"], config.workers
+                ),
+            )
         units = learn.on_policy(planned, config.seed, environment, first)
-        dataset = timed("collect", lambda: learn.gather(environment, data, units, config.workers, self.console))
+        dataset = timed(
+            "collect", lambda: learn.gather(environment, data, units, config.workers, self.console)
+        )
         out, epochs = self.out / "model", EPOCHS["model"]
         timed("fit", lambda: learn.train(environment, dataset, out, config.seed, epochs, config.workers))
         return {"transitions": dataset.steps, "seconds": parts}
@@ -98,7 +117,9 @@ class _Demo:
         return measure.run(setup, asked, episodes, self.seed, rows, self.config.workers, self.console)
 
     def _evaluate(self) -> int:
-        return self._measure("learned", self._setup(), measure.everything(self.environment), self.config.episodes)
+        return self._measure(
+            "learned", self._setup(), measure.everything(self.environment), self.config.episodes
+        )
 
     def _oracle(self) -> int:
         setup = self._setup(dynamics="oracle", reward="true", model=None, labels=None, **measure.ORACLE)
@@ -106,9 +127,7 @@ class _Demo:
 
     def _labels(self) -> int:
         asked, episodes = measure.held_out(self.environment), max(1, self.config.episodes // 2)
-        return sum(
-            self._measure(f"labels-{n}", self._setup(labels=n), asked, episodes) for n in FEW_LABELS
-        )
+        return sum(self._measure(f"labels-{n}", self._setup(labels=n), asked, episodes) for n in FEW_LABELS)
 
     def _check(self) -> dict[str, Any]:
         config, folder = self.config, self.out / "locked"
@@ -127,10 +146,15 @@ class _Demo:
 
     def _finish(self, learned: Any, check: Any, adapt: Any, wall: float) -> dict[str, Any]:
         out = self.out
-        files = [out / "rows" / f"{name}.csv" for name in ("learned", "oracle", *(f"labels-{n}" for n in FEW_LABELS))]
+        files = [
+            out / "rows" / f"{name}.csv"
+            for name in ("learned", "oracle", *(f"labels-{n}" for n in FEW_LABELS))
+        ]
         frame = measure.joined(files, out / "rows.csv")
         model = Model.load(out / "model", device=self.config.device)
-        scatter = measure.reward_scatter(model, ["drawer_half", "right_knob_on", "kettle_back_left", "tap_half"])
+        scatter = measure.reward_scatter(
+            model, ["drawer_half", "right_knob_on", "kettle_back_left", "tap_half"]
+        )
         show.write_curves(model, out, scatter, check)
         seconds = learned["seconds"] | {k: v for k, v in self.stages.seconds.items() if k != "learn"}
         summary = summarise(frame) | {
@@ -143,5 +167,7 @@ class _Demo:
         page = write_report(out)
         print_table(summary, self.console)
         self.console.print(f"\nreport: {page}   ({wall / 60:.1f} minutes)", soft_wrap=True, highlight=False)
-        self.console.print(f"next: mbtransfer plan --model {out / 'model'} --recipe breakfast", soft_wrap=True)
+        self.console.print(
+            f"next: mbtransfer plan --model {out / 'model'} --recipe breakfast", soft_wrap=True
+        )
         return summary

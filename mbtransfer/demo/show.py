@@ -34,7 +34,11 @@ def film_recipes(setup: Setup, names: list[str], seed: int, media: Path, console
         for name in names[:FILMED]:
             played = play_episodes(pilot, find_recipe(name, pilot.environment), seed, 1)[0]
             film_episode(
-                pilot.scene, played, video=media / f"{name}.mp4", strip=media / f"{name}.png", renderer=renderer
+                pilot.scene,
+                played,
+                video=media / f"{name}.mp4",
+                strip=media / f"{name}.png",
+                renderer=renderer,
             )
     return {"films": names[:FILMED], "why": ""}
 

@@ -18,8 +18,11 @@ from tasks.task import Task
 BELIEVED = 0.5
 """A finished step is believed to be still done from this probability on."""
 
-SURE = 0.95
-"""A step is only left from this probability on: one left at the edge of its target is undone by a touch."""
+SURE = 0.9
+"""A step is left at once from this probability on: one left at the edge of its target is undone by a touch."""
+
+PATIENCE = 8
+"""Consecutive control steps after which being done by less than `SURE` is good enough."""
 
 
 class RecipeScript:
@@ -49,6 +52,7 @@ class RecipeScript:
         self._rewards, self._true = rewards(tasks), TrueRewards(tasks)
         self._belief: list[RecipeProgress] = []
         self._truth: list[RecipeProgress] = []
+        self._nearly: list[list[int]] = []  # consecutive control steps that a step was done, if only just
         self._active = self._guarded = torch.zeros(0, len(tasks))
 
     def begin(self, obs: Float[Tensor, "B O"]) -> None:
@@ -56,6 +60,7 @@ class RecipeScript:
         scores = self._scores(obs)
         self._belief = [RecipeProgress(self._recipe, of_row) for of_row in scores]
         self._truth = [RecipeProgress(self._judged, of_row) for of_row in scores]
+        self._nearly = [[0] * len(self._columns) for _ in scores]
         self._active = self._guarded = obs.new_zeros(len(obs), len(self._true.tasks))
         self._weigh()
 
@@ -80,10 +85,8 @@ class RecipeScript:
         true = (self._true.success(obs) >= BELIEVED)[:, self._columns].tolist()
         before = [_place(belief) for belief in self._belief]
         for row, (belief, truth) in enumerate(zip(self._belief, self._truth, strict=True)):
-            finished = set(belief.guarded)
-            believed = [p >= (BELIEVED if i in finished else SURE) for i, p in enumerate(chance[row])]
-            belief.update(believed, scores[row])
-            truth.update(true[row], scores[row])
+            belief.update(self._believed(belief, self._nearly[row], chance[row]), scores[row])
+            truth.update(_judged(truth, belief, true[row]), scores[row])
         self._weigh()
         pairs = list(zip(self._belief, self._truth, strict=True))
         return Verdict(
@@ -96,6 +99,7 @@ class RecipeScript:
         """See `Script.keep`."""
         kept = np.flatnonzero(rows)
         self._belief, self._truth = [self._belief[i] for i in kept], [self._truth[i] for i in kept]
+        self._nearly = [self._nearly[i] for i in kept]
         self._active, self._guarded = self._active[kept.tolist()], self._guarded[kept.tolist()]
 
     def now(self, row: int) -> str:
@@ -118,6 +122,16 @@ class RecipeScript:
         """Why the recipe is not done, in words; nothing where that is not known."""
         return self._truth[row].failure or self._belief[row].failure or ""
 
+    @staticmethod
+    def _believed(belief: RecipeProgress, nearly: list[int], chance: list[float]) -> list[bool]:
+        """Which steps are done: finished ones by a hair, open ones well inside or for a while."""
+        finished = set(belief.guarded)
+        for i, p in enumerate(chance):
+            nearly[i] = nearly[i] + 1 if p >= BELIEVED else 0
+        return [
+            p >= (BELIEVED if i in finished else SURE) or nearly[i] >= PATIENCE for i, p in enumerate(chance)
+        ]
+
     def _scores(self, obs: Float[Tensor, "B O"]) -> list[list[float]]:
         """What a step that may come next is worth from here: its reward, highest for the nearest one."""
         idle = obs.new_zeros(len(obs), self._action_size)
@@ -132,6 +146,12 @@ class RecipeScript:
             for i in belief.guarded:
                 guarded[row, self._columns[i]] = 1.0
         self._active, self._guarded = active, guarded * (1.0 - active)
+
+
+def _judged(truth: RecipeProgress, belief: RecipeProgress, true: list[bool]) -> list[bool]:
+    """What the judge is shown: a step that the agent still works on cannot be undone, whatever it does to it."""
+    working = set(belief.active) & set(truth.guarded) if truth.steps_done < truth.steps_total else set()
+    return [holds or i in working for i, holds in enumerate(true)]
 
 
 def _place(progress: RecipeProgress) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -242,7 +242,9 @@ def test_after_the_end_nothing_changes() -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [list, tuple, np.array, torch.tensor, lambda row: dict(enumerate(row))], ids=str
+    "make",
+    [list, tuple, np.array, torch.tensor, lambda row: dict(enumerate(row))],
+    ids=["list", "tuple", "numpy", "torch", "dict"],
 )
 def test_success_may_be_any_sequence(make) -> None:  # type: ignore[no-untyped-def]
     progress = RecipeProgress(in_order(step("a"), step("b")), scores=make([0.0, 1.0]))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,6 +104,16 @@ def test_renderers_do_not_disturb_each_other(scene: Scene, renderer_here: str) -
     third.close()
     with pytest.raises(TaskError, match="closed"):
         third.frame(state)
+
+
+def test_a_renderer_left_open_ends_quietly(renderer_here: str) -> None:
+    code = (
+        "from tasks.registry import make; from tasks.render import Renderer; "
+        "scene = make('kitchen').make_scene(()); renderer = Renderer(scene, 32, 32); "
+        "print(renderer.frame(scene.get_state()).shape)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (result.returncode, result.stdout.strip(), result.stderr) == (0, "(32, 32, 3)", "")
 
 
 def test_bare_physics_can_be_drawn_too(scene: Scene, renderer_here: str) -> None:

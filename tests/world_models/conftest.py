@@ -100,7 +100,9 @@ def play() -> Callable[..., Transitions]:
 @pytest.fixture(scope="session")
 def _locked() -> EnsembleDynamics:
     layout = replace(LAYOUT, hand_actions=(0, 1, 2))
-    dynamics = EnsembleDynamics(layout, EnsembleConfig(members=3, hidden=32), torch.Generator().manual_seed(0))
+    dynamics = EnsembleDynamics(
+        layout, EnsembleConfig(members=3, hidden=32), torch.Generator().manual_seed(0)
+    )
     train, valid = (Transitions.of(episodes(n, 60, k, (1.0, 0.0))) for k, n in enumerate((40, 10)))
     for _ in fit(dynamics, train, valid, FitConfig(epochs=12, batch=64)):
         pass

@@ -155,7 +155,7 @@ def test_labels_that_are_too_few_or_not_finite_are_refused(
     layout: Layout, train: Transitions, bad: float
 ) -> None:
     heads = RewardHeads(layout)
-    with pytest.raises(ModelError, match="'push'.*at least 10"):
+    with pytest.raises(ModelError, match=r"'push'.*at least 10"):
         heads.add("push", label(train, 0.0, 9))
     plain = label(train, 0.0, 100)
     plain.reward[3] = bad
@@ -180,5 +180,3 @@ def test_a_network_fits_values_and_log_odds(generator: torch.Generator) -> None:
     win = (y > 0.25).float()
     judge = fit_residual(x, win, 0, binary=True)
     assert ((judge(x) > 0) == (win > 0.5)).float().mean() > 0.97
-
-

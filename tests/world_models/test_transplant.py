@@ -60,7 +60,16 @@ def scenes(rows: int, graft: Graft, seed: int = 1) -> tuple[tuple[Tensor, Tensor
     joint = float(graft.joint)
     a = torch.cat([elsewhere, slide, rest, speed, slide_v, rest, vector, away], dim=1)
     b = torch.cat(
-        [-elsewhere, rest, joint * slide, turn(speed, graft), rest, joint * slide_v, away, turn(vector, graft)],
+        [
+            -elsewhere,
+            rest,
+            joint * slide,
+            turn(speed, graft),
+            rest,
+            joint * slide_v,
+            away,
+            turn(vector, graft),
+        ],
         dim=1,
     )
     return (a, action), (b, turn(action, graft))
@@ -147,7 +156,9 @@ def test_transplant_finds_the_turn_that_the_data_show(driven: Layout, graft: Gra
     student = random_model(driven, members=1)
     before = [parameter.detach().clone() for parameter in _parameters(student)]
     assert transplant(student, new, 1) == graft.describe(driven)
-    torch.testing.assert_close(change(student, obs, action), change(teacher, obs, action), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        change(student, obs, action), change(teacher, obs, action), atol=1e-5, rtol=1e-4
+    )
     for parameter, value in zip(_parameters(student), before, strict=True):
         assert torch.equal(parameter[:2], value[:2])  # the hand's and the donor's blocks
 

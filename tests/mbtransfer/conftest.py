@@ -1,0 +1,86 @@
+"""A kitchen dataset and two models of it: one fitted for a moment, one whose physics are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mbtransfer.collect import collect, open_dataset
+from mbtransfer.coverage import BINS, Coverage
+from mbtransfer.dataset import Dataset
+from mbtransfer.fit_model import fit_model
+from mbtransfer.layout import model_layout
+from mbtransfer.model import Model
+from mbtransfer.units import plan_units
+from tasks.registry import make
+from world_models.ensemble import EnsembleConfig, EnsembleDynamics
+from world_models.fit import FitConfig
+from world_models.transitions import Transitions
+
+SHAPE = EnsembleConfig(members=2, hidden=8)
+SETTINGS = FitConfig(epochs=2)
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """40 episodes of 30 control steps."""
+    kitchen, path = make("kitchen"), tmp_path_factory.mktemp("pool") / "data"
+    found = open_dataset(kitchen, str(path))
+    collect(kitchen, found, plan_units(1200, 0, episode_steps=30, unit_episodes=10))
+    return found
+
+
+@pytest.fixture(scope="session")
+def fitted_folder(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder; do not change it."""
+    path = tmp_path_factory.mktemp("fitted") / "model"
+    fit_model(make("kitchen"), dataset, path, shape=SHAPE, settings=SETTINGS, device="cpu")
+    return path
+
+
+@pytest.fixture
+def fitted(fitted_folder: Path) -> Model:
+    """That model, read anew."""
+    return Model.load(fitted_folder, device="cpu")
+
+
+@pytest.fixture
+def drifting() -> Callable[..., Model]:
+    """`drifting(visited=...)`: a model that expects every fixture in reach of the hand to open by itself.
+
+    The hand follows the action exactly. `visited` names the fixtures that the pool is said to have moved.
+    """
+    return _drifting
+
+
+def _drifting(visited: tuple[str, ...] = (), rows: int = 3000) -> Model:
+    kitchen = make("kitchen")
+    layout, spec = model_layout(kitchen.spec), kitchen.spec
+    dynamics = EnsembleDynamics(layout, EnsembleConfig(members=2, hidden=8, layers=1))
+    reads = dynamics._reads[0].tolist()
+    actions = [reads.index(dynamics._reads.max() - layout.action_size + axis) for axis in range(3)]
+    with torch.no_grad():
+        for parameter in (*dynamics.weights, *dynamics.biases):
+            parameter.zero_()
+        for member in range(2):
+            first = member * dynamics.blocks
+            for axis, (action, unit) in enumerate(zip(actions, dynamics.unit[0, :3].tolist(), strict=True)):
+                for half, sign in enumerate((1.0, -1.0)):
+                    dynamics.weights[0][first, 2 * axis + half, action] = sign
+                    move = 0.06 * sign / float(dynamics.normalizer.change[unit])
+                    dynamics.weights[1][first, axis, 2 * axis + half] = move
+            for k, body in enumerate(layout.objects):
+                for y, column in enumerate(body.positions):
+                    span = layout.high[column] - layout.low[column]
+                    drift = 0.05 * span / float(dynamics.normalizer.change[column])
+                    dynamics.biases[1][first + 1 + k, y] = drift
+    scene = kitchen.make_scene(())
+    obs = torch.from_numpy(scene.observe(scene.sample_states(np.random.default_rng(0), rows)))
+    pool = Transitions(obs, torch.zeros(rows, spec.action_size), obs)
+    counts = {f.name: (100 if f.name in visited else 0,) * BINS for f in spec.fixtures}
+    notes = {"data": "", "disagreement_percentiles": [i / 100 for i in range(101)]}
+    return Model(kitchen, dynamics, pool, Coverage(counts), notes)
