@@ -87,7 +87,7 @@ class DemoConfig(SearchFlags, MachineFlags):
     """Environment."""
     steps: Count = 60_000
     """Control steps to collect."""
-    episodes: Count = 10
+    episodes: Count = 5
     """Episodes per task and recipe."""
     workers: Count = field(default_factory=cores)
     """Processes that collect. The data are the same for any number."""

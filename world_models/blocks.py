@@ -3,8 +3,9 @@
 `dense` is one block that reads and moves everything. `objects` has one block per body: an object's block
 reads that object, the hand's velocity and the action, and moves the object, its handle and (by contact)
 the hand; contributions add up. The vector from the hand to a handle changes by what the handle moves minus
-what the hand moves, so it stays consistent over a roll-out. Beyond
-`REACH` of its object a block fades out. Sparse interaction of this kind is the idea of object-wise models (Battaglia et al. 2016, interaction networks); here the hand is the only hub.
+what the hand moves, so it stays consistent over a roll-out. Beyond `REACH` of its object a block fades out.
+Sparse interaction of this kind is the idea of object-wise models (Battaglia et al. 2016, interaction
+networks); here the hand is the only hub.
 """
 
 from dataclasses import dataclass

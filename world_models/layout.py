@@ -51,7 +51,13 @@ class Layout:
         def body(value: dict[str, Any]) -> Body:
             return Body(value["name"], *(tuple(value[key]) for key in ("positions", "velocities", "vector")))
 
-        tuples = {key: tuple(data[key]) for key in ("columns", "low", "high", "limited")}
-        hand = body(data["hand"]) if data["hand"] else None
-        rest = {"action_size": data["action_size"], "hand_actions": tuple(data["hand_actions"])}
-        return cls(**tuples, **rest, hand=hand, objects=tuple(map(body, data["objects"])))
+        return cls(
+            columns=tuple(data["columns"]),
+            low=tuple(data["low"]),
+            high=tuple(data["high"]),
+            limited=tuple(data["limited"]),
+            action_size=data["action_size"],
+            hand=body(data["hand"]) if data["hand"] else None,
+            objects=tuple(map(body, data["objects"])),
+            hand_actions=tuple(data["hand_actions"]),
+        )

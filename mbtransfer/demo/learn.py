@@ -22,7 +22,8 @@ EPISODE_STEPS = 30
 NEAR = 0.7
 """Share of scripted episodes that start with the hand close to a handle: contact is what must be learned."""
 
-SEARCH = {"candidates": 48, "iterations": 2, "particles": 2}
+CANDIDATES = 48
+"""Plans compared while the planner collects: rough plans do, as noise is added to them anyway."""
 
 
 def gather(
@@ -46,7 +47,7 @@ def on_policy(steps: int, seed: int, environment: Environment, model: Path) -> l
     """The planner on source tasks, and the same with a bonus for what the model does not know."""
     tasks = tuple(name for name, task in environment.tasks.items() if task.split == "source")
     digest = weights_digest(model, environment)
-    planning = Planning(model=str(model), model_digest=digest, noise=0.3, **SEARCH)
+    planning = Planning(model=str(model), model_digest=digest, noise=0.3, candidates=CANDIDATES, particles=2)
     return plan_units(
         steps, seed, {"planner": 0.75, "explore": 0.25}, episode_steps=50, unit_episodes=14, tasks=tasks,
         near=0.0, planning=planning,

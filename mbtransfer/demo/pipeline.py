@@ -1,6 +1,6 @@
 """The demo from beginning to end. Every stage is kept, so that a rerun goes on where it stopped."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -107,9 +107,11 @@ class _Demo:
 
     def _setup(self, **changes: Any) -> Setup:
         c = self.config
-        base = {"candidates": c.candidates, "iterations": c.iterations, "horizon": c.horizon}
-        fixed = {"env": c.env, "model": str(self.out / "model"), "labels": LABELS, "device": c.device}
-        return Setup(**fixed | base | {"planner": c.planner, "particles": c.particles} | changes)
+        setup = Setup(
+            env=c.env, model=str(self.out / "model"), labels=LABELS, planner=c.planner, horizon=c.horizon,
+            candidates=c.candidates, iterations=c.iterations, particles=c.particles, device=c.device,
+        )  # fmt: skip
+        return replace(setup, **changes)
 
     def _measure(self, name: str, setup: Setup, asked: list[Any], episodes: int) -> int:
         rows = self.out / "rows" / f"{name}.csv"
