@@ -59,7 +59,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.kitchen", description="Measure the kitchen.")
     parser.add_argument("--out", type=Path, required=True, help="folder for the demos and the results")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="seeds (0 1 2)")
-    parser.add_argument("--episodes", type=int, default=10, help="episodes per task, recipe and seed (10)")
+    parser.add_argument("--episodes", type=int, default=5, help="episodes per task, recipe and seed (5)")
     parser.add_argument("--update-readme", action="store_true", help=f"write into {' and '.join(TARGETS)}")
     asked, more = parser.parse_known_args()  # what is not known here is for the demo, such as --no-video
     try:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from world_models.ensemble import EnsembleDynamics, run_blocks
 from world_models.layout import Layout
+from world_models.normalizer import Normalizer
 from world_models.transitions import Transitions
 
 
@@ -114,20 +115,15 @@ def _grafted(dynamics: EnsembleDynamics, target: int, graft: Graft) -> list[Tens
 
 def _inputs(dynamics: EnsembleDynamics, target: int, graft: Graft) -> tuple[list[int], Tensor, Tensor]:
     """For each input of the target's block the donor's input, which is `factor` times it plus `offset`."""
-    layout, scale, centre = dynamics.layout, dynamics.normalizer.scale, dynamics.normalizer.centre
+    layout, scales = dynamics.layout, dynamics.normalizer
     body, donor, hand = layout.objects[target], layout.objects[graft.donor], layout.hand
     assert hand is not None
     p, turn = len(body.positions), float(graft.joint)
     turned = list(zip(graft.axes, map(float, graft.signs), strict=True))
 
-    def scaled(source: int, new: int, old: int, sign: float) -> tuple[int, float, float]:
-        """A column that the normaliser shifts and scales."""
-        factor, offset = sign * scale[new] / scale[old], (sign * centre[new] - centre[old]) / scale[old]
-        return source, float(factor), float(offset)
-
     rows: list[tuple[int, float, float]] = [(i, turn, 0.0) for i in range(p)]
     for i, (new, old) in enumerate(zip(body.velocities, donor.velocities, strict=True)):
-        rows.append(scaled(p + i, new, old, turn))
+        rows.append(_scaled(scales, p + i, new, old, turn))
     for i in range(p):
         ends = (0, 1) if graft.joint > 0 else (1, 0)
         rows += [(2 * p + 2 * i + end, 1.0, 0.0) for end in ends]
@@ -139,14 +135,23 @@ def _inputs(dynamics: EnsembleDynamics, target: int, graft: Graft) -> tuple[list
         else:
             rows.append((first + layout.hand_actions[graft.axes[axis]], float(graft.signs[axis]), 0.0))
     first += layout.action_size
-    rows += [scaled(first + a, body.vector[i], donor.vector[a], s) for i, (a, s) in enumerate(turned)]
+    rows += [
+        _scaled(scales, first + a, body.vector[i], donor.vector[a], s) for i, (a, s) in enumerate(turned)
+    ]
     rows.append((first + 3, 1.0, 0.0))
     rows += [(first + 4 + a, s, 0.0) for a, s in turned]
     rows += [
-        scaled(first + 7 + a, hand.velocities[i], hand.velocities[a], s) for i, (a, s) in enumerate(turned)
+        _scaled(scales, first + 7 + a, hand.velocities[i], hand.velocities[a], s)
+        for i, (a, s) in enumerate(turned)
     ]
     sources, factors, offsets = zip(*rows, strict=True)
-    return list(sources), scale.new_tensor(factors), scale.new_tensor(offsets)
+    return list(sources), scales.scale.new_tensor(factors), scales.scale.new_tensor(offsets)
+
+
+def _scaled(scales: Normalizer, source: int, new: int, old: int, sign: float) -> tuple[int, float, float]:
+    """A column `new` that is a column `old` times a sign, each of them shifted and scaled."""
+    centre, scale = scales.centre, float(scales.scale[old])
+    return source, sign * float(scales.scale[new]) / scale, float(sign * centre[new] - centre[old]) / scale
 
 
 def _outputs(dynamics: EnsembleDynamics, target: int, graft: Graft) -> tuple[list[int], Tensor]:

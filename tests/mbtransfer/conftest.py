@@ -57,7 +57,7 @@ def drifting() -> Callable[..., Model]:
     return _drifting
 
 
-def _drifting(visited: tuple[str, ...] = (), rows: int = 3000) -> Model:
+def _drifting(visited: tuple[str, ...] = (), rows: int = 1000) -> Model:
     kitchen = make("kitchen")
     layout, spec = model_layout(kitchen.spec), kitchen.spec
     dynamics = EnsembleDynamics(layout, EnsembleConfig(members=2, hidden=8, layers=1))

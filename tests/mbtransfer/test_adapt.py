@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from mbtransfer.model import Model
 from tasks.errors import TaskError
 from tasks.registry import make
 from tasks.scene import Scene
+from world_models import adapt as learning
 from world_models.errors import ModelError
 from world_models.storage import digest
 
@@ -28,8 +31,17 @@ def scene() -> Scene:
     return KITCHEN.make_scene(())
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _short() -> Iterator[None]:
+    """Trainings of 40 steps instead of hundreds."""
+    config = learning.AdaptConfig(epochs=2, steps_per_epoch=20)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mbtransfer.adapt.adapt", partial(learning.adapt, config=config))
+        yield
+
+
 @pytest.fixture(scope="module")
-def steps(fitted_folder: Path, scene: Scene) -> dict[int, Adaptation]:
+def steps(_short: None, fitted_folder: Path, scene: Scene) -> dict[int, Adaptation]:
     """The model after 0, 1 and 3 episodes."""
     model = Model.load(fitted_folder, device="cpu")
     return dict(adaptations(model, TASK, (3, 0, 1), scene))
@@ -76,7 +88,9 @@ def test_the_given_model_is_left_alone(steps: dict[int, Adaptation], fitted: Mod
     found = steps[3]
     assert found.model.digest != fitted.digest and found.model.heads == {}
     assert found.result is not None
-    free = [1 + k for k, body in enumerate(fitted.dynamics.layout.objects) if body.name not in found.result.taught]
+    free = [
+        1 + k for k, body in enumerate(fitted.dynamics.layout.objects) if body.name not in found.result.taught
+    ]
     for k in (0, *free):
         rows = torch.arange(fitted.dynamics.config.members) * fitted.dynamics.blocks + k
         for ours, theirs in zip(found.model.dynamics.weights[:-1], fitted.dynamics.weights[:-1], strict=True):

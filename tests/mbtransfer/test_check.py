@@ -73,6 +73,13 @@ def test_a_task_that_no_state_of_the_pool_fulfils(model: Model, scene: Scene) ->
     assert found.coverage == 0.0 and found.risk == 1.0 and "no state of the pool" in found.warning
 
 
+def test_a_task_that_every_state_of_the_pool_fulfils(model: Model, scene: Scene) -> None:
+    place = model.pool.obs[:, KITCHEN.spec.fixture("microwave").position]
+    wide = replace(model, pool=model.pool[(place > 1.2) & (place < 1.4)])
+    found = check_task(wide, KITCHEN.task("microwave_open"), scene)
+    assert found.coverage == 0.0 and found.risk == 1.0 and "every state of the pool" in found.warning
+
+
 def test_members_that_disagree_are_told(model: Model, scene: Scene) -> None:
     with torch.no_grad():  # the second member's hand and fixtures go much faster
         model.dynamics.biases[1][model.dynamics.blocks :] *= 4
@@ -84,9 +91,9 @@ def test_members_that_disagree_are_told(model: Model, scene: Scene) -> None:
 
 
 def test_a_task_without_a_fixture(drifting: Drifting, scene: Scene) -> None:
-    found = check_task(drifting(), KITCHEN.reach("drawer"), scene)
+    found = check_task(drifting(), KITCHEN.reach([0.0, -0.17, 0.5]), scene)
     assert found.coverage == 1.0 and found.least_known == ""
-    assert found.imagined_success == 1.0 and not found.warning
+    assert found.imagined_success >= 0.5 and not found.warning
 
 
 def test_it_is_reproducible(model: Model, scene: Scene) -> None:
@@ -134,7 +141,9 @@ def test_a_recipe_is_as_risky_as_its_riskiest_step(folder: Path, tmp_path: Path)
 
 
 def test_trust_is_said_too(folder: Path) -> None:
-    assert "the model knows what this needs" in shown(CheckConfig(model=folder, task="tap_open", device="cpu"))
+    assert "the model knows what this needs" in shown(
+        CheckConfig(model=folder, task="tap_open", device="cpu")
+    )
 
 
 @pytest.mark.parametrize(
