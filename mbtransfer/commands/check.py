@@ -48,18 +48,18 @@ def _tasks(config: CheckConfig, model: Model) -> list[Task]:
     own = load_task_file(config.task_file, model.environment) if config.task_file else []
     if config.recipe:
         return list(dict.fromkeys(step.task for step in find_recipe(config.recipe, model.environment).steps))
-    return [find_task(model.environment, config.task or "", own)]
+    return [find_task(model.environment, config.task, own)] if config.task else own
 
 
 def _table(findings: list[Finding]) -> Table:
     table = Table(box=None, header_style="bold")
-    table.add_column("task")
-    for name in ("coverage", "imagined success", "disagreement", "reward error", "success error", "risk"):
+    table.add_column("task", no_wrap=True)
+    for name in ("seen", "imagined", "disagree", "reward err", "success err", "risk"):
         table.add_column(name, justify="right")
     for f in findings:
         style = "red" if f.risk > RISKY else ""
         table.add_row(
-            f.task, f"{f.coverage:.0%}", f"{f.imagined_success:.0%}", f"{f.disagreement:.0%} pctl",
+            f.task, f"{f.coverage:.0%}", f"{f.imagined_success:.0%}", f"{f.disagreement:.0%}",
             f"{f.reward_error:.1%}", f"{f.success_error:.1%}", f"{f.risk:.2f}", style=style,
         )  # fmt: skip
     return table

@@ -108,10 +108,17 @@ class _Demo:
     def _setup(self, **changes: Any) -> Setup:
         c = self.config
         setup = Setup(
-            env=c.env, model=str(self.out / "model"), labels=LABELS, planner=c.planner, horizon=c.horizon,
+            env=c.env, model=str(self.out / "model"), labels=self._most_labels(), planner=c.planner, horizon=c.horizon,
             candidates=c.candidates, iterations=c.iterations, particles=c.particles, device=c.device,
         )  # fmt: skip
         return replace(setup, **changes)
+
+    def _most_labels(self) -> int:
+        """Labels behind each head; fewer in a demo so small that its pool has not so many."""
+        return min(LABELS, self.config.steps // 2)
+
+    def _few_labels(self) -> list[int]:
+        return [n for n in FEW_LABELS if n < self._most_labels()]
 
     def _measure(self, name: str, setup: Setup, asked: list[Any], episodes: int) -> int:
         rows = self.out / "rows" / f"{name}.csv"
@@ -129,7 +136,9 @@ class _Demo:
 
     def _labels(self) -> int:
         asked, episodes = measure.held_out(self.environment), max(1, self.config.episodes // 2)
-        return sum(self._measure(f"labels-{n}", self._setup(labels=n), asked, episodes) for n in FEW_LABELS)
+        return sum(
+            self._measure(f"labels-{n}", self._setup(labels=n), asked, episodes) for n in self._few_labels()
+        )
 
     def _check(self) -> dict[str, Any]:
         config, folder = self.config, self.out / "locked"
@@ -150,7 +159,7 @@ class _Demo:
         out = self.out
         files = [
             out / "rows" / f"{name}.csv"
-            for name in ("learned", "oracle", *(f"labels-{n}" for n in FEW_LABELS))
+            for name in ("learned", "oracle", *(f"labels-{n}" for n in self._few_labels()))
         ]
         frame = measure.joined(files, out / "rows.csv")
         model = Model.load(out / "model", device=self.config.device)

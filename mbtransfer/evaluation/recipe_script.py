@@ -86,7 +86,7 @@ class RecipeScript:
         before = [_place(belief) for belief in self._belief]
         for row, (belief, truth) in enumerate(zip(self._belief, self._truth, strict=True)):
             belief.update(self._believed(belief, self._nearly[row], chance[row]), scores[row])
-            truth.update(_judged(truth, belief, true[row]), scores[row])
+            truth.update(true[row], scores[row])
         self._weigh()
         pairs = list(zip(self._belief, self._truth, strict=True))
         return Verdict(
@@ -146,12 +146,6 @@ class RecipeScript:
             for i in belief.guarded:
                 guarded[row, self._columns[i]] = 1.0
         self._active, self._guarded = active, guarded * (1.0 - active)
-
-
-def _judged(truth: RecipeProgress, belief: RecipeProgress, true: list[bool]) -> list[bool]:
-    """What the judge is shown: a step that the agent still works on cannot be undone, whatever it does to it."""
-    working = set(belief.active) & set(truth.guarded) if truth.steps_done < truth.steps_total else set()
-    return [holds or i in working for i, holds in enumerate(true)]
 
 
 def _place(progress: RecipeProgress) -> tuple[tuple[int, ...], tuple[int, ...]]:

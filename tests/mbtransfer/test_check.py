@@ -32,6 +32,12 @@ def scene() -> Scene:
     return KITCHEN.make_scene(())
 
 
+@pytest.fixture(autouse=True)
+def _small_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The drifting model is easy to plan in."""
+    monkeypatch.setattr("mbtransfer.check.SEARCH", {"candidates": 24, "iterations": 1})
+
+
 @pytest.fixture
 def model(drifting: Drifting) -> Model:
     """The drawer was locked in its pool, the microwave was moved."""
