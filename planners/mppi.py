@@ -18,9 +18,9 @@ from planners.noise import coloured_noise
 class MPPIConfig:
     """Settings of MPPI."""
 
-    horizon: int = 12
+    horizon: int = 10
     """Control steps that a plan looks ahead."""
-    candidates: int = 64
+    candidates: int = 48
     """Plans drawn in each iteration."""
     iterations: int = 2
     """Times the mean is moved."""

@@ -11,14 +11,18 @@ from world_models.fit import EpochReport
 
 @contextmanager
 def epochs_bar(epochs: int, title: str = "fit") -> Iterator[Callable[[EpochReport], None]]:
-    """A bar over epochs with the latest losses; give each report to what it yields."""
+    """A bar over epochs with the latest losses, where there is a terminal; give each report to what it yields."""
+    console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as progress:
+    quiet = not console.is_terminal
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, disable=quiet, transient=True
+    ) as progress:
         task = progress.add_task(title, total=epochs, note="")
 
         def show(report: EpochReport) -> None:

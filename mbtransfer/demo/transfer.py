@@ -21,7 +21,7 @@ NEW_TASK = "light_on"
 COUNTS = (0, 1, 5, 10)
 NEW_EPISODES = 20
 OLD_EPISODES = 4
-SEARCH = {"candidates": 64, "iterations": 2}
+SEARCH: dict[str, int] = {}
 
 
 def knows(task: Task) -> bool:
