@@ -72,7 +72,9 @@ def adaptations(
             k, now = len(gathered), adaptation.model
             babbles = k < BABBLES or k % 4 == 3
             gathered.append(
-                _babble(task, scene, seed + k) if babbles else _planned(now, task, scene, seed + k)
+                _babble(task, scene, 1000 * seed + k)
+                if babbles
+                else _planned(now, task, scene, 1000 * seed + k)
             )
         if gathered:
             adaptation = _adapted(model, scene, gathered, seed)
