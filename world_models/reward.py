@@ -6,7 +6,7 @@ enough, a residual network. Its success is a box, or a network where no box sepa
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -66,6 +66,21 @@ class Head:
         """Probability of success of states given by their quantities."""
         return self.box(x) if self.judge is None else torch.sigmoid(self.judge(x))
 
+    def to(self, device: torch.device) -> "Head":
+        """The same head on another device."""
+
+        def moved(net: ResidualNet | None) -> ResidualNet | None:
+            return None if net is None else net.to(device)
+
+        return replace(
+            self,
+            atoms=Atoms(*(part.to(device) for part in vars(self.atoms).values())),
+            weights=self.weights.to(device),
+            box=Box(*(part.to(device) for part in vars(self.box).values())),
+            residual=moved(self.residual),
+            judge=moved(self.judge),
+        )
+
     def describe(self, layout: Layout) -> list[str]:
         """The atoms in words, the constant last."""
         names, kinds = quantity_names(layout), ("|x - t|", "[|x - t| < w]", "exp(-|x - t| / w)")
@@ -95,7 +110,9 @@ class RewardHeads:
             raise ModelError(
                 f"task {name!r}: its reward is not finite in {bad} of {count} labelled transitions"
             )
-        self.heads[name] = fit_head(self.layout, labels, seed)
+        device = labels.obs.device  # a search over few labels is quickest on the CPU, wherever the model is
+        here = Labels(*(part.cpu() for part in vars(labels).values()))
+        self.heads[name] = fit_head(self.layout, here, seed).to(device)
         return self.heads[name]
 
     def reward(
