@@ -236,7 +236,7 @@ class PlanConfig(SearchFlags, MachineFlags):
 
 
 @command
-class CheckConfig(SearchFlags, MachineFlags):
+class CheckConfig(MachineFlags):
     """Say how far a model can be trusted with a task or recipe, before running it."""
 
     model: Path
