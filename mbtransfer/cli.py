@@ -96,7 +96,7 @@ def _check(settings: Any) -> None:
     """What holds for every command, before it spends time."""
     asked = vars(settings)
     if "recipe" in asked and bool(settings.task or settings.task_file) == bool(settings.recipe):
-        raise UserError("give either --task (or --task-file) or --recipe")
+        raise UserError("give either --task or --recipe")
     truth = asked.get("dynamics") == "oracle" and asked.get("reward") == "true"
     if "dynamics" in asked and settings.model is None and not truth:
         raise UserError("--model must be given, unless with --dynamics oracle and --reward true")
