@@ -20,7 +20,7 @@ from world_models.fit import EpochReport, FitConfig, fit
 from world_models.transitions import Segments, Transitions
 
 HORIZON = 12
-"""Control steps of the roll-outs by which members are ranked: the planners' horizon."""
+"""Control steps of the roll-outs by which members are ranked: as far as the longest default plan."""
 
 SEGMENTS = 500
 LEAST_EPISODES = 10
