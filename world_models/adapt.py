@@ -1,9 +1,9 @@
 """Few-shot adaptation: teach a fitted ensemble what it has never seen, and leave the rest as it is.
 
-Three ideas, each needed: blocks of objects that the model predicts well are frozen, so old tasks cannot
-suffer; a block that never saw its object move starts from the weights of whichever other object's block
-explains the new transitions best (most doors open alike); and training mixes the new transitions with a
-replay of the pool, keeping each member's best epoch on held-out new ones.
+Three ideas: blocks of objects that the model explains are frozen, so what is known of them stays; a block
+that never saw its object move starts from the weights of whichever other object's block explains the new
+transitions best, turned and mirrored (see `transplant`); and training mixes the new transitions with a replay
+of the pool, keeping each member's best epoch on held-out new ones.
 """
 
 from copy import deepcopy
