@@ -18,7 +18,10 @@ KNOTS = 41
 WIDTHS = (0.05, 0.1, 0.15, 0.2)
 RADII = (0.05, 0.08, 0.12, 0.2)
 EDGE = 0.01
-"""Width over which a bump's edge is smoothed, in units of its quantity."""
+"""Width over which a bump's edge is smoothed for the planner, in units of its quantity."""
+
+SHARP = 1e-5
+"""The same while atoms are fitted: smooth bumps are patched with pairs of opposite ones, which make spikes."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +33,20 @@ class Atoms:
     at: Float[Tensor, "*m"]
     width: Float[Tensor, "*m"]
 
-    def __call__(self, x: Float[Tensor, "*b Q"]) -> Float[Tensor, "..."]:
-        """The value of each atom."""
+    def __call__(self, x: Float[Tensor, "*b Q"], edge: float = EDGE) -> Float[Tensor, "..."]:
+        """The value of each atom, with edges of bumps that wide."""
         gap = (x[..., self.quantity] - self.at).abs()
-        bump = torch.sigmoid((self.width - gap) / EDGE)
+        bump = torch.sigmoid((self.width - gap) / edge)
         decay = torch.exp(-gap / self.width)
         return torch.where(self.kind == ABSOLUTE, gap, torch.where(self.kind == BUMP, bump, decay))
 
     def __getitem__(self, index: Tensor) -> "Atoms":
         return Atoms(self.quantity[index], self.kind[index], self.at[index], self.width[index])
+
+    def and_also(self, more: "Atoms") -> "Atoms":
+        """These atoms and then others."""
+        pairs = zip(vars(self).values(), vars(more).values(), strict=True)
+        return Atoms(*(torch.cat(pair) for pair in pairs))
 
     def moved(self, shift: float | Tensor) -> "Atoms":
         """The same atoms elsewhere."""

@@ -10,7 +10,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from world_models.atoms import EDGE
+from world_models.atoms import BUMP, EDGE, Atoms
+
+FAR = 10.0
+"""No quantity ever comes here."""
 
 SIDES = 4
 """Quantities that a box constrains at the most."""
@@ -29,6 +32,14 @@ class Box:
         side = x[..., self.quantity]
         inside = torch.minimum(side - self.low, self.high - side)
         return torch.sigmoid(inside.amin(dim=-1) / EDGE)
+
+    def bumps(self) -> Atoms:
+        """Its sides as atoms: rewards often jump where success begins. An open end lies far away."""
+        low, high = self.low.clamp(min=-FAR), self.high.clamp(max=FAR)
+        used = (self.low > -FAR) | (self.high < FAR)
+        used &= self.low < self.high
+        at, width = (low + high)[used] / 2, (high - low)[used] / 2
+        return Atoms(self.quantity[used], torch.full_like(self.quantity[used], BUMP), at, width)
 
 
 def find_box(x: Float[Tensor, "N Q"], success: Bool[Tensor, " N"]) -> Box:

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from world_models.atoms import KNOTS, Atoms
+from world_models.atoms import KNOTS, SHARP, Atoms
 
 SEARCH_ROWS = 1500
 """Labels used to search for structure; the weights are then fitted on all of them."""
@@ -38,7 +38,7 @@ def pursue(
     x, y = x.double(), y.double()
     n = min(len(x), SEARCH_ROWS)
     cut = n - max(1, n // 5)
-    values = atoms(x[:n])
+    values = atoms(x[:n], SHARP)
     search = _Search(values[:cut], y[:cut], torch.ones(values.shape[1]) if prior is None else prior)
     spread = y[:n].var().clamp(min=1e-12)
     best: list[int] = []
@@ -55,7 +55,7 @@ def pursue(
     found = atoms[torch.tensor(best, dtype=torch.long)]
     if best:
         found = _refined(found, x[:n], y[:n])
-    return found, _least_squares(found(x), y).float(), best_error
+    return found, _least_squares(found(x, SHARP), y).float(), best_error
 
 
 class _Search:
@@ -92,7 +92,7 @@ def _refined(atoms: Atoms, x: Tensor, y: Tensor) -> Atoms:
         errors = []
         for shift in shifts:
             moved = _slid(atoms, i, float(shift))
-            values = moved(x)
+            values = moved(x, SHARP)
             errors.append(float((y - _apply(values, _least_squares(values, y))).square().mean()))
         best = min(range(len(shifts)), key=lambda k: (errors[k], abs(float(shifts[k]))))
         if errors[best] < 0.9 * errors[len(shifts) // 2]:

@@ -144,15 +144,16 @@ def fit_head(layout: Layout, labels: Labels, seed: int) -> Head:
     x = quantities(layout, labels.actions, labels.next_obs)
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
     x, y, win = x[order], labels.reward[order], labels.success[order]
-    vocabulary = dictionary(layout)
+    still = x.clone()
+    still[:, -layout.action_size :] = 0.0
+    box = find_box(still, win)
+    vocabulary = dictionary(layout).and_also(box.bumps())
     at_hand = torch.tensor([name in _hand_columns(layout) for name in quantity_names(layout)])
     prior = torch.where(at_hand[vocabulary.quantity], RELUCTANT, 1.0)
     atoms, weights, unexplained = pursue(vocabulary, x, y, prior=prior)
-    still = x.clone()
-    still[:, -layout.action_size :] = 0.0
     cut = len(x) - max(1, len(x) // 5)
     judged = (find_box(still[:cut], win[:cut])(still[cut:]) > 0.5) != win[cut:]
-    head = Head(atoms, weights, find_box(still, win), None, None, unexplained, float(judged.float().mean()))
+    head = Head(atoms, weights, box, None, None, unexplained, float(judged.float().mean()))
     return head if len(x) < ENOUGH else _with_networks(head, x, still, y, win, cut, seed)
 
 
