@@ -127,6 +127,10 @@ class RewardHeads:
         x = quantities(self.layout, obs.new_zeros(*obs.shape[:-1], self.layout.action_size), obs)
         return torch.stack([head.success(x) for head in self.heads.values()], dim=-1)
 
+    def only(self, index: int) -> "RewardHeads":
+        """The head at that place alone."""
+        return self.select([list(self.heads)[index]])
+
     def select(self, names: list[str]) -> "RewardHeads":
         """The heads of these tasks, in this order.
 

@@ -9,20 +9,12 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 from torch import Tensor
 
+from mbtransfer.evaluation.pursuit import BELIEVED, Pursuit
 from mbtransfer.evaluation.scripts import Verdict
 from mbtransfer.goal import Goal, Rewards, TrueRewards
 from tasks.recipe.model import Group, Recipe, RecipeStep
 from tasks.recipe.progress import RecipeProgress
 from tasks.task import Task
-
-BELIEVED = 0.5
-"""A finished step is believed to be still done from this probability on."""
-
-SURE = 0.9
-"""A step is left at once from this probability on: one left at the edge of its target is undone by a touch."""
-
-PATIENCE = 8
-"""Consecutive control steps after which being done by less than `SURE` is good enough."""
 
 
 class RecipeScript:
@@ -33,7 +25,7 @@ class RecipeScript:
 
     Args:
         recipe: what to do.
-        rewards: gives the (learned or true) rewards of tasks; it keeps what it had to fit for them.
+        rewards: gives the (learned or true) rewards of tasks.
         action_size: columns of an action.
     """
 
@@ -48,29 +40,22 @@ class RecipeScript:
         by_name = {step.task.name: step.task for step in recipe.steps}
         tasks, names = list(by_name.values()), list(by_name)
         self._columns = [names.index(step.task.name) for step in recipe.steps]
-        self._ask, self._some = rewards, dict[tuple[int, ...], Rewards]()
         self._rewards, self._true = rewards(tasks), TrueRewards(tasks)
-        self._belief: list[RecipeProgress] = []
+        self._agent: list[Pursuit] = []
         self._truth: list[RecipeProgress] = []
-        self._nearly: list[list[int]] = []  # consecutive control steps that a step was done, if only just
         self._active = self._guarded = torch.zeros(0, len(tasks))
 
     def begin(self, obs: Float[Tensor, "B O"]) -> None:
         """See `Script.begin`."""
         scores = self._scores(obs)
-        self._belief = [RecipeProgress(self._recipe, of_row) for of_row in scores]
+        self._agent = [Pursuit(self._recipe, of_row) for of_row in scores]
         self._truth = [RecipeProgress(self._judged, of_row) for of_row in scores]
-        self._nearly = [[0] * len(self._columns) for _ in scores]
         self._active = self._guarded = obs.new_zeros(len(obs), len(self._true.tasks))
         self._weigh()
 
     def goal(self) -> Goal:
-        """See `Script.goal`; of rewards that count for no episode now, none is computed."""
-        used = tuple(((self._active + self._guarded) > 0).any(dim=0).nonzero().flatten().tolist()) or (0,)
-        if used not in self._some:
-            self._some[used] = self._ask([self._true.tasks[i] for i in used])
-        columns = list(used)
-        return Goal(self._some[used], self._active[:, columns], self._guarded[:, columns])
+        """See `Script.goal`."""
+        return Goal(self._rewards, self._active, self._guarded)
 
     def reward(
         self, obs: Float[Tensor, "B O"], action: Float[Tensor, "B A"], next_obs: Float[Tensor, "B O"]
@@ -83,32 +68,31 @@ class RecipeScript:
         scores = self._scores(obs)
         chance = self._rewards.success(obs)[:, self._columns].tolist()
         true = (self._true.success(obs) >= BELIEVED)[:, self._columns].tolist()
-        before = [_place(belief) for belief in self._belief]
-        for row, (belief, truth) in enumerate(zip(self._belief, self._truth, strict=True)):
-            belief.update(self._believed(belief, self._nearly[row], chance[row]), scores[row])
+        before = [agent.place for agent in self._agent]
+        for row, (agent, truth) in enumerate(zip(self._agent, self._truth, strict=True)):
+            agent.update(chance[row], scores[row])
             truth.update(true[row], scores[row])
         self._weigh()
-        pairs = list(zip(self._belief, self._truth, strict=True))
+        pairs = list(zip(self._agent, self._truth, strict=True))
         return Verdict(
-            ended=np.array([belief.ended or truth.ended for belief, truth in pairs]),
+            ended=np.array([agent.belief.failed or truth.ended for agent, truth in pairs]),
             success=np.array([truth.finished for _, truth in pairs]),
-            changed=np.array([_place(b) != old for b, old in zip(self._belief, before, strict=True)]),
+            changed=np.array([agent.place != old for (agent, _), old in zip(pairs, before, strict=True)]),
         )
 
     def keep(self, rows: Bool[ndarray, " B"]) -> None:
         """See `Script.keep`."""
         kept = np.flatnonzero(rows)
-        self._belief, self._truth = [self._belief[i] for i in kept], [self._truth[i] for i in kept]
-        self._nearly = [self._nearly[i] for i in kept]
+        self._agent, self._truth = [self._agent[i] for i in kept], [self._truth[i] for i in kept]
         self._active, self._guarded = self._active[kept.tolist()], self._guarded[kept.tolist()]
 
     def now(self, row: int) -> str:
         """See `Script.now`."""
-        return " and ".join(self._recipe.steps[i].label for i in self._belief[row].active)
+        return " and ".join(self._recipe.steps[i].label for i in self._agent[row].at)
 
     def tasks_now(self, row: int) -> tuple[Task, ...]:
         """See `Script.tasks_now`."""
-        return tuple(self._recipe.steps[i].task for i in self._belief[row].active)
+        return tuple(self._recipe.steps[i].task for i in self._agent[row].at)
 
     def steps(self, row: int) -> tuple[int, int]:
         """See `Script.steps`; optional steps do not count."""
@@ -116,21 +100,11 @@ class RecipeScript:
 
     def belief(self, row: int) -> RecipeProgress:
         """Where the agent believes that an episode stands."""
-        return self._belief[row]
+        return self._agent[row].belief
 
     def why(self, row: int) -> str:
         """Why the recipe is not done, in words; nothing where that is not known."""
-        return self._truth[row].failure or self._belief[row].failure or ""
-
-    @staticmethod
-    def _believed(belief: RecipeProgress, nearly: list[int], chance: list[float]) -> list[bool]:
-        """Which steps are done: finished ones by a hair, open ones well inside or for a while."""
-        finished = set(belief.guarded)
-        for i, p in enumerate(chance):
-            nearly[i] = nearly[i] + 1 if p >= BELIEVED else 0
-        return [
-            p >= (BELIEVED if i in finished else SURE) or nearly[i] >= PATIENCE for i, p in enumerate(chance)
-        ]
+        return self._truth[row].failure or self._agent[row].belief.failure or ""
 
     def _scores(self, obs: Float[Tensor, "B O"]) -> list[list[float]]:
         """What a step that may come next is worth from here: its reward, highest for the nearest one."""
@@ -140,16 +114,12 @@ class RecipeScript:
 
     def _weigh(self) -> None:
         active, guarded = torch.zeros_like(self._active), torch.zeros_like(self._guarded)
-        for row, belief in enumerate(self._belief):
-            for i in belief.active:
+        for row, agent in enumerate(self._agent):
+            for i in agent.at:
                 active[row, self._columns[i]] = 1.0
-            for i in belief.guarded:
+            for i in agent.guarded:
                 guarded[row, self._columns[i]] = 1.0
-        self._active, self._guarded = active, guarded * (1.0 - active)
-
-
-def _place(progress: RecipeProgress) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    return progress.active, progress.attempts
+        self._active, self._guarded = active, guarded
 
 
 def _unhurried(recipe: Recipe) -> Recipe:

@@ -1,0 +1,59 @@
+"""What the agent works on in one episode of a recipe, by its own belief of what is done."""
+
+from collections.abc import Sequence
+
+from tasks.recipe.model import Recipe
+from tasks.recipe.progress import RecipeProgress
+
+BELIEVED = 0.5
+"""A step is believed to be done from this probability on."""
+
+SURE = 0.9
+"""A finished step is left from this probability on: one left at the edge of its target is undone by a touch."""
+
+PATIENCE = 8
+"""Control steps after which a finished step is left even if it is done by less than `SURE`."""
+
+
+class Pursuit:
+    """One episode: a step just finished is guarded at once, but worked on until it is surely done.
+
+    After the last step the agent goes on with what it was at, until somebody ends the episode.
+
+    Args:
+        recipe: what to do.
+        scores: what each step is worth from here; see `RecipeProgress.choose`.
+
+    Attributes:
+        belief: where the agent believes that it stands.
+        at: steps that are worked on now.
+        guarded: finished steps that must stay done.
+    """
+
+    def __init__(self, recipe: Recipe, scores: Sequence[float]) -> None:
+        self.belief = RecipeProgress(recipe, scores)
+        self.at, self.guarded = self.belief.active, self.belief.guarded
+        self._settling: dict[int, int] = {}  # finished steps not left yet: control steps that they may take
+
+    @property
+    def place(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Changes when the agent turns to something else, or tries again."""
+        return self.at, self.belief.attempts
+
+    def update(self, chance: Sequence[float], scores: Sequence[float]) -> None:
+        """One control step was taken.
+
+        Args:
+            chance: per step, the probability that it is done.
+            scores: as above.
+        """
+        self.belief.update([p >= BELIEVED for p in chance], scores)
+        if self.belief.ended:
+            return
+        finished = [i for i in self.belief.guarded if i not in self.guarded]
+        settling = self._settling | dict.fromkeys(finished, PATIENCE)
+        self.guarded = self.belief.guarded
+        self._settling = {
+            i: left - 1 for i, left in settling.items() if left and chance[i] < SURE and i in self.guarded
+        }
+        self.at = tuple(self._settling) or self.belief.active
