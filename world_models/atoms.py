@@ -6,6 +6,7 @@ quantities are additive models with hinges at knots (Friedman 1991, MARS; Hastie
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float, Int
@@ -57,12 +58,20 @@ def quantities(
     layout: Layout, action: Float[Tensor, "*b A"], obs: Float[Tensor, "*b O"]
 ) -> Float[Tensor, "*b Q"]:
     """Positions as shares of their range, distances to objects (m), actions; without objects every column."""
-    device = obs.device
+    columns, low, span, vectors = _places(layout, obs.device)
+    share = (obs[..., columns] - low) / span
+    distances = obs[..., vectors].square().sum(dim=-1).clamp(min=1e-12).sqrt()
+    return torch.cat([share, distances, action], dim=-1)
+
+
+@lru_cache(maxsize=8)
+def _places(layout: Layout, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Columns that are shares of a range, their low ends and ranges, and the vectors to objects [n 3]."""
     named = torch.tensor(layout.limited if layout.objects else [True] * layout.obs_size, device=device)
     low, high = torch.tensor(layout.low, device=device), torch.tensor(layout.high, device=device)
-    share = ((obs - low) / (high - low))[..., named]
-    vectors = [obs[..., list(body.vector)].norm(dim=-1, keepdim=True) for body in layout.objects]
-    return torch.cat([share, *vectors, action], dim=-1)
+    columns = named.nonzero()[:, 0]
+    vectors = torch.tensor([body.vector for body in layout.objects], dtype=torch.long, device=device)
+    return columns, low[columns], (high - low)[columns], vectors.reshape(-1, 3)
 
 
 def quantity_names(layout: Layout) -> list[str]:

@@ -42,6 +42,16 @@ class Gaussian(NamedTuple):
     logvar: Float[Tensor, "E B O"]
 
 
+@dataclass(frozen=True)
+class Scales:
+    """Observations become inputs as shift + stretch * obs, room to the limits as exp(shift + stretch * input)."""
+
+    shift: Float[Tensor, "O 1"]
+    stretch: Float[Tensor, "O 1"]
+    room_shift: Float[Tensor, "L2 1"]
+    room_stretch: Float[Tensor, "L2 1"]
+
+
 class EnsembleDynamics(nn.Module):
     """E networks of K blocks each; weights are stacked along one axis of E * K.
 
@@ -103,28 +113,40 @@ class EnsembleDynamics(nn.Module):
         return (self._moves * self.normalizer.change[self.unit][..., None]).flatten(0, 1)
 
     def features(
-        self, obs: Float[Tensor, "E O B"], action: Float[Tensor, "E A B"]
+        self,
+        obs: Float[Tensor, "E O B"],
+        action: Float[Tensor, "E A B"],
+        scales: "Scales | None" = None,
     ) -> tuple[Float[Tensor, "E F B"], Float[Tensor, "E K 1 B"]]:
         """Inputs of the blocks (see `Features`) and how much each block counts; columns before rows.
 
         Rows come last so that blocks gather whole rows of memory and no product needs a transposed copy.
+        Give `scales` where the same ones serve many calls.
         """
-        scaled = (obs - self.normalizer.centre[:, None]) / self.normalizer.scale[:, None]
-        vectors = obs[:, self._vectors]
-        distance = vectors.unflatten(1, (-1, 3)).square().sum(dim=2).clamp(min=1e-12).sqrt()
+        scales = scales or self.scales()
+        scaled = torch.addcmul(scales.shift, obs, scales.stretch)
+        vectors = obs.index_select(1, self._vectors)
+        distance = vectors.square().unflatten(1, (-1, 3)).sum(dim=2).clamp(min=1e-12).sqrt()
         near, bent = torch.exp(distance * (-1 / NEAR)), torch.tanh(vectors * (1 / BENT))
-        ends = scaled[:, self._limited]
-        stiff = (self.normalizer.scale / self.normalizer.change)[self._limited, None]
-        room = torch.exp(torch.stack([-1 - ends, ends - 1], dim=2) * stiff[:, None]).flatten(1, 2)
+        room = torch.addcmul(scales.room_shift, scaled.index_select(1, self._ends), scales.room_stretch).exp()
         inputs = torch.cat([scaled, near, bent, room, action, torch.zeros_like(action[:, :1])], dim=1)
         if self.blocks == 1:
             return inputs, torch.ones_like(inputs[:, :1, None])
-        local = torch.sigmoid((REACH - distance) * 30.0)
+        local = torch.sigmoid(30.0 * REACH - 30.0 * distance)
         return inputs, torch.cat([torch.ones_like(local[:, :1]), local], dim=1)[:, :, None]
 
+    def scales(self) -> "Scales":
+        """What `features` stretches and shifts by, as the normaliser stands now."""
+        scale = self.normalizer.scale
+        stiff = (scale / self.normalizer.change)[self._ends, None]
+        sides = torch.tensor([-1.0, 1.0], device=scale.device).repeat(len(stiff) // 2)[:, None]
+        return Scales((-self.normalizer.centre / scale)[:, None], 1 / scale[:, None], -stiff, sides * stiff)
+
     @cached_property
-    def _limited(self) -> Tensor:
-        return torch.tensor(self.layout.limited, device=self._reads.device).nonzero()[:, 0]
+    def _ends(self) -> Tensor:
+        """The limited columns, each twice: for its lower and its upper end."""
+        limited = torch.tensor(self.layout.limited, device=self._reads.device).nonzero()[:, 0]
+        return limited.repeat_interleave(2)
 
     @cached_property
     def _vectors(self) -> Tensor:
@@ -140,7 +162,7 @@ def run_blocks(
     for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
         x = torch.baddbmm(bias, weight, x)
         if i < len(weights) - 1:
-            x = nn.functional.relu(x)
+            x = torch.relu_(x)
     return x
 
 

@@ -64,7 +64,7 @@ class Imagination:
         self._biases = [bias.detach()[rows].contiguous() for bias in dynamics.biases]
         self._noisy = dynamics.config.head == "gaussian"
         self._moves = dynamics.moves.detach().T.expand(self.particles, -1, -1).contiguous()
-        self._reads = dynamics._reads.flatten()
+        self._reads, self._scales = dynamics._reads.flatten(), dynamics.scales()
         self._out = out
         limited = torch.tensor(dynamics.layout.limited)
         inf = torch.full((len(limited),), torch.inf)
@@ -97,7 +97,7 @@ class Imagination:
         if self._mean:
             obs = obs.mean(dim=0, keepdim=True).expand_as(obs)
         action = action.expand(self.particles, -1, -1)
-        features, gate = self._dynamics.features(obs, action)
+        features, gate = self._dynamics.features(obs, action, self._scales)
         raw = run_blocks(features.index_select(1, self._reads), self._weights, self._biases)
         raw = raw.unflatten(0, (self.particles, -1))
         mean = raw[:, :, : self._out]
@@ -105,5 +105,4 @@ class Imagination:
             deviation = (_bounded(raw[:, :, self._out :]) / 2).exp()
             mean = mean + deviation * torch.randn(mean.shape, generator=generator, device=mean.device)
         torch.baddbmm(obs, self._moves, (mean * gate).flatten(1, 2), out=out)
-        torch.maximum(out, self._low, out=out)
-        torch.minimum(out, self._high, out=out)
+        torch.clamp(out, self._low, self._high, out=out)
