@@ -85,7 +85,7 @@ class DemoConfig(SearchFlags, MachineFlags):
     """Everything random comes from it."""
     env: str = "kitchen"
     """Environment."""
-    steps: Count = 60_000
+    steps: Count = 200_000
     """Control steps to collect."""
     episodes: Count = 5
     """Episodes per task and recipe."""
@@ -105,7 +105,7 @@ class CollectConfig(SearchFlags):
     """Environment."""
     tasks: tuple[str, ...] = ()
     """Tasks that the planning behaviours are rewarded for. Empty: all source tasks."""
-    steps: Count = 60_000
+    steps: Count = 200_000
     """Control steps in all, rounded up to whole episodes."""
     seed: Seed = 0
     """Another seed adds other episodes to the same dataset."""
@@ -142,7 +142,7 @@ class FitConfig(MachineFlags):
     seed: Seed = 0
     """Everything random comes from it."""
     epochs: Count = 20
-    """Passes over the data."""
+    """Passes over the data, each cut short after 250 updates."""
     members: Count = 5
     """Networks in the ensemble."""
     structure: Literal["objects", "dense"] = "objects"

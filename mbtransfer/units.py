@@ -26,8 +26,8 @@ SHARES: Mapping[str, float] = MappingProxyType({"noise": 0.05, "reach": 0.05, "b
 MIXES: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
         "scripted": SHARES,
-        "tasks": MappingProxyType({"noise": 0.05, "reach": 0.05, "babble": 0.8, "oracle": 0.1}),
-        "model": MappingProxyType({"babble": 0.8, "planner": 0.15, "explore": 0.05}),
+        "tasks": MappingProxyType({"noise": 0.05, "reach": 0.05, "babble": 0.88, "oracle": 0.02}),
+        "model": MappingProxyType({"babble": 0.96, "planner": 0.03, "explore": 0.01}),
     }
 )
 """What to collect where nobody says it: with neither model nor tasks, with tasks alone, with a model."""

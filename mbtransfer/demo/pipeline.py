@@ -21,7 +21,7 @@ from mbtransfer.statistics import summarise
 from tasks.recipe import shipped_recipes
 from tasks.registry import make
 
-EPOCHS = {"first": 6, "model": 20, "locked": 16}
+EPOCHS = {"first": 4, "model": 20, "locked": 16}
 LOCKED_SHARE = 0.7
 """Size of the pool with locked fixtures, as a share of the main one."""
 

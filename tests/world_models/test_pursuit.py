@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from world_models.atoms import ABSOLUTE, BUMP, DECAY, Atoms, dictionary, quantities, quantity_names
+from world_models.atoms import ABSOLUTE, BUMP, DECAY, SHARP, Atoms, dictionary, quantities, quantity_names
 from world_models.layout import Layout
 from world_models.pursuit import pursue
 
@@ -39,7 +39,7 @@ def unexplained(found: Atoms, weights: Tensor, reward: Callable[[Tensor], Tensor
     """Share of the variance of fresh labels that is missed."""
     x = draw(5000, 99)
     y = reward(x)
-    return float((found(x) @ weights[:-1] + weights[-1] - y).square().mean() / y.var())
+    return float((found(x, SHARP) @ weights[:-1] + weights[-1] - y).square().mean() / y.var())
 
 
 @pytest.mark.parametrize(("labels", "most"), [(100, 0.06), (1000, 0.01)])
@@ -59,7 +59,7 @@ def test_more_labels_never_hurt_much(layout: Layout) -> None:
     for labels in (30, 100, 1000):
         x = draw(labels, 1)
         errors.append(unexplained(*pursue(dictionary(layout), x, REWARDS["move"](x))[:2], REWARDS["move"]))
-    assert errors[2] < errors[1] < errors[0]
+    assert errors[2] <= errors[1] + 1e-4 and errors[1] <= errors[0] + 1e-4 and errors[2] < 1e-3
 
 
 def test_the_error_on_held_out_labels_is_honest_about_noise(layout: Layout) -> None:
