@@ -142,3 +142,23 @@ def test_every_named_task_can_start_and_can_be_done(kitchen: Environment, scene:
 
 def test_the_registered_length_is_the_spec_s(kitchen: Environment) -> None:
     assert gymnasium.spec(KITCHEN_ID).max_episode_steps == kitchen.spec.episode_steps
+
+
+def test_nothing_moves_by_itself(scene: Scene) -> None:
+    """Friction brakes: a line search that is cut short let a moving light switch creep on for ever."""
+    rng, joints = np.random.default_rng(0), len(HAND + FIXTURES)
+    states = scene.sample_states(rng, 300)
+    states[:, -joints + len(HAND) :] = rng.uniform(-2, 2, (300, len(FIXTURES)))
+    path = scene.observe(scene.rollout(states, np.zeros((300, 25, 4), np.float32)))
+    for fixture in scene.spec.fixtures:
+        late = np.abs(path[:, -1, fixture.position] - path[:, 15, fixture.position])
+        assert late.max() < 0.005 * fixture.span, fixture.name
+
+
+def test_a_fixture_at_its_stop_counts_as_open_or_shut(kitchen: Environment, scene: Scene) -> None:
+    obs = torch.from_numpy(scene.observe(scene.sample_states(np.random.default_rng(5), 1)))
+    for name, task in kitchen.tasks.items():
+        if isinstance(task, Move) and name.endswith(("_open", "_close", "_on", "_off", "_back", "_front")):
+            end = max((task.fixture.low, task.fixture.high), key=lambda end, to=task.to: -abs(end - to))
+            obs[:, task.fixture.position] = end
+            assert bool(task.success(obs).all()), name

@@ -69,3 +69,12 @@ def test_values_are_near_one_inside_a_half_on_the_edge_and_near_zero_outside() -
     assert inside > 0.99 and (outside < 0.01).all()
     torch.testing.assert_close(edge, torch.full((2,), 0.5))
     assert box(x.expand(3, 5, 1)).shape == (3, 5)
+
+
+def test_its_sides_are_bumps_that_jump_where_success_begins() -> None:
+    x = torch.rand(2000, 4, generator=torch.Generator().manual_seed(3))
+    success = (x[:, 2] > 0.63) & (x[:, 1] > 0.2) & (x[:, 1] < 0.41)
+    bumps = find_box(x, success).bumps()
+    assert sorted(bumps.quantity.tolist()) == [1, 2]
+    inside = (bumps(x, 1e-5) > 0.5).all(dim=-1)
+    assert (inside == success).float().mean() > 0.998

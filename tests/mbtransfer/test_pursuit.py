@@ -1,0 +1,60 @@
+"""What the agent works on in a recipe: steps just finished are guarded, and settled before they are left."""
+
+from __future__ import annotations
+
+import torch
+
+from mbtransfer.evaluation.pursuit import PATIENCE, Pursuit
+from mbtransfer.goal import Goal, TrueRewards
+from tasks.recipe import parse_recipe
+from tasks.registry import make
+
+KITCHEN = make("kitchen")
+RECIPE = parse_recipe("name: two\nsteps:\n  - tap_open\n  - drawer_open\n", KITCHEN)
+NONE = [0.0, 0.0]
+
+
+def pursuit(*chances: list[float]) -> Pursuit:
+    found = Pursuit(RECIPE, NONE)
+    for chance in chances:
+        found.update(chance, NONE)
+    return found
+
+
+def test_a_step_that_is_surely_done_is_left_at_once() -> None:
+    found = pursuit([0.95, 0.0], [0.95, 0.0])
+    assert (found.at, found.guarded) == ((0,), ())  # it must hold for three control steps
+    found.update([0.95, 0.0], NONE)
+    assert (found.at, found.guarded) == ((1,), (0,))
+
+
+def test_one_that_is_hardly_done_is_guarded_but_not_left_until_patience_ends() -> None:
+    found = pursuit(*3 * [[0.6, 0.0]])
+    for _ in range(PATIENCE):
+        assert (found.at, found.guarded) == ((0,), (0,))
+        found.update([0.6, 0.0], NONE)
+    assert (found.at, found.guarded) == ((1,), (0,))
+
+
+def test_after_the_last_step_the_agent_goes_on_until_it_is_stopped() -> None:
+    found = pursuit(*3 * [[0.99, 0.0]], *5 * [[0.99, 0.99]])
+    assert found.belief.finished
+    assert (found.at, found.guarded) == ((1,), (0,))
+
+
+def test_a_goal_works_out_a_task_only_where_it_counts() -> None:
+    seen = []
+
+    class Counted(TrueRewards):
+        def only(self, index: int) -> Counted:
+            return Counted(self.tasks[index : index + 1])
+
+        def reward(self, obs: torch.Tensor, action: torch.Tensor, next_obs: torch.Tensor) -> torch.Tensor:
+            seen.append((self.tasks[0].name, next_obs.shape[-3]))
+            return super().reward(obs, action, next_obs)
+
+    tasks = [KITCHEN.task(name) for name in ("tap_open", "drawer_open", "light_on")]
+    active = torch.tensor([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    obs = torch.zeros(5, 3 * 4, KITCHEN.spec.obs_size)
+    Goal(Counted(tasks), active)(obs, torch.zeros(5, 12, KITCHEN.spec.action_size), obs)
+    assert seen == [("tap_open", 2), ("drawer_open", 1)]
