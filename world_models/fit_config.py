@@ -9,7 +9,6 @@ from world_models.ensemble import EnsembleDynamics
 from world_models.errors import ModelError
 from world_models.training import Loss
 
-
 LONG_EPOCH = 250
 """Updates after which an epoch ends anyway. At equal updates more data make a better model, so that data
 need not cost time: 5,000 updates on 200,000 transitions beat as many on 60,000 by a third of the error."""

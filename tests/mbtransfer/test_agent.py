@@ -311,20 +311,19 @@ def test_noise_is_a_slow_walk_of_unit_spread() -> None:
 
 
 def travel(**settings: object) -> dict[str, float]:
-    """How far a babbling hand moves each fixture in one control step, mean share of its range."""
+    """How much of its range a babbling hand shows of each fixture in an episode, on average."""
     scene, rng = KITCHEN.make_scene(()), np.random.default_rng(3)
     babble = Babble(scene.spec, 12, rng, **settings)  # type: ignore[arg-type]
     episodes = run_lockstep(scene, babble, scene.sample_states(rng, 12), 60, tag="babble", seed=0)
     return {
-        f.name: float(np.mean([np.abs(np.diff(e.obs[:, f.position])).mean() for e in episodes]) / f.span)
+        f.name: float(np.mean([np.ptp(e.obs[:, f.position]) for e in episodes]) / f.span)
         for f in scene.spec.fixtures
     }
 
 
-def test_babbling_moves_fixtures_and_reaching_moves_them_less() -> None:
-    everything, reached = travel(), travel(reach_only=True)
-    assert sum(way > 1e-3 for way in everything.values()) >= 5
-    assert sum(reached.values()) < 0.8 * sum(everything.values())
+def test_babbling_and_reaching_move_most_fixtures() -> None:
+    for way in (travel(), travel(reach_only=True)):
+        assert sum(share > 0.05 for share in way.values()) >= 5
     drawer = travel(fixtures=("drawer",))
     assert max(drawer, key=drawer.__getitem__) == "drawer"
 
