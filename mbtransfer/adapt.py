@@ -33,6 +33,10 @@ ROUNDS = (2, 4, 8, 16, 32)
 """Numbers of episodes after which the model is taught anew before more are run."""
 
 
+FRESH = 0.1
+"""Share of the pool's sample that the new transitions become: labels of the task are worth most where it happens."""
+
+
 @dataclass(frozen=True, eq=False)
 class Adaptation:
     """An adapted model and how it came about."""
@@ -88,7 +92,9 @@ def _adapted(model: Model, scene: Scene, gathered: list[Episode], seed: int) -> 
     coverage = model.coverage
     for episode in gathered:
         coverage = coverage.plus(Coverage.of(scene.spec, episode.obs[:-1], episode.obs[1:]))
-    pool = Transitions.join([model.pool, new, held_out])
+    fresh = Transitions.join([new, held_out])
+    copies = max(1, round(FRESH * len(model.pool) / len(fresh)))
+    pool = Transitions.join([model.pool, *[fresh] * copies])
     changed = replace(model, dynamics=result.dynamics, coverage=coverage, pool=pool, heads={})
     return Adaptation(changed, result, list(gathered))
 
@@ -96,7 +102,7 @@ def _adapted(model: Model, scene: Scene, gathered: list[Episode], seed: int) -> 
 def _babble(task: Task, scene: Scene, seed: int) -> Episode:
     rng = np.random.default_rng([seed, 1])
     states = fresh_states(scene, task, rng, 1)
-    behaviour = Babble(scene.spec, 1, rng, fixtures=tuple(fixture.name for fixture in task.fixtures))
+    behaviour = Babble(scene.spec, 1, rng, fixtures=tuple(f.name for f in task.fixtures), probe=True)
     return run_lockstep(scene, behaviour, states, scene.spec.episode_steps, tag="babble", seed=seed)[0]
 
 

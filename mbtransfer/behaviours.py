@@ -32,20 +32,29 @@ class Noise:
         return self._value
 
 
+PROBE = 5
+"""Control steps of a pull along one axis."""
+
+
 class Babble:
     """Handle babbling: go to a handle, take hold of it (or just push), pull it about, go to the next one.
 
     The behaviour that made the shared model good: it needs no reward and no model, and it shows every
-    fixture moving. `reach_only` stops at the handles (the reaching behaviour).
+    fixture moving. `reach_only` stops at the handles (the reaching behaviour); `probe` holds on and pulls
+    along each axis and back, one after the other, so that one episode shows which way a fixture goes.
     """
 
     def __init__(
         self, spec: EnvSpec, batch: int, rng: np.random.Generator, *,
-        fixtures: tuple[str, ...] = (), reach_only: bool = False,
+        fixtures: tuple[str, ...] = (), reach_only: bool = False, probe: bool = False,
     ) -> None:  # fmt: skip
         chosen = [spec.fixture(name) for name in fixtures] or spec.fixtures
         self._handles = np.array(sorted({fixture.handle for fixture in chosen}))
-        self._rng, self._reach_only = rng, reach_only
+        self._rng, self._reach_only, self._probe = rng, reach_only, probe
+        self._axes = np.concatenate([np.eye(3), -np.eye(3)])[
+            rng.permuted(np.tile(np.arange(6), (batch, 1)), axis=1)
+        ]
+        self._turn = np.zeros(batch, int)
         self._noise = Noise(spec, batch, rng, memory=0.8)
         self._target = rng.integers(len(self._handles), size=batch)
         self._pull = np.zeros((batch, 3))
@@ -73,6 +82,10 @@ class Babble:
         self._pull[rows] = 0.0 if self._reach_only else direction * self._rng.uniform(0.3, 1.2, (n, 1))
         self._grip[rows] = np.where(self._rng.random(n) < 0.75, 1.0, -1.0)
         self._left[rows] = self._rng.integers(3, 14, n)
+        if self._probe:
+            self._pull[rows] = self._axes[rows, self._turn[rows] % 6]
+            self._grip[rows], self._left[rows] = 1.0, PROBE
+            self._turn[rows] += 1
 
     def _end(self, pulling: ndarray) -> None:
         """Pulls end after a few steps; then half of the hands go to another handle."""
