@@ -63,6 +63,8 @@ def adaptations(
 
     The first episodes babble at the handles of the task's fixtures; later ones plan, with noise, in the model
     that the earlier ones taught (so the fine-tuning is repeated at `ROUNDS`, always from the given model).
+    Episodes that never fulfil the task teach how things move, but not what is asked: the model of that many
+    episodes is the given one, so that few episodes do not make it worse.
 
     Raises:
         UserError: a negative number of episodes.
@@ -83,7 +85,12 @@ def adaptations(
         if gathered:
             adaptation = _adapted(model, scene, gathered, seed)
         if stop in counts:
-            yield stop, adaptation
+            yield stop, adaptation if _shown(task, gathered) else Adaptation(model, None, list(gathered))
+
+
+def _shown(task: Task, gathered: list[Episode]) -> bool:
+    """Whether any state fulfilled the task: else nobody knows what is asked there, and the model stays as it is."""
+    return any(bool(task.success(torch.from_numpy(episode.obs)).any()) for episode in gathered)
 
 
 def _adapted(model: Model, scene: Scene, gathered: list[Episode], seed: int) -> Adaptation:

@@ -54,6 +54,8 @@ def run_adapt(config: AdaptConfig, console: Console | None = None) -> dict[str, 
     console.print(f"source tasks: {old_before:.0%} before, {old_after:.0%} after")
     for name, donor in adaptation.result.donors.items() if adaptation.result else ():
         console.print(f"{name} never moved before; its block began as that of {donor}")
+    if adaptation.result is None and config.episodes:
+        console.print("no episode fulfilled the task, so the model is left as it was: give more --episodes")
     console.print(f"wrote {config.out}", soft_wrap=True)
     return found
 
