@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from mbtransfer.adapt import Adaptation, _split, adapt_model, adaptations, summary
+from mbtransfer.adapt import FRESH, Adaptation, _split, adapt_model, adaptations, summary
 from mbtransfer.commands.adapt import run_adapt
 from mbtransfer.config import AdaptConfig
 from mbtransfer.errors import UserError
@@ -18,12 +18,13 @@ from mbtransfer.model import Model
 from tasks.errors import TaskError
 from tasks.registry import make
 from tasks.scene import Scene
+from tasks.task import Move
 from world_models import adapt as learning
 from world_models.errors import ModelError
 from world_models.storage import digest
 
 KITCHEN = make("kitchen")
-TASK = KITCHEN.task("drawer_open")
+TASK = KITCHEN.task("drawer_half")
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +77,25 @@ def test_the_adapted_model_knows_more(steps: dict[int, Adaptation], fitted: Mode
         found = steps[count]
         assert found.result is not None
         assert "drawer" in found.result.taught and found.result.after < found.result.before
-        assert len(found.model.pool) == len(fitted.pool) + count * KITCHEN.spec.episode_steps
+        assert len(found.model.pool) == len(fitted.pool) + _copies(fitted, count) * count * KITCHEN.spec.episode_steps
         before, after = (sum(m.coverage.moves["drawer"]) for m in (fitted, found.model))
         assert after > before
         told = summary(found)
         assert told["taught"] == list(found.result.taught) and told["loss_after"] < told["loss_before"]
+
+
+def _copies(model: Model, episodes: int) -> int:
+    return max(1, round(FRESH * len(model.pool) / (episodes * KITCHEN.spec.episode_steps)))
+
+
+def test_episodes_that_never_fulfil_the_task_leave_the_model_as_it_was(fitted: Model, scene: Scene) -> None:
+    class Never(Move):
+        def success(self, obs: torch.Tensor) -> torch.Tensor:
+            return torch.zeros(obs.shape[:-1], dtype=torch.bool)
+
+    assert isinstance(TASK, Move)
+    found = adapt_model(fitted, Never("never", "", "user", TASK.fixture, TASK.to), 1, scene)
+    assert found.model is fitted and found.result is None and len(found.episodes) == 1
 
 
 def test_the_given_model_is_left_alone(steps: dict[int, Adaptation], fitted: Model) -> None:
