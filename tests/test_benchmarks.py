@@ -77,3 +77,21 @@ def test_a_page_without_markers_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_finished_seed_is_not_run_again(folders: list[Path]) -> None:
     assert kitchen.run_seed(folders[0].parent, 0, 10, []) == folders[0]
+
+
+def test_random_recipes_are_valid_and_follow_their_seed() -> None:
+    import random
+
+    from benchmarks.random_recipes import random_recipe
+    from tasks.registry import make
+
+    kitchen = make("kitchen")
+
+    def draw(seed: int) -> list[list[str]]:
+        rng = random.Random(seed)
+        recipes = [random_recipe(kitchen, f"r{i}", "source", rng) for i in range(30)]
+        assert all(step.task.split == "source" for recipe in recipes for step in recipe.steps)
+        return [[step.label for step in recipe.steps] for recipe in recipes]
+
+    assert draw(1) == draw(1) != draw(2)
+    assert {len(steps) for steps in draw(1)} == {3, 4, 5, 6}

@@ -77,7 +77,10 @@ def test_the_adapted_model_knows_more(steps: dict[int, Adaptation], fitted: Mode
         found = steps[count]
         assert found.result is not None
         assert "drawer" in found.result.taught and found.result.after < found.result.before
-        assert len(found.model.pool) == len(fitted.pool) + _copies(fitted, count) * count * KITCHEN.spec.episode_steps
+        assert (
+            len(found.model.pool)
+            == len(fitted.pool) + _copies(fitted, count) * count * KITCHEN.spec.episode_steps
+        )
         before, after = (sum(m.coverage.moves["drawer"]) for m in (fitted, found.model))
         assert after > before
         told = summary(found)
