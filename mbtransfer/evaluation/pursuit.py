@@ -18,6 +18,8 @@ PATIENCE = 8
 class Pursuit:
     """One episode: a step just finished is guarded at once, but worked on until it is surely done.
 
+    A guarded step that is lost is mended first: it counts as undone after a few control steps.
+
     After the last step the agent goes on with what it was at, until somebody ends the episode.
 
     Args:
@@ -32,13 +34,14 @@ class Pursuit:
 
     def __init__(self, recipe: Recipe, scores: Sequence[float]) -> None:
         self.belief = RecipeProgress(recipe, scores)
-        self.at, self.guarded = self.belief.active, self.belief.guarded
+        self.at = self._intent = self.belief.active
+        self.guarded = self.belief.guarded
         self._settling: dict[int, int] = {}  # finished steps not left yet: control steps that they may take
 
     @property
     def place(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Changes when the agent turns to something else, or tries again."""
-        return self.at, self.belief.attempts
+        """Changes when the agent turns to something else, or tries again; to mend what it touched is no turn."""
+        return self._intent, self.belief.attempts
 
     def update(self, chance: Sequence[float], scores: Sequence[float]) -> None:
         """One control step was taken.
@@ -56,4 +59,5 @@ class Pursuit:
         self._settling = {
             i: left - 1 for i, left in settling.items() if left and chance[i] < SURE and i in self.guarded
         }
-        self.at = tuple(self._settling) or self.belief.active
+        self._intent = tuple(self._settling) or self.belief.active
+        self.at = tuple(i for i in self.guarded if chance[i] < BELIEVED) or self._intent

@@ -58,3 +58,12 @@ def test_a_goal_works_out_a_task_only_where_it_counts() -> None:
     obs = torch.zeros(5, 3 * 4, KITCHEN.spec.obs_size)
     Goal(Counted(tasks), active)(obs, torch.zeros(5, 12, KITCHEN.spec.action_size), obs)
     assert seen == [("tap_open", 2), ("drawer_open", 1)]
+
+
+def test_what_was_touched_is_mended_first_and_without_a_new_plan() -> None:
+    found = pursuit(*4 * [[0.95, 0.0]])
+    before = found.place
+    found.update([0.2, 0.0], NONE)
+    assert (found.at, found.place) == ((0,), before)
+    found.update([0.95, 0.0], NONE)
+    assert (found.at, found.place) == ((1,), before)
