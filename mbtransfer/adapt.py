@@ -26,12 +26,11 @@ from world_models.transitions import Transitions
 NOISE = 0.4
 """Noise on the planner's actions in the new task, as a share of half the action range: it must explore."""
 
-BABBLES = 2
+PROBES = 2
 """Episodes before the first plan."""
 
 ROUNDS = (2, 4, 8, 16, 32)
 """Numbers of episodes after which the model is taught anew before more are run."""
-
 
 FRESH = 0.1
 """Share of the pool's sample that the new transitions become: labels of the task are worth most where it happens."""
@@ -61,7 +60,7 @@ def adaptations(
 ) -> Iterator[tuple[int, Adaptation]]:
     """The model after each of several numbers of episodes of a task.
 
-    The first episodes babble at the handles of the task's fixtures; later ones plan, with noise, in the model
+    The first episodes probe the handles of the task's fixtures; later ones plan, with noise, in the model
     that the earlier ones taught (so the fine-tuning is repeated at `ROUNDS`, always from the given model).
     Episodes that never fulfil the task teach how things move, but not what is asked: the model of that many
     episodes is the given one, so that few episodes do not make it worse.
@@ -76,10 +75,10 @@ def adaptations(
     for stop in sorted({*counts, *(n for n in ROUNDS if n < max(counts))}):
         while len(gathered) < stop:
             k, now = len(gathered), adaptation.model
-            babbles = k < BABBLES or k % 4 == 3
+            probes = k < PROBES or k % 4 == 3
             gathered.append(
-                _babble(task, scene, 1000 * seed + k)
-                if babbles
+                _probed(task, scene, 1000 * seed + k)
+                if probes
                 else _planned(now, task, scene, 1000 * seed + k)
             )
         if gathered:
@@ -106,7 +105,7 @@ def _adapted(model: Model, scene: Scene, gathered: list[Episode], seed: int) -> 
     return Adaptation(changed, result, list(gathered))
 
 
-def _babble(task: Task, scene: Scene, seed: int) -> Episode:
+def _probed(task: Task, scene: Scene, seed: int) -> Episode:
     rng = np.random.default_rng([seed, 1])
     states = fresh_states(scene, task, rng, 1)
     behaviour = Babble(scene.spec, 1, rng, fixtures=tuple(f.name for f in task.fixtures), probe=True)

@@ -111,8 +111,8 @@ class CollectConfig(SearchFlags):
     """Another seed adds other episodes to the same dataset."""
     behaviours: tuple[str, ...] = ()
     """Mix, as NAME or NAME=SHARE: noise, reach, babble, planner, oracle, explore. Empty: babble=0.9
-    noise=0.05 reach=0.05; with --model babble=0.8 planner=0.15 explore=0.05; with --tasks alone babble=0.8
-    oracle=0.1 noise=0.05 reach=0.05."""
+    noise=0.05 reach=0.05; with --model babble=0.96 planner=0.03 explore=0.01; with --tasks alone
+    babble=0.88 oracle=0.02 noise=0.05 reach=0.05."""
     model: Path | None = None
     """Model folder, for the behaviours planner and explore."""
     locked: tuple[str, ...] = ()

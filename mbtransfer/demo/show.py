@@ -1,6 +1,5 @@
 """Showing: films of recipes, curves, the summary, the report."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +54,3 @@ def label_curve(frame: pd.DataFrame) -> dict[str, list[float]]:
     learned = frame[(frame["dynamics"] == "learned") & (frame["split"] == "held_out")]
     rates = learned.groupby(["labels", "task"])["success"].mean().groupby("labels").mean()
     return {"labels": [int(n) for n in rates.index], "success": [float(rate) for rate in rates]}
-
-
-def read_summary(out: Path) -> dict[str, Any]:
-    """The summary of a finished demo."""
-    found: dict[str, Any] = json.loads((out / "summary.json").read_text(encoding="utf-8"))
-    return found
