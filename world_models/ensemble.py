@@ -97,11 +97,11 @@ class EnsembleDynamics(nn.Module):
     def forward(self, obs: Float[Tensor, "E B O"], action: Float[Tensor, "E B A"]) -> Gaussian:
         """Distribution of the normalised change; row e goes through member e."""
         features, gate = self.features(obs.transpose(1, 2), action.transpose(1, 2))
-        raw = run_blocks(features[:, self._reads.flatten()], list(self.weights), list(self.biases))
+        read = features.index_select(1, self._reads.flatten())
+        raw = run_blocks(read, list(self.weights), list(self.biases))
         raw = raw.unflatten(0, (obs.shape[0], self.blocks))
-        raw = torch.cat([raw[:, :, : self.outputs] * gate, raw[:, :, self.outputs :]], dim=2)
         moves = self.moves / self.normalizer.change
-        mean = raw[:, :, : self.outputs].flatten(1, 2).transpose(1, 2) @ moves
+        mean = (moves.T @ (raw[:, :, : self.outputs] * gate).flatten(1, 2)).transpose(1, 2).contiguous()
         if self.config.head == "deterministic":
             return Gaussian(mean, torch.zeros_like(mean))
         variance = _bounded(raw[:, :, self.outputs :]).exp().flatten(1, 2).transpose(1, 2)
