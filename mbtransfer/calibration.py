@@ -7,12 +7,22 @@ from jaxtyping import Float
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from mbtransfer.dataset import Pool
+from mbtransfer.held_out import HORIZON, halves, stretches
+from mbtransfer.reliability import reliability
+from world_models import intervals, uncertainty
 from world_models.ensemble import EnsembleDynamics
+from world_models.forecast import forecast
+from world_models.intervals import Intervals
 from world_models.rollout import resting_error, rollout_error
 from world_models.transitions import Segments, Transitions
+from world_models.uncertainty import DisagreementScale
 
 ROWS = 5000
 BINS = 20
+
+TESTED = "interval_coverage"
+"""Name under which the reliability of a model's intervals is kept among its notes."""
 
 
 def calibrate(dynamics: EnsembleDynamics, segments: Segments, held_out: Transitions) -> dict[str, Any]:
@@ -29,6 +39,36 @@ def calibrate(dynamics: EnsembleDynamics, segments: Segments, held_out: Transiti
         "disagreement": _binned(spread, error),
         "disagreement_percentiles": quantiles.tolist(),
     }  # fmt: skip
+
+
+def recalibrate(dynamics: EnsembleDynamics, held_out: Pool, seed: int = 0) -> dict[str, Any]:
+    """Intervals and the scale of disagreement from one half of the held-out episodes, tested on the other.
+
+    Returns:
+        For a model's notes: what `Intervals.of` and `DisagreementScale.of` read, and the `reliability` of the
+        intervals, None where a single episode was held out and none is left to test on.
+
+    Raises:
+        UserError: the held-out episodes have no control steps.
+    """
+    calibration, test = halves(held_out)
+    made, scale = fit_intervals(dynamics, calibration, seed)
+    tested = None
+    if test is not None:
+        tested = reliability(forecast(dynamics, stretches(test, seed), seed), made, dynamics.layout)
+    return {intervals.NOTE: made.to_json(), uncertainty.NOTE: scale.to_json(), TESTED: tested}
+
+
+def fit_intervals(
+    dynamics: EnsembleDynamics, calibration: Pool, seed: int = 0, horizon: int = HORIZON
+) -> tuple[Intervals, DisagreementScale]:
+    """Both from forecasts on episodes that neither training nor a later test has seen.
+
+    Raises:
+        UserError: the episodes have no control steps.
+    """
+    seen = forecast(dynamics, stretches(calibration, seed, horizon), seed)
+    return Intervals.fit(seen, dynamics.layout), DisagreementScale.fit(seen.disagreement)
 
 
 @torch.no_grad()

@@ -26,6 +26,7 @@ RUN = {
     "adapt": "mbtransfer.commands.adapt:run_adapt",
     "plan": "mbtransfer.plan:run_plan",
     "check": "mbtransfer.commands.check:run_check",
+    "calibration": "mbtransfer.commands.calibration:run_calibration",
     "report": "mbtransfer.commands.report:run_report",
     "tasks": "mbtransfer.commands.tasks:run_tasks",
     "dataset": "mbtransfer.commands.dataset:run_dataset",
@@ -89,7 +90,7 @@ def _help() -> str:
     from mbtransfer.config import COMMANDS
 
     about = {name: (settings.__doc__ or "").strip().splitlines()[0] for name, settings in COMMANDS.items()}
-    return _HELP.format(commands="\n".join(f"  {name:10}{text}" for name, text in about.items()), debug=DEBUG)
+    return _HELP.format(commands="\n".join(f"  {name:12}{text}" for name, text in about.items()), debug=DEBUG)
 
 
 def _check(settings: Any) -> None:

@@ -254,6 +254,22 @@ class CheckConfig(MachineFlags):
 
 
 @command
+class CalibrationConfig(MachineFlags):
+    """Say whether a model's intervals hold what they promise, and whether it errs where its members disagree."""
+
+    model: Path
+    """Model folder."""
+    data: Path
+    """Dataset that it was fitted on: the held-out episodes are used."""
+    other_data: Path | None = None
+    """Dataset of another kind: for doubts off the data, and about states that --data never visited."""
+    seed: Seed = 0
+    """Which stretches of the episodes are looked at."""
+    json: Path | None = None
+    """File for the figures."""
+
+
+@command
 class ReportConfig:
     """Write report.html from the rows and summaries in a folder."""
 
@@ -289,6 +305,7 @@ COMMANDS: dict[str, type] = {
     "adapt": AdaptConfig,
     "plan": PlanConfig,
     "check": CheckConfig,
+    "calibration": CalibrationConfig,
     "report": ReportConfig,
     "tasks": TasksConfig,
     "dataset": DatasetConfig,

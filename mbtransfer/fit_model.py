@@ -6,11 +6,12 @@ from typing import Any
 
 import torch
 
-from mbtransfer.calibration import calibrate
+from mbtransfer.calibration import calibrate, recalibrate
 from mbtransfer.config import FitConfig as FitFlags
 from mbtransfer.coverage import Coverage
 from mbtransfer.dataset import Dataset, Pool
 from mbtransfer.errors import UserError
+from mbtransfer.held_out import SHARE
 from mbtransfer.layout import model_layout
 from mbtransfer.model import POOL, Model, pick_device
 from tasks.environment import Environment
@@ -63,7 +64,7 @@ def fit_model(
         raise UserError(f"{dataset.path}: {len(dataset)} episodes are too few to fit a model; collect more")
     where = pick_device(device)
     shape, settings = shape or EnsembleConfig(), settings or FitConfig()
-    train, valid = dataset.split(0.05, seed=0)
+    train, valid = dataset.split(SHARE, seed=0)
     stretches = _segments(valid, seed)
     dynamics = EnsembleDynamics(
         model_layout(environment.spec), shape, torch.Generator().manual_seed(seed)
@@ -76,7 +77,7 @@ def fit_model(
             report(epoch)
     notes = {
         "data": dataset.digest, "transitions": dataset.steps, "seed": seed, "curve": history,
-        **calibrate(dynamics, stretches.to(where), held_out.to(where)),
+        **calibrate(dynamics, stretches.to(where), held_out.to(where)), **recalibrate(dynamics, valid, seed),
     }  # fmt: skip
     everything = dataset.transitions()
     coverage = Coverage.of(environment.spec, everything.obs, everything.next_obs)

@@ -45,7 +45,7 @@ def film_recipes(setup: Setup, names: list[str], seed: int, media: Path, console
 def write_curves(model: Model, out: Path, reward: list[dict[str, Any]], check: dict[str, Any]) -> None:
     """The files of which the report draws its curves."""
     write_text(out / "fit.csv", pd.DataFrame(model.notes["curve"]).to_csv(index=False))
-    notes = {name: model.notes[name] for name in ("horizon_error", "disagreement")}
+    notes = {name: model.notes.get(name) for name in ("horizon_error", "disagreement", "interval_coverage")}
     write_json(out / "diagnostics.json", notes | {"reward": reward, "check": check})
 
 

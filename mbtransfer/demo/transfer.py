@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
 from mbtransfer.adapt import adaptations, summary
 from mbtransfer.check import check_task
@@ -13,6 +12,7 @@ from mbtransfer.evaluation.episodes import play_episodes
 from mbtransfer.evaluation.pilot import learned_pilot
 from mbtransfer.evaluation.setup import threads
 from mbtransfer.model import Model
+from mbtransfer.never_visited import auroc
 from mbtransfer.workers import in_processes
 from tasks.task import Task
 
@@ -37,16 +37,9 @@ def check_all(folder: Path, workers: int) -> dict[str, Any]:
     known = np.array([knows(task) for task in tasks])
     score = np.array([risk[task.name] for task in tasks])
     return {
-        "auroc": auroc(score, ~known), "score": score.tolist(), "visited": known.astype(int).tolist(),
+        "auroc": auroc(score[~known], score[known]), "score": score.tolist(), "visited": known.astype(int).tolist(),
         "fixture": [task.name for task in tasks],
     }  # fmt: skip
-
-
-def auroc(score: np.ndarray, positive: np.ndarray) -> float:
-    """Probability that a positive has a higher score than a negative (Mann and Whitney 1947)."""
-    n, m = int(positive.sum()), int((~positive).sum())
-    ranks = rankdata(score)
-    return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * m))
 
 
 def _risk(folder: str, name: str) -> float:

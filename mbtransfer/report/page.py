@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import mbtransfer
-from mbtransfer.report import films, headline, learning, reward, speed, success, trust
+from mbtransfer.report import films, headline, intervals, learning, reward, speed, success, trust
 from mbtransfer.report.figure import Figure
 from mbtransfer.report.material import SUMMARY, Material, MissingPart
 
@@ -23,6 +23,7 @@ LEARNING: list[tuple[str, FigureOf]] = [
 ]
 TRUST: list[tuple[str, FigureOf]] = [
     ("Prediction error by horizon", trust.horizon_error),
+    ("Coverage of intervals", intervals.coverage),
     ("Disagreement against error", trust.disagreement),
     ("Warning before running", trust.check_warning),
 ]
