@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
-
-from planners.errors import PlannerError
 
 Objective = Callable[[Float[Tensor, "B N H A"]], Float[Tensor, "B N"]]
 """Returns of N candidate plans in each of B episodes: all that a planner ever knows of the world."""
@@ -21,19 +20,25 @@ class Bounds:
     low: Float[Tensor, " A"]
     high: Float[Tensor, " A"]
 
-    @property
+    @cached_property
     def middle(self) -> Float[Tensor, " A"]:
         """Centre of the box."""
         return (self.low + self.high) / 2
 
-    @property
+    @cached_property
     def half(self) -> Float[Tensor, " A"]:
         """Half the width of the box."""
         return (self.high - self.low) / 2
 
     def clamp(self, actions: Float[Tensor, "*b A"]) -> Float[Tensor, "*b A"]:
         """The nearest allowed actions."""
-        return torch.maximum(torch.minimum(actions, self.high), self.low)
+        return actions.clamp(self.low, self.high)
+
+
+def shift(plans: Float[Tensor, "*b H A"], steps: int = 1) -> Float[Tensor, "*b H A"]:
+    """Plans as seen `steps` later; the last action of each is held."""
+    held = plans[..., -1:, :].expand_as(plans[..., :steps, :])
+    return torch.cat([plans[..., steps:, :], held], dim=-2)
 
 
 @dataclass(frozen=True)
@@ -45,17 +50,27 @@ class Plan:
         std: how far the last search still varied each action.
         best_return: the highest return that a candidate was promised.
         n_nonfinite: candidates whose return was not a number; they never win.
+        iterations: how often candidates were scored.
+        cut: whether the deadline left no time for all iterations.
+        elites: the best plans of the last iteration, best first, of planners that have elites;
+            shifted, they are proposals for the next decision.
     """
 
     actions: Float[Tensor, "B H A"]
     std: Float[Tensor, "B H A"]
     best_return: Float[Tensor, " B"]
     n_nonfinite: int
+    iterations: int = 1
+    cut: bool = False
+    elites: Float[Tensor, "B K H A"] | None = None
 
     def shifted(self, steps: int = 1) -> Float[Tensor, "B H A"]:
         """The plan as seen `steps` later; its last action is held."""
-        held = self.actions[:, -1:].expand(-1, steps, -1)
-        return torch.cat([self.actions[:, steps:], held], dim=1)
+        return shift(self.actions, steps)
+
+    def shifted_elites(self, steps: int = 1) -> Float[Tensor, "B K H A"] | None:
+        """The elites as seen `steps` later, or None where there are none."""
+        return None if self.elites is None else shift(self.elites, steps)
 
 
 @runtime_checkable
@@ -64,47 +79,30 @@ class Planner(Protocol):
 
     horizon: int
 
-    def plan(self, objective: Objective, start: Float[Tensor, "B H A"], generator: torch.Generator) -> Plan:
+    def plan(
+        self,
+        objective: Objective,
+        start: Float[Tensor, "B H A"],
+        generator: torch.Generator,
+        *,
+        proposals: Float[Tensor, "B M H A"] | None = None,
+        deadline: float | None = None,
+    ) -> Plan:
         """Improve the plan `start` (the middle of the box, or the last plan shifted).
 
+        Args:
+            objective: what the search maximises. It scores each candidate by itself.
+            start: where the search begins.
+            generator: source of randomness, on the device of `start`.
+            proposals: M plans of somebody else, such as a policy's roll-outs (Hansen et al. 2024, TD-MPC2) or
+                the last decision's elites, shifted (iCEM). Clamped to the box and scored besides the candidates
+                that the planner draws; each planner says in which iterations.
+            deadline: the instant, by `time.perf_counter`, at which the plan is wanted. An iteration that would
+                end later, were it as long as the longest so far of this decision, is not begun; one is
+                always done. Without a deadline no clock is read and no device is waited for.
+
         Raises:
-            PlannerError: every candidate of an episode has a return that is not finite.
+            PlannerError: every candidate of an episode has a return that is not finite, or the objective is
+                not differentiable and has to be.
         """
         ...
-
-
-def scored(objective: Objective, candidates: Float[Tensor, "B N H A"]) -> tuple[Float[Tensor, "B N"], int]:
-    """Returns with every non-finite one at minus infinity, and how many there were.
-
-    Raises:
-        PlannerError: no candidate of some episode has a finite return.
-    """
-    returns = objective(candidates)
-    finite = torch.isfinite(returns)
-    bad = int(returns.numel() - finite.sum())
-    if bad == 0:
-        return returns, 0
-    if not bool(finite.any(dim=1).all()):
-        raise PlannerError(
-            "every candidate plan has a non-finite return; check the model, the reward and the data"
-        )
-    return returns.masked_fill(~finite, -torch.inf), bad
-
-
-def pick(candidates: Float[Tensor, "B N H A"], index: Int[Tensor, "B K"]) -> Float[Tensor, "B K H A"]:
-    """The candidates at `index`, episode by episode."""
-    rows = torch.arange(candidates.shape[0], device=candidates.device)[:, None]
-    return candidates[rows, index]
-
-
-def best_of(
-    candidates: Float[Tensor, "B N H A"], returns: Float[Tensor, "B N"], n: int
-) -> tuple[Float[Tensor, "B K H A"], Float[Tensor, "B K"]]:
-    """The K = n candidates with the highest returns, best first, and their returns.
-
-    Where fewer have a finite return, the best one stands in for each of the others.
-    """
-    top = returns.topk(n, dim=1)
-    lost = top.values == -torch.inf
-    index = torch.where(lost, top.indices[:, :1], top.indices)
-    return pick(candidates, index), torch.where(lost, top.values[:, :1], top.values)

@@ -9,28 +9,26 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from planners.base import Bounds, Objective, Plan, best_of, scored
-from planners.noise import coloured_noise
+from planners.base import Bounds, Objective, Plan
+from planners.candidates import best_of, join
+from planners.decision import Decision
+from planners.sampling import Sampler, SamplingConfig
 
 
 @dataclass(frozen=True)
-class CEMConfig:
+class CEMConfig(SamplingConfig):
     """Settings of the cross-entropy method."""
 
-    horizon: int = 12
-    """Control steps that a plan looks ahead."""
-    candidates: int = 64
-    """Plans drawn in each iteration."""
     iterations: int = 3
     """Times the Gaussian is refitted."""
     elites: int = 8
     """Best plans to which it is refitted."""
-    noise_beta: float = 2.0
-    """Colour of the noise: 0 white (the textbook's), 2 a random walk."""
-    std: float = 0.7
-    """First spread, as a share of half the action range."""
     momentum: float = 0.1
     """Share of the old mean and spread that an iteration keeps."""
+
+
+Fit = tuple[Float[Tensor, "B H A"], Float[Tensor, "B H A"], Float[Tensor, "B K H A"]]
+"""Mean and spread of the Gaussian, and the elites that it was fitted to last."""
 
 
 class CEM:
@@ -38,18 +36,39 @@ class CEM:
 
     def __init__(self, config: CEMConfig, bounds: Bounds) -> None:
         self.config, self.bounds, self.horizon = config, bounds, config.horizon
+        self._sampler = Sampler(config, bounds)
 
-    def plan(self, objective: Objective, start: Float[Tensor, "B H A"], generator: torch.Generator) -> Plan:
-        """See `Planner.plan`; returns the last mean."""
-        config, bad = self.config, 0
-        mean, std = start, (self.config.std * self.bounds.half).expand_as(start)
-        best = torch.full(start.shape[:1], -torch.inf, device=start.device)
-        shape = (config.iterations, start.shape[0], config.candidates, *start.shape[1:])
-        for noise in coloured_noise(shape, config.noise_beta, generator):
-            candidates = self.bounds.clamp(mean[:, None] + std[:, None] * noise)
-            returns, n = scored(objective, candidates)
-            elites, values = best_of(candidates, returns, config.elites)
+    @torch.no_grad()
+    def plan(
+        self,
+        objective: Objective,
+        start: Float[Tensor, "B H A"],
+        generator: torch.Generator,
+        *,
+        proposals: Float[Tensor, "B M H A"] | None = None,
+        deadline: float | None = None,
+    ) -> Plan:
+        """See `Planner.plan`; returns the last mean. Proposals are in every iteration: no elite is kept."""
+        decision = Decision(objective, start, deadline)
+        return decision.settle(*self.search(decision, start, generator, proposals))
+
+    def search(
+        self,
+        decision: Decision,
+        start: Float[Tensor, "B H A"],
+        generator: torch.Generator,
+        proposals: Float[Tensor, "B M H A"] | None,
+    ) -> Fit:
+        """The iterations alone, as part of a larger decision; each one's best plan is considered."""
+        config, bounds = self.config, self.bounds
+        proposals = None if proposals is None else bounds.clamp(proposals)
+        mean, std = start, (config.std * bounds.half).expand_as(start)
+        elites = start[:, None]
+        draws = self._sampler.draw(config.iterations, len(start), config.candidates, generator=generator)
+        for i in decision.rounds(config.iterations):
+            candidates = join(bounds.clamp(mean[:, None] + std[:, None] * draws[i]), proposals)
+            elites, values = best_of(candidates, decision.score(candidates), config.elites)
+            decision.consider(elites[:, 0], values[:, 0])
             mean = mean.lerp(elites.mean(dim=1), 1 - config.momentum)
             std = std.lerp(elites.std(dim=1), 1 - config.momentum)
-            best, bad = torch.maximum(best, values[:, 0]), bad + n
-        return Plan(mean, std, best, bad)
+        return mean, std, elites

@@ -9,38 +9,42 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from planners.base import Bounds, Objective, Plan, pick, scored
-from planners.noise import coloured_noise
+from planners.base import Bounds, Objective, Plan
+from planners.candidates import best_of, join
+from planners.decision import Decision
+from planners.sampling import Sampler, SamplingConfig
 
 
 @dataclass(frozen=True)
-class RandomShootingConfig:
+class RandomShootingConfig(SamplingConfig):
     """Settings of random shooting."""
 
-    horizon: int = 12
-    """Control steps that a plan looks ahead."""
     candidates: int = 192
-    """Plans drawn."""
-    noise_beta: float = 2.0
-    """Colour of the noise: 0 white, 2 a random walk."""
-    std: float = 0.7
-    """Spread of the noise, as a share of half the action range."""
+    """Plans scored, the start plan among them."""
 
 
 class RandomShooting:
-    """Draws plans around the start plan's middle and returns the best one."""
+    """Draws plans around the middle of the box and returns the best one."""
 
     def __init__(self, config: RandomShootingConfig, bounds: Bounds) -> None:
         self.config, self.bounds, self.horizon = config, bounds, config.horizon
+        self._sampler = Sampler(config, bounds)
 
-    def plan(self, objective: Objective, start: Float[Tensor, "B H A"], generator: torch.Generator) -> Plan:
-        """See `Planner.plan`; the start plan itself is one of the candidates."""
-        batch, steps, size = start.shape
-        shape = (batch, self.config.candidates - 1, steps, size)
-        noise = coloured_noise(shape, self.config.noise_beta, generator) * self.config.std
-        drawn = self.bounds.clamp(self.bounds.middle + self.bounds.half * noise)
-        candidates = torch.cat([start[:, None], drawn], dim=1)
-        returns, bad = scored(objective, candidates)
-        best, index = returns.max(dim=1)
-        actions = pick(candidates, index[:, None])[:, 0]
-        return Plan(actions, torch.zeros_like(actions), best, bad)
+    @torch.no_grad()
+    def plan(
+        self,
+        objective: Objective,
+        start: Float[Tensor, "B H A"],
+        generator: torch.Generator,
+        *,
+        proposals: Float[Tensor, "B M H A"] | None = None,
+        deadline: float | None = None,
+    ) -> Plan:
+        """See `Planner.plan`; the start plan itself is one of the candidates, and there is one iteration."""
+        bounds, decision = self.bounds, Decision(objective, start, deadline)
+        drawn = self._sampler.around_middle(len(start), self.config.candidates - 1, generator)
+        candidates = join(start[:, None], drawn, None if proposals is None else bounds.clamp(proposals))
+        for _ in decision.rounds(1):
+            best, value = best_of(candidates, decision.score(candidates), 1)
+            decision.consider(best[:, 0], value[:, 0])
+        return decision.settle_on_best(torch.zeros_like(start))

@@ -9,6 +9,8 @@ from typing import Any
 from planners.base import Bounds, Planner
 from planners.cem import CEM, CEMConfig
 from planners.errors import PlannerError
+from planners.gradient import Gradient, GradientConfig
+from planners.hybrid import Hybrid, HybridConfig
 from planners.icem import ICEM, ICEMConfig
 from planners.mppi import MPPI, MPPIConfig
 from planners.random_shooting import RandomShooting, RandomShootingConfig
@@ -17,25 +19,33 @@ PLANNERS: dict[str, tuple[Any, Any]] = {
     "mppi": (MPPI, MPPIConfig),
     "icem": (ICEM, ICEMConfig),
     "cem": (CEM, CEMConfig),
+    "gradient": (Gradient, GradientConfig),
+    "hybrid": (Hybrid, HybridConfig),
     "random_shooting": (RandomShooting, RandomShootingConfig),
 }
 """Name to planner and its settings."""
 
 _RANGE = {
     "elites": (2.0, math.inf),
+    "ess": (0.0, 1.0),
     "keep": (0.0, 1.0),
+    "knots": (0.0, math.inf),
     "momentum": (0.0, 1.0),
+    "rate": (1e-6, math.inf),
     "shrink": (1.0, math.inf),
     "temperature": (1e-6, math.inf),
 }
 """Least and most of a setting; else whole numbers begin at 1 and others at 0."""
+
+_LIMIT = {"elites": "candidates", "knots": "horizon", "refined": "elites"}
+"""A setting that may not exceed another."""
 
 
 def make_planner(name: str, bounds: Bounds, settings: Mapping[str, int | float] | None = None) -> Planner:
     """The planner of that name, its defaults replaced by `settings`.
 
     Raises:
-        PlannerError: no such planner or setting, or a setting out of its range.
+        PlannerError: no such planner or setting, or a setting out of its range or above another that limits it.
     """
     if name not in PLANNERS:
         close = get_close_matches(name, PLANNERS, n=1)
@@ -50,11 +60,12 @@ def make_planner(name: str, bounds: Bounds, settings: Mapping[str, int | float] 
             raise PlannerError(f"planner {name} has no setting {key!r}; it has {', '.join(known)}")
         given[key] = _checked(name, key, value, type(getattr(defaults, key)))
     chosen = replace(defaults, **given)
-    if getattr(chosen, "elites", 0) > chosen.candidates:
-        raise PlannerError(
-            f"planner {name}: {chosen.elites} elites out of {chosen.candidates} candidates cannot be; "
-            "elites must be fewer"
-        )
+    for key, limit in _LIMIT.items():
+        if key in known and getattr(chosen, key) > getattr(chosen, limit):
+            raise PlannerError(
+                f"planner {name}: {key} cannot be {getattr(chosen, key)} "
+                f"with {limit} {getattr(chosen, limit)}; it is at most that"
+            )
     made: Planner = planner(chosen, bounds)
     return made
 

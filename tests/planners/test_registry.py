@@ -10,8 +10,8 @@ from planners.errors import PlannerError
 from planners.registry import PLANNERS, make_planner
 
 
-def test_the_four_planners_are_there() -> None:
-    assert set(PLANNERS) == {"mppi", "icem", "cem", "random_shooting"}
+def test_the_planners_are_there() -> None:
+    assert set(PLANNERS) == {"mppi", "icem", "cem", "gradient", "hybrid", "random_shooting"}
 
 
 def test_settings_replace_defaults(name: str, bounds: Bounds) -> None:
@@ -33,13 +33,20 @@ def test_settings_are_frozen_and_documented(name: str) -> None:
     ("name", "settings", "part"),
     [
         ("mpi", {}, "no planner 'mpi'; did you mean 'mppi'?"),
-        ("xyz", {}, "there are mppi, icem, cem, random_shooting"),
+        ("xyz", {}, "there are mppi, icem, cem, gradient, hybrid, random_shooting"),
         ("mppi", {"elites": 3}, "planner mppi has no setting 'elites'"),
         ("cem", {"horizon": 0}, "planner cem: horizon cannot be 0"),
         ("cem", {"candidates": -1}, "candidates cannot be -1"),
         ("cem", {"std": float("nan")}, "std cannot be nan"),
         ("icem", {"std": float("inf")}, "std cannot be inf"),
-        ("cem", {"candidates": 4}, "elites"),
+        ("cem", {"candidates": 4}, "elites cannot be 8 with candidates 4; it is at most that"),
+        ("mppi", {"knots": 11}, "knots cannot be 11 with horizon 10; it is at most that"),
+        ("gradient", {"knots": 4, "horizon": 3}, "knots cannot be 4 with horizon 3"),
+        ("hybrid", {"refined": 9}, "refined cannot be 9 with elites 8"),
+        ("hybrid", {"refinements": 0}, "refinements cannot be 0"),
+        ("cem", {"knots": -1}, "knots cannot be -1"),
+        ("mppi", {"ess": 1.5}, "ess cannot be 1.5"),
+        ("gradient", {"rate": 0.0}, "rate cannot be 0.0"),
         ("cem", {"elites": 1}, "elites"),
         ("icem", {"elites": 1}, "elites"),
         ("icem", {"keep": 1.5}, "keep cannot be 1.5"),
