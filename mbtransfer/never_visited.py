@@ -12,7 +12,6 @@ from scipy.stats import mannwhitneyu
 from torch import Tensor
 
 from mbtransfer.coverage import MOVING
-from mbtransfer.dataset import Pool
 from tasks.spec import EnvSpec
 from world_models.familiarity import Familiarity
 from world_models.forecast import Forecast
@@ -42,10 +41,10 @@ class Unvisited:
     fixtures: tuple[str, ...]
 
     @classmethod
-    def of(cls, spec: EnvSpec, pool: Pool, obs: Float[Tensor, "R points O"]) -> "Unvisited":
-        """Look up the fixtures at the start of each stretch among all places in the pool."""
+    def of(cls, spec: EnvSpec, pool: Float[ndarray, "N O"], obs: Float[Tensor, "R points O"]) -> "Unvisited":
+        """Look up the fixtures at the start of each stretch among all states of the pool."""
         columns = [fixture.position for fixture in spec.fixtures]
-        places = np.sort(np.concatenate([episode.obs[:, columns] for episode in pool.episodes()]), axis=0)
+        places = np.sort(pool[:, columns], axis=0)
         start, after = obs[:, 0].cpu().numpy(), obs[:, 1].cpu().numpy()
         away = np.zeros((len(obs), len(columns)), bool)
         near, moves = away.copy(), away.copy()

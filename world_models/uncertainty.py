@@ -57,7 +57,7 @@ class DisagreementScale:
         Row t of `raw` is of step t + 1; beyond the last step of the scale that step's row serves. What is
         not a number counts as beyond everything.
         """
-        rows, flat = self._rows(raw), raw.flatten(1)
+        rows, flat = self._rows(raw), raw.reshape(len(raw), -1).contiguous()
         above = torch.searchsorted(rows, flat)
         top = rows.shape[1] - 1
         low = rows.gather(1, (above - 1).clamp(0, top))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -64,7 +65,8 @@ def run_calibration(config: CalibrationConfig, console: Console | None = None) -
         away = stretches(other.pool, config.seed, count=ELSEWHERE)
         there = forecast(model.dynamics, away, config.seed)
         found["spearman"]["other"] = rank_correlation(there)
-        unvisited = Unvisited.of(model.environment.spec, dataset.pool, away.obs)
+        pool = np.concatenate([episode.obs for episode in dataset.episodes()])
+        unvisited = Unvisited.of(model.environment.spec, pool, away.obs)
         familiarity = Familiarity.of(model.pool.obs, model.dynamics.layout)
         if unvisited.fixtures:
             score, known = (signals(part, scale, familiarity) for part in (there, seen))

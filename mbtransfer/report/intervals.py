@@ -11,8 +11,8 @@ from mbtransfer.report.material import DIAGNOSTICS, Material, MissingPart, colum
 
 Vector = NDArray[np.float64]
 PART = "interval_coverage"
-GROUPS = {"moving_objects": "objects that move", "moving": "all that moves", "all": "all columns"}
-"""Groups of columns; the first that is there is the one that the caption speaks of."""
+GROUPS = {"moving_objects": "moving objects", "moving": "all that moves", "all": "all"}
+"""Groups of columns; shown are the first that is there, of which the caption speaks, and the last."""
 
 
 def coverage(material: Material) -> Figure:
@@ -21,21 +21,22 @@ def coverage(material: Material) -> Figure:
     level = table.get("level") if isinstance(table, dict) else None
     if not isinstance(level, int | float):
         raise MissingPart(f"The {PART} part of diagnostics.json is not a table with a level.")
-    shown = {name: _coverage(table, name) for name in GROUPS if name in table}
-    if not shown:
+    found = [name for name in GROUPS if name in table]
+    if not found:
         raise MissingPart(f"{PART} has none of {', '.join(GROUPS)}.")
+    shown = {name: _coverage(table, name) for name in (found[0], found[-1])}
     with figure.axes() as on:
-        on.axhline(level, color=figure.MUTED, lw=1.2, label="as promised")
-        for (name, (horizon, before, after)), marker in zip(shown.items(), "osv", strict=False):
+        on.axhline(level, color=figure.MUTED, lw=1.2)
+        for (name, (horizon, before, after)), marker in zip(shown.items(), "os", strict=False):
             on.plot(horizon, after, f"{marker}-", color=figure.LEARNED, ms=4, label=GROUPS[name])
             on.plot(horizon, before, f"{marker}:", color=figure.WARM, ms=4, lw=1.2)
-        on.lines[-1].set_label("before recalibration")
+        on.lines[-1].set_label("before")
         on.set(xlabel="steps ahead", ylabel=f"within the {level:.0%} interval")
         on.set_ylim(0, 1)
         figure.whole_numbers(on)
         figure.legend_above(on)
         svg = figure.drawn(on, "Coverage of the predictive interval by number of steps ahead")
-    return Figure("Coverage of intervals", _caption(table, next(iter(shown))), svg)
+    return Figure("Coverage of intervals", _caption(table, found[0]), svg)
 
 
 def _coverage(table: dict[str, Any], name: str) -> list[Vector]:
@@ -47,8 +48,9 @@ def _coverage(table: dict[str, Any], name: str) -> list[Vector]:
 
 def _caption(table: dict[str, Any], name: str) -> str:
     text = (
-        "Intervals were made from one half of the held-out episodes and tested on the other. What rests is "
-        "predicted exactly, so any interval holds it; what moves is the test."
+        "The grey line is what was promised. Intervals were made from one half of the held-out episodes and tested "
+        "on the other; “before” takes the members' spread as it is. What rests is predicted exactly, so any "
+        "interval holds it; what moves is the test."
     )
     rows = {
         "horizon": table.get("horizon"),
