@@ -1,4 +1,4 @@
-"""Fit the ensemble: all members in one step, data resident, the best epoch of each member kept.
+"""Fit the ensemble: all members in one step, the best epoch of each member kept.
 
 Used for the first fit and, with `keep_scales` and row weights, for fine-tuning.
 """
@@ -11,16 +11,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from world_models.ensemble import EnsembleDynamics
 from world_models.errors import ModelError
-from world_models.fit_config import LONG_EPOCH, FitConfig, check_config, check_weights
+from world_models.fit_config import LONG_EPOCH, FitConfig, check_config, check_weights, training_dtype
 from world_models.rollout import relative_error
-from world_models.rows import draw_bags, draw_rows
+from world_models.schedule import OneCycle, Rate
+from world_models.source import Epoch, Resident, Source
 from world_models.storage import digest
-from world_models.training import OneCycle, Rate, held_out_loss, make_optimiser, train_steps
+from world_models.training import held_out_loss, make_optimiser, train_steps
 from world_models.training_state import EpochReport, Progress, load_state, save_state
 from world_models.transitions import Segments, Transitions, check_sizes
 
@@ -35,7 +36,7 @@ Before it, a held-out loss that stands still says nothing: the fall of the rate 
 
 def fit(
     dynamics: EnsembleDynamics,
-    train: Transitions,
+    train: Transitions | Source,
     valid: Transitions,
     config: FitConfig | None = None,
     seed: int = 0,
@@ -49,12 +50,12 @@ def fit(
 
     Args:
         dynamics: a new ensemble, or a fitted one to go on with.
-        train: what to learn from; moved to the device of the model.
+        train: what to learn from: transitions, moved to the device of the model, or another source of batches.
         valid: transitions of episodes of which `train` has none.
         config: how.
         seed: of shuffles and bootstrap samples.
-        segments: stretches of the held-out episodes, as long as plans; they rank the members. Without them
-            the held-out loss does.
+        segments: stretches of the held-out episodes, as long as plans; they rank the members, and choose their
+            epochs where `config.choose` says so. Without them the held-out loss does both.
         weights: how often each transition of `train` is drawn, see `replay_weights`; None for shuffles.
         keep_scales: leave the normaliser as it was fitted before, so that what the weights mean stays; and
             keep the members that no epoch improves. For fine-tuning.
@@ -69,12 +70,25 @@ def fit(
     """
     config = config or FitConfig()
     check_config(config, dynamics)
-    for part in (train, valid) if segments is None else (train, valid, segments):
+    for part in (valid,) if segments is None else (valid, segments):
         check_sizes(part, dynamics.layout)
-    if weights is not None:
-        check_weights(weights, len(train))
-    run = _Training(dynamics, train, valid, segments, weights, config, seed)
+    source = _source(dynamics, train, weights, config)
+    run = _Training(dynamics, source, valid, segments, config, seed)
     return run.reports(None if state is None else Path(state), keep_scales)
+
+
+def _source(
+    dynamics: EnsembleDynamics, train: Transitions | Source, weights: Tensor | None, config: FitConfig
+) -> Source:
+    check_sizes(train if isinstance(train, Transitions) else train.sample(), dynamics.layout)
+    if isinstance(train, Transitions):
+        if weights is not None:
+            check_weights(weights, len(train))
+        data = train.to(dynamics.normalizer.change.device)
+        return Resident(data, None if weights is None else weights.cpu(), config.bootstrap)
+    if weights is not None or config.bootstrap:
+        raise ModelError("weights and bootstrap need transitions in memory, not another source")
+    return train
 
 
 class _Training:
@@ -83,25 +97,24 @@ class _Training:
     def __init__(
         self,
         dynamics: EnsembleDynamics,
-        train: Transitions,
+        train: Source,
         valid: Transitions,
         segments: Segments | None,
-        weights: Tensor | None,
         config: FitConfig,
         seed: int,
     ) -> None:
         device = dynamics.normalizer.change.device
         self.dynamics, self.config, self.seed = dynamics, config, seed
-        self.train, self.valid = train.to(device), valid.to(device)
+        self.train, self.valid = train, valid.to(device)
         self.segments = None if segments is None else segments.to(device)
-        self.weights = None if weights is None else weights.cpu()
+        self.dtype = training_dtype(config.precision, device)
         self.steps = config.steps_per_epoch or max(1, min(LONG_EPOCH, len(train) // config.batch))
         self.cycle = OneCycle(config.learning_rate)
 
     def reports(self, state: Path | None, keep_scales: bool) -> Iterator[EpochReport]:
         """Train to the end, reporting epoch by epoch."""
         fingerprint = self._fingerprint(keep_scales) if state else ""
-        optimiser = make_optimiser(self.dynamics)
+        optimiser = make_optimiser(self.dynamics, self.config.weight_decay)
         found = load_state(state, fingerprint, self.dynamics, optimiser) if state else None
         progress = found or self._begin(keep_scales)
         ended = progress.ended
@@ -119,12 +132,13 @@ class _Training:
     def _begin(self, keep_scales: bool) -> Progress:
         progress = Progress.start(self.dynamics)
         if keep_scales:  # a fitted member that no epoch improves stays as it is
-            progress.best_loss = held_out_loss(self.dynamics, self.valid, self.config.loss)
+            progress.best_loss = self._judged(self._held_out_loss(), self._rollout_error())
         else:
-            self.dynamics.normalizer.fit(self.train.obs, self.train.next_obs)
+            sample = self.train.sample()
+            self.dynamics.normalizer.fit(sample.obs, sample.next_obs)
         return progress
 
-    def _epoch(self, optimiser: torch.optim.Adam, progress: Progress) -> bool:
+    def _epoch(self, optimiser: torch.optim.Optimizer, progress: Progress) -> bool:
         """Train, judge, and note how far it has come; whether that was the last epoch."""
         config, epoch, before = self.config, len(progress.history) + 1, progress.seconds
         began = time.monotonic()
@@ -133,9 +147,11 @@ class _Training:
             share = self._share(progress.steps + step, before + time.monotonic() - began)
             return None if share >= 1 else self.cycle(share)
 
-        rows, batch, loss = self._rows(epoch), config.batch, config.loss
-        losses = train_steps(self.dynamics, optimiser, self.train, rows, schedule, batch=batch, loss=loss)
-        valid = held_out_loss(self.dynamics, self.valid, loss)
+        losses = train_steps(
+            self.dynamics, optimiser, self.train.batches(self._asked(epoch)), schedule,
+            loss=config.loss, dtype=self.dtype,
+        )  # fmt: skip
+        valid = self._held_out_loss()
         train_loss, valid_loss = float(losses.mean()), float(valid.mean())
         if not math.isfinite(train_loss + valid_loss):
             raise ModelError(f"training diverged in epoch {epoch}: loss {train_loss}; lower learning_rate")
@@ -143,7 +159,7 @@ class _Training:
         progress.steps += self.steps
         progress.seconds = before + time.monotonic() - began
         share = self._share(progress.steps, progress.seconds)
-        better = progress.keep_better(self.dynamics, valid)
+        better = progress.keep_better(self.dynamics, self._judged(valid, error))
         progress.stale = 0 if better or share < FALLING else progress.stale + 1
         progress.ended = share >= 1 or 0 < config.patience <= progress.stale
         mean_error = None if error is None else float(error.mean())
@@ -156,13 +172,16 @@ class _Training:
         done = steps / (self.steps * self.config.epochs)
         return max(done, seconds / self.config.seconds) if self.config.seconds else done
 
-    def _rows(self, epoch: int) -> Int[Tensor, "E N"]:
-        """What an epoch trains on: a function of seed and epoch alone, so that nothing need be saved."""
-        size, members = len(self.train), self.dynamics.config.members
-        seeds = torch.randint(2**62, (epoch + 1,), generator=torch.Generator().manual_seed(self.seed))
-        first, now = (torch.Generator().manual_seed(int(seeds[i])) for i in (0, epoch))
-        bags = draw_bags(size, members, first) if self.config.bootstrap else None
-        return draw_rows(size, self.steps * self.config.batch, now, self.weights, bags, members)
+    def _asked(self, epoch: int) -> Epoch:
+        members, config = self.dynamics.config.members, self.config
+        return Epoch(self.seed, epoch, members, self.steps, config.batch, config.rollout_steps)
+
+    def _judged(self, loss: Tensor, error: Tensor | None) -> Float[Tensor, " E"]:
+        """By what each member's best epoch is chosen."""
+        return loss if error is None or self.config.choose == "loss" else error
+
+    def _held_out_loss(self) -> Float[Tensor, " E"]:
+        return held_out_loss(self.dynamics, self.valid, self.config.loss)
 
     def _rollout_error(self) -> Float[Tensor, " E"] | None:
         return None if self.segments is None else relative_error(self.dynamics, self.segments, self.seed)
@@ -178,8 +197,6 @@ class _Training:
         """What the result depends on: another one, and a saved training is not this training."""
         model = self.dynamics
         parts = [model.config, model.layout, digest(model.state_dict()), torch.__version__]
-        parts += [self.config, self.seed, keep_scales]
-        for data in (self.train, self.valid, self.segments):
-            parts.append(None if data is None else digest(vars(data)))
-        parts.append(None if self.weights is None else digest({"weights": self.weights}))
+        parts += [self.config, self.seed, keep_scales, self.train.digest()]
+        parts += [None if data is None else digest(vars(data)) for data in (self.valid, self.segments)]
         return hashlib.sha256(repr(parts).encode()).hexdigest()

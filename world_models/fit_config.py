@@ -2,12 +2,17 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal, get_args
 
+import torch
 from torch import Tensor
 
 from world_models.ensemble import EnsembleDynamics
 from world_models.errors import ModelError
-from world_models.training import Loss
+from world_models.losses import LIKELIHOODS, Loss
+
+Choice = Literal["loss", "rollout"]
+Precision = Literal["float32", "bfloat16", "auto"]
 
 LONG_EPOCH = 250
 """Updates after which an epoch ends anyway. At equal updates more data make a better model, so that data
@@ -25,11 +30,19 @@ class FitConfig:
     learning_rate: float = 1e-2
     """Highest rate of the one-cycle schedule."""
     loss: Loss = "huber"
-    """On normalised changes: huber, mse, or nll (gaussian heads only)."""
+    """On normalised changes: huber, mse, or (gaussian heads only) nll, beta_nll."""
+    rollout_steps: int = 1
+    """Control steps over which the loss follows the model's own predictions; 1 for predictions from data."""
+    weight_decay: float = 0.0
+    """Share by which weights shrink in one step, per unit of learning rate."""
+    precision: Precision = "auto"
+    """Of the products in training: float32, bfloat16, or auto, which is bfloat16 on a GPU that has it."""
     bootstrap: bool = False
     """Give each member its own bootstrap sample instead of its own shuffle of everything."""
     elites: int = 5
     """Members that planning follows: the best ones by error of roll-outs on held-out episodes."""
+    choose: Choice = "loss"
+    """What tells each member's best epoch, on held-out episodes: the loss, or the error of roll-outs."""
     patience: int = 5
     """Epochs without a better member after which training stops, once the rate falls; 0 never stops."""
     steps_per_epoch: int = 0
@@ -44,18 +57,32 @@ def check_config(config: FitConfig, dynamics: EnsembleDynamics) -> None:
     Raises:
         ModelError: names the setting.
     """
-    for name in ("epochs", "batch", "elites"):
+    for name in ("epochs", "batch", "elites", "rollout_steps"):
         if getattr(config, name) < 1:
             raise ModelError(f"{name} must be at least 1, not {getattr(config, name)}")
-    for name in ("patience", "steps_per_epoch", "seconds"):
+    for name in ("patience", "steps_per_epoch", "seconds", "weight_decay"):
         if not 0 <= getattr(config, name) < math.inf:
             raise ModelError(f"{name} must be zero or more, not {getattr(config, name)}")
     if not 0 < config.learning_rate < math.inf:
         raise ModelError(f"learning_rate must be above zero, not {config.learning_rate}")
-    if config.loss not in ("huber", "mse", "nll"):
-        raise ModelError(f"no loss {config.loss!r}; there are huber, mse, nll")
-    if config.loss == "nll" and dynamics.config.head != "gaussian":
-        raise ModelError("loss nll needs head gaussian; a deterministic head takes huber or mse")
+    for name, kind in (("loss", Loss), ("choose", Choice), ("precision", Precision)):
+        if getattr(config, name) not in get_args(kind):
+            raise ModelError(f"no {name} {getattr(config, name)!r}; there are {', '.join(get_args(kind))}")
+    if config.loss in LIKELIHOODS and dynamics.config.head != "gaussian":
+        raise ModelError(f"loss {config.loss} needs head gaussian; a deterministic head takes huber or mse")
+    if config.loss in LIKELIHOODS and config.rollout_steps > 1:
+        raise ModelError(f"loss {config.loss} judges single steps; rollout_steps above 1 needs huber or mse")
+
+
+def training_dtype(precision: Precision, device: torch.device) -> torch.dtype:
+    """The type of the products in training; weights, moments and losses are float32 whatever it is.
+
+    Apart from imagination's choice: on a processor, `auto` is float32, so that a seed gives the same model
+    wherever it is trained.
+    """
+    gpu = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    wanted = precision == "bfloat16" or (precision == "auto" and gpu)
+    return torch.bfloat16 if wanted else torch.float32
 
 
 def check_weights(weights: Tensor, rows: int) -> None:

@@ -37,7 +37,7 @@ class Progress:
 
     Attributes:
         best: the parameters of each member at its best epoch.
-        best_loss: its held-out loss then.
+        best_loss: by what it was judged then, see `FitConfig.choose`.
         steps: updates done.
         seconds: time taken, over all runs.
         stale: epochs in a row in which no member got better, counted while the rate falls.
@@ -76,7 +76,11 @@ class Progress:
 
 
 def save_state(
-    path: Path, fingerprint: str, dynamics: EnsembleDynamics, optimiser: torch.optim.Adam, progress: Progress
+    path: Path,
+    fingerprint: str,
+    dynamics: EnsembleDynamics,
+    optimiser: torch.optim.Optimizer,
+    progress: Progress,
 ) -> None:
     """Write all that the next epoch depends on, in one file and one step.
 
@@ -94,7 +98,7 @@ def save_state(
 
 
 def load_state(
-    path: Path, fingerprint: str, dynamics: EnsembleDynamics, optimiser: torch.optim.Adam
+    path: Path, fingerprint: str, dynamics: EnsembleDynamics, optimiser: torch.optim.Optimizer
 ) -> Progress | None:
     """Put model and optimiser where `save_state` left them.
 

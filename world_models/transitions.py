@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from world_models.errors import ModelError
@@ -45,6 +45,11 @@ class Transitions:
     def __getitem__(self, rows: Tensor | slice) -> "Transitions":
         """Some of the transitions, chosen by a mask, an index or a slice."""
         return Transitions(self.obs[rows], self.actions[rows], self.next_obs[rows])
+
+    def follows(self) -> Bool[Tensor, " B"]:
+        """Whether each begins exactly where the one before it ended, and so goes on with its episode."""
+        same = (self.obs[1:] == self.next_obs[:-1]).all(dim=1)
+        return torch.cat([same.new_zeros(min(len(self), 1)), same])
 
     def to(self, device: torch.device | str) -> "Transitions":
         """The same on another device."""

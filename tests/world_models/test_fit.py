@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -38,6 +39,7 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 @pytest.mark.parametrize(("structure", "head", "loss"), [
     ("objects", "deterministic", "huber"),
     ("objects", "gaussian", "nll"),
+    ("objects", "gaussian", "beta_nll"),
     ("objects", "gaussian", "huber"),
     ("dense", "deterministic", "mse"),
 ])  # fmt: skip
@@ -71,13 +73,15 @@ def test_a_seed_gives_the_same_model(build: Build, train: Transitions, valid: Tr
     assert not same(bits(models[0]), bits(models[2]))
 
 
-@pytest.mark.parametrize("bootstrap", [False, True])
+@pytest.mark.parametrize("settings", [
+    {}, {"bootstrap": True}, {"rollout_steps": 3, "weight_decay": 0.1, "choose": "rollout"}, {"precision": "bfloat16"},
+])  # fmt: skip
 @pytest.mark.parametrize("stop_after", [1, 3, 4])
 def test_a_killed_run_goes_on_and_ends_with_the_same_bits(
     build: Build, train: Transitions, valid: Transitions, segments: Segments, tmp_path: Path,
-    stop_after: int, bootstrap: bool,
+    stop_after: int, settings: dict[str, Any],
 ) -> None:  # fmt: skip
-    config, state = replace(SHORT, bootstrap=bootstrap), tmp_path / "training.safetensors"
+    config, state = replace(SHORT, **settings), tmp_path / "training.safetensors"
     whole, part, rest = build(), build(), build()
     expected = run(whole, train, valid, config, segments=segments)
     reports = fit(part, train, valid, config, segments=segments, state=state)
@@ -154,6 +158,36 @@ def test_the_best_epoch_of_each_member_is_kept(
     assert dynamics.elites.tolist() == [0, 1]  # equal losses keep their order
 
 
+def test_the_best_epoch_can_be_chosen_by_rollouts(
+    build: Build, train: Transitions, valid: Transitions, segments: Segments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dynamics, after = build(), []
+    told = iter([[3.0, 1.0], [1.0, 2.0], [2.0, 2.0], [2.0, 2.0], [1.0, 1.0]])
+
+    def judged(model: EnsembleDynamics, *_: object) -> Tensor:
+        after.append(model.weights[0].detach().clone().unflatten(0, (2, -1)))
+        return torch.tensor(next(told))
+
+    monkeypatch.setattr("world_models.fit.relative_error", judged)
+    run(dynamics, train, valid, replace(SHORT, choose="rollout"), segments=segments)
+    kept = dynamics.weights[0].detach().unflatten(0, (2, -1))
+    assert torch.equal(kept[0], after[1][0]) and torch.equal(kept[1], after[0][1])
+
+
+def test_a_loss_along_rollouts_learns_too(
+    build: Build, train: Transitions, valid: Transitions, segments: Segments
+) -> None:
+    dynamics = build(hidden=24)
+    run(dynamics, train, valid, FitConfig(epochs=8, batch=64, rollout_steps=3), segments=segments)
+    assert (relative_error(dynamics, segments) < 0.7).all()
+
+
+def test_a_likelihood_is_of_single_steps(build: Build, train: Transitions, valid: Transitions) -> None:
+    config = FitConfig(loss="nll", rollout_steps=2)
+    with pytest.raises(ModelError, match="loss nll judges single steps"):
+        fit(build(head="gaussian"), train, valid, config)
+
+
 def test_elites_are_the_members_with_the_best_rollouts(
     build: Build, train: Transitions, valid: Transitions, segments: Segments
 ) -> None:
@@ -189,6 +223,16 @@ def test_steps_per_epoch(build: Build, train: Transitions, valid: Transitions) -
     assert many[-1].valid_loss < 0.7 * one[-1].valid_loss
 
 
+@pytest.mark.slow
+def test_tens_of_millions_of_parameters(build: Build, train: Transitions, valid: Transitions) -> None:
+    dynamics = build(structure="dense", hidden=2048, layers=4)
+    assert sum(parameter.numel() for parameter in dynamics.parameters()) > 25e6
+    config = FitConfig(epochs=1, batch=16, steps_per_epoch=3, learning_rate=3e-4)
+    start = held_out_loss(dynamics, valid[:64], "huber")
+    run(dynamics, train, valid[:64], config)
+    assert (held_out_loss(dynamics, valid[:64], "huber") < start).all()
+
+
 def test_fewer_rows_than_a_batch_are_enough(build: Build, train: Transitions, valid: Transitions) -> None:
     assert len(run(build(), train[:5], valid, FitConfig(epochs=2, batch=64))) == 2
 
@@ -220,6 +264,9 @@ def test_fine_tuning_keeps_scales_and_never_gets_worse(
         ({"learning_rate": 0.0}, "learning_rate must be above zero"),
         ({"learning_rate": math.inf}, "learning_rate must be above zero"),
         ({"loss": "nll"}, "loss nll needs head gaussian"),
+        ({"loss": "beta_nll"}, "loss beta_nll needs head gaussian"),
+        ({"rollout_steps": 0}, "rollout_steps must be at least 1"),
+        ({"weight_decay": -0.1}, "weight_decay must be zero or more"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused_at_once(
