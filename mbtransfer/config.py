@@ -149,8 +149,25 @@ class FitConfig(MachineFlags):
     """One block of weights per object, or one for all."""
     hidden: Count = 64
     """Width of each block's hidden layers."""
+    layers: Count = 2
+    """Hidden layers of each block."""
     head: Literal["deterministic", "gaussian"] = "deterministic"
     """Predict a mean, or a mean and a variance."""
+    loss: Literal["huber", "mse", "nll", "beta_nll"] = "huber"
+    """Loss on normalised changes. The likelihoods nll and beta_nll need --head gaussian."""
+    rollout_steps: Count = 1
+    """Control steps over which the loss follows the model's own predictions; an update takes as many times
+    longer. 1: every prediction starts from data."""
+    choose: Literal["loss", "rollout"] = "loss"
+    """What tells the best epoch of each member, on held-out episodes: the loss, or the error of roll-outs."""
+    batch: Count = 256
+    """Transitions per member and update."""
+    learning_rate: Annotated[float, AtLeast(0)] = 1e-2
+    """Highest learning rate. A wide network needs a lower one."""
+    weight_decay: Annotated[float, AtLeast(0)] = 0.0
+    """Decoupled weight decay: the share by which weights shrink in an update, per unit of learning rate."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Number format of the products in training. auto: bfloat16 on a GPU that has it, else float32."""
 
 
 @command

@@ -1,8 +1,9 @@
 """The command `fit`: a dataset becomes a model."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -20,6 +21,8 @@ from world_models.ensemble import EnsembleConfig, EnsembleDynamics
 from world_models.fit import EpochReport, FitConfig, fit
 from world_models.transitions import Segments, Transitions
 
+Config = TypeVar("Config", FitConfig, EnsembleConfig)
+
 HORIZON = 12
 """Control steps of the roll-outs by which members are ranked: as far as the longest default plan."""
 
@@ -34,10 +37,7 @@ def run_fit(flags: FitFlags) -> None:
 
     dataset = Dataset.open(flags.data)
     environment = make(dataset.header.env)
-    settings = FitConfig(epochs=flags.epochs)
-    shape = EnsembleConfig(
-        members=flags.members, structure=flags.structure, hidden=flags.hidden, head=flags.head
-    )
+    settings, shape = _of(FitConfig, flags), _of(EnsembleConfig, flags)
     with epochs_bar(settings.epochs) as show:
         model = fit_model(
             environment, dataset, flags.out, seed=flags.seed, shape=shape, settings=settings,
@@ -47,6 +47,13 @@ def run_fit(flags: FitFlags) -> None:
     print(
         f"{flags.out}: fitted on {model.notes['transitions']:,} transitions; {errors['horizon'][-1]} steps ahead "
         f"it errs by {errors['model'][-1] / errors['naive'][-1]:.0%} of what 'nothing moves' does"
+    )
+
+
+def _of(kind: type[Config], flags: FitFlags) -> Config:
+    """Settings of that kind from the flags of the same names."""
+    return kind(
+        **{field.name: getattr(flags, field.name) for field in fields(kind) if hasattr(flags, field.name)}
     )
 
 

@@ -103,10 +103,11 @@ def test_flags_of_the_contract() -> None:
 
 
 def test_defaults_of_fit_are_those_of_the_models() -> None:
-    config, shape, settings = FitConfig(data=Path(), out=Path()), EnsembleConfig(), fit.FitConfig()
-    assert config.epochs == settings.epochs
-    for name in ("members", "structure", "hidden", "head"):
-        assert getattr(config, name) == getattr(shape, name)
+    config = FitConfig(data=Path(), out=Path())
+    for kind in (EnsembleConfig(), fit.FitConfig()):
+        shared = vars(kind).keys() & vars(config).keys()
+        assert {name: getattr(config, name) for name in shared} == {name: getattr(kind, name) for name in shared}
+    assert vars(EnsembleConfig()).keys() <= vars(config).keys()
 
 
 @pytest.mark.parametrize(
