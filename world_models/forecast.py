@@ -60,7 +60,9 @@ def forecast(dynamics: EnsembleDynamics, segments: Segments, seed: int = 0) -> F
         obs, actions = segments.obs[first : first + CHUNK, 0], segments.actions[first : first + CHUNK]
         imagined = follow(obs.to(device), actions.to(device), generator)
         paths = imagined.particles[1:]
-        parts.append((paths.mean(dim=1), paths.std(dim=1, unbiased=False), disagreement(imagined)))
-    mean, spread, apart = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
+        middle = paths.mean(dim=1)
+        spread = (paths - middle[:, None]).square().mean(dim=1).sqrt()
+        parts.append((middle, spread, disagreement(imagined)))
+    mean, spreads, apart = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
     obs = segments.obs.to(device)
-    return Forecast(mean, spread, obs[:, 1:].transpose(0, 1), obs[:, 0], apart, dynamics.normalizer.change)
+    return Forecast(mean, spreads, obs[:, 1:].transpose(0, 1), obs[:, 0], apart, dynamics.normalizer.change)
