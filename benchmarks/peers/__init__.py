@@ -1,0 +1,1 @@
+"""Planning throughput beside the libraries that one would install instead."""
