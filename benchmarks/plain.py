@@ -49,7 +49,7 @@ class PlainEnsemble:
 
     def _step(self, network: nn.Module, obs: Tensor, action: Tensor) -> Tensor:
         features, _ = self._dynamics.features(obs.T[None], action.T[None])
-        change: Tensor = network(features[0, :-1].T) * self._dynamics.normalizer.change
+        change: Tensor = network(features[0, :-2].T) * self._dynamics.normalizer.change
         return torch.maximum(torch.minimum(obs + change, self._high), self._low)
 
 

@@ -1,11 +1,10 @@
 """What each episode of a batch is after at this moment: a task, or a recipe's active and guarded steps."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from tasks.task import Task
@@ -28,8 +27,26 @@ class Rewards(Protocol):
         """Probability that each state fulfils each task."""
         ...
 
-    def only(self, index: int) -> "Rewards":
-        """The same of one of the tasks."""
+    def pairs(self, rows: Int[Tensor, " S"], tasks: Int[Tensor, " S"]) -> "Pairs":
+        """The task `tasks[s]` for the episode `rows[s]` of a batch, for each s."""
+        ...
+
+
+@runtime_checkable
+class Pairs(Protocol):
+    """Some pairs of an episode and a task; the N candidates of each episode are worked out together."""
+
+    def reward(
+        self,
+        obs: Float[Tensor, "*h B N O"],
+        action: Float[Tensor, "*h B N A"],
+        next_obs: Float[Tensor, "*h B N O"],
+    ) -> Float[Tensor, "*h S N"]:
+        """Reward of each pair's candidates."""
+        ...
+
+    def success(self, obs: Float[Tensor, "*h B N O"]) -> Float[Tensor, "*h S N"]:
+        """Probability that each pair's candidates fulfil its task."""
         ...
 
 
@@ -49,30 +66,38 @@ class TrueRewards:
         """Zero or one."""
         return torch.stack([task.success(obs) for task in self.tasks], dim=-1).to(obs.dtype)
 
-    def only(self, index: int) -> "TrueRewards":
-        """See `Rewards.only`."""
-        return TrueRewards(self.tasks[index : index + 1])
+    def pairs(self, rows: Int[Tensor, " S"], tasks: Int[Tensor, " S"]) -> "TruePairs":
+        """See `Rewards.pairs`."""
+        return TruePairs(self.tasks, rows, tasks)
 
 
-@dataclass(frozen=True)
-class _Share:
-    """One task, and the episodes that it counts for: all of them where `rows` is None."""
+class TruePairs:
+    """True tasks, one after the other: each is a function of its own."""
 
-    task: Rewards
-    rows: Tensor | None
-    weight: Float[Tensor, "b 1"]
+    def __init__(self, tasks: Sequence[Task], rows: Int[Tensor, " S"], which: Int[Tensor, " S"]) -> None:
+        places = [(task, (which == k).nonzero()[:, 0]) for k, task in enumerate(tasks)]
+        self._parts = [(task, at, rows[at]) for task, at in places if len(at)]
+        self._count = len(rows)
 
-    def of(self, candidates: Float[Tensor, "*h B N D"]) -> Float[Tensor, "*h b N D"]:
-        """Its part of the candidates."""
-        return candidates if self.rows is None else candidates.index_select(-3, self.rows)
+    def reward(
+        self,
+        obs: Float[Tensor, "*h B N O"],
+        action: Float[Tensor, "*h B N A"],
+        next_obs: Float[Tensor, "*h B N O"],
+    ) -> Float[Tensor, "*h S N"]:
+        """See `Pairs.reward`."""
+        values = obs.new_empty(*obs.shape[:-3], self._count, obs.shape[-2])
+        for task, at, rows in self._parts:
+            chosen = (x.index_select(-3, rows) for x in (obs, action, next_obs))
+            values = values.index_copy(-2, at, task.reward(*chosen))
+        return values
 
-    def add(self, total: Float[Tensor, "*h B N"], values: Float[Tensor, "*h b N 1"]) -> None:
-        """Add weighed values to the rows that they belong to."""
-        weighed = values[..., 0] * self.weight
-        if self.rows is None:
-            total += weighed
-        else:
-            total.index_add_(-2, self.rows, weighed)
+    def success(self, obs: Float[Tensor, "*h B N O"]) -> Float[Tensor, "*h S N"]:
+        """See `Pairs.success`."""
+        values = obs.new_empty(*obs.shape[:-3], self._count, obs.shape[-2])
+        for task, at, rows in self._parts:
+            values = values.index_copy(-2, at, task.success(obs.index_select(-3, rows)).to(obs.dtype))
+        return values
 
 
 class Goal:
@@ -88,25 +113,35 @@ class Goal:
         self, rewards: Rewards, active: Float[Tensor, "B K"], guarded: Float[Tensor, "B K"] | None = None
     ) -> None:
         self._batch = len(active)
-        self._active = list(_shares(rewards, active))
-        self._guarded = [] if guarded is None else list(_shares(rewards, guarded))
+        self._active = _Share(rewards, active)
+        self._guarded = None if guarded is None or not bool(guarded.any()) else _Share(rewards, guarded)
 
     def __call__(
         self, obs: Float[Tensor, "*h R O"], action: Float[Tensor, "*h R A"], next_obs: Float[Tensor, "*h R O"]
     ) -> Float[Tensor, "*h R"]:
         """Rewards of R = B * N candidate rows, those of one episode side by side."""
         before, act, after = (x.unflatten(-2, (self._batch, -1)) for x in (obs, action, next_obs))
-        total = after.new_zeros(after.shape[:-1])
-        for share in self._active:
-            share.add(total, share.task.reward(share.of(before), share.of(act), share.of(after)))
-        for share in self._guarded:
-            share.add(total, GUARD_WEIGHT * (share.task.success(share.of(after)) - 1.0))
+        total = self._active.spread(self._active.pairs.reward(before, act, after))
+        if self._guarded is not None:
+            kept = self._guarded.pairs.success(after) - 1.0
+            total = total + GUARD_WEIGHT * self._guarded.spread(kept)
         return total.flatten(-2)
 
 
-def _shares(rewards: Rewards, weights: Float[Tensor, "B K"]) -> Iterator[_Share]:
-    for k, weight in enumerate(weights.T):
-        rows = weight.nonzero()[:, 0]
-        if len(rows):
-            everywhere = len(rows) == len(weight)
-            yield _Share(rewards.only(k), None if everywhere else rows, weight[rows, None])
+class _Share:
+    """The pairs of an episode and a task that count, and by how much."""
+
+    def __init__(self, rewards: Rewards, weights: Float[Tensor, "B K"]) -> None:
+        rows, tasks = weights.nonzero(as_tuple=True)
+        self._batch, self._rows = len(weights), rows
+        self._weights = weights[rows, tasks, None]
+        self._each_once = len(rows) == self._batch == len(rows.unique())
+        self.pairs = rewards.pairs(rows, tasks)
+
+    def spread(self, values: Float[Tensor, "*h S N"]) -> Float[Tensor, "*h B N"]:
+        """The weighed sum of the pairs of each episode."""
+        weighed = values * self._weights
+        if self._each_once:
+            return weighed
+        total = weighed.new_zeros(*weighed.shape[:-2], self._batch, weighed.shape[-1])
+        return total.index_add(-2, self._rows, weighed)

@@ -36,10 +36,12 @@ class Atoms:
 
     def __call__(self, x: Float[Tensor, "*b Q"], edge: float = EDGE) -> Float[Tensor, "..."]:
         """The value of each atom, with edges of bumps that wide."""
-        gap = (x[..., self.quantity] - self.at).abs()
-        bump = torch.sigmoid((self.width - gap) / edge)
-        decay = torch.exp(-gap / self.width)
-        return torch.where(self.kind == ABSOLUTE, gap, torch.where(self.kind == BUMP, bump, decay))
+        return _valued(x[..., self.quantity], self.kind, self.at, self.width, edge)
+
+    def of_columns(self, x: Float[Tensor, "*h m N"]) -> Float[Tensor, "*h m N"]:
+        """The value of each atom for N rows, each given its own quantity."""
+        kind, at, width = (part[..., None] for part in (self.kind, self.at, self.width))
+        return _valued(x, kind, at, width, EDGE)
 
     def __getitem__(self, index: Tensor) -> "Atoms":
         return Atoms(self.quantity[index], self.kind[index], self.at[index], self.width[index])
@@ -54,24 +56,40 @@ class Atoms:
         return Atoms(self.quantity, self.kind, self.at + shift, self.width)
 
 
+def _valued(x: Tensor, kind: Tensor, at: Tensor, width: Tensor, edge: float) -> Tensor:
+    gap = (x - at).abs()
+    bump = torch.sigmoid((width - gap) / edge)
+    decay = torch.exp(-gap / width)
+    return torch.where(kind == ABSOLUTE, gap, torch.where(kind == BUMP, bump, decay))
+
+
 def quantities(
     layout: Layout, action: Float[Tensor, "*b A"], obs: Float[Tensor, "*b O"]
 ) -> Float[Tensor, "*b Q"]:
     """Positions as shares of their range, distances to objects (m), actions; without objects every column."""
+    return quantity_columns(layout, action[..., None], obs[..., None])[..., 0]
+
+
+def quantity_columns(
+    layout: Layout, action: Float[Tensor, "*h A N"], obs: Float[Tensor, "*h O N"]
+) -> Float[Tensor, "*h Q N"]:
+    """The same with columns before rows, as imagined observations lie in memory."""
     columns, low, span, vectors = _places(layout, obs.device)
-    share = (obs[..., columns] - low) / span
-    distances = obs[..., vectors].square().sum(dim=-1).clamp(min=1e-12).sqrt()
-    return torch.cat([share, distances, action], dim=-1)
+    share = (obs.index_select(-2, columns) - low) / span
+    vector = obs.index_select(-2, vectors).unflatten(-2, (-1, 3))
+    distances = vector.square().sum(dim=-2).clamp(min=1e-12).sqrt()
+    return torch.cat([share, distances, action], dim=-2)
 
 
 @lru_cache(maxsize=8)
 def _places(layout: Layout, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Columns that are shares of a range, their low ends and ranges, and the vectors to objects [n 3]."""
+    """Columns that are shares of a range, their low ends and ranges, and the vectors to objects [3n]."""
     named = torch.tensor(layout.limited if layout.objects else [True] * layout.obs_size, device=device)
     low, high = torch.tensor(layout.low, device=device), torch.tensor(layout.high, device=device)
     columns = named.nonzero()[:, 0]
-    vectors = torch.tensor([body.vector for body in layout.objects], dtype=torch.long, device=device)
-    return columns, low[columns], (high - low)[columns], vectors.reshape(-1, 3)
+    vectors = [column for body in layout.objects for column in body.vector]
+    at = torch.tensor(vectors, dtype=torch.long, device=device)
+    return columns, low[columns, None], (high - low)[columns, None], at
 
 
 def quantity_names(layout: Layout) -> list[str]:

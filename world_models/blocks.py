@@ -44,7 +44,7 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Features:
-    """Where each kind of input begins: observation, nearness, bent vectors, room to the limits, action, zero."""
+    """Where each kind of input begins: observation, nearness, bent vectors, room to the limits, action, zero, one."""
 
     near: int
     bent: int

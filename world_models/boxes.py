@@ -29,9 +29,12 @@ class Box:
 
     def __call__(self, x: Float[Tensor, "*b Q"]) -> Float[Tensor, "..."]:
         """How far inside each box: near one inside, near zero outside, a half on the edge; [*b *k]."""
-        side = x[..., self.quantity]
-        inside = torch.minimum(side - self.low, self.high - side)
-        return torch.sigmoid(inside.amin(dim=-1) / EDGE)
+        return self.of_columns(x[..., self.quantity, None])[..., 0]
+
+    def of_columns(self, x: Float[Tensor, "*h S N"]) -> Float[Tensor, "*h N"]:
+        """The same for N rows, each side given its own quantity."""
+        inside = torch.minimum(x - self.low[..., None], self.high[..., None] - x)
+        return torch.sigmoid(inside.amin(dim=-2) / EDGE)
 
     def bumps(self) -> Atoms:
         """Its sides as atoms: rewards often jump where success begins. An open end lies far away."""

@@ -5,7 +5,6 @@ It predicts the normalised change of the observation and never sees a task.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -13,8 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from world_models.blocks import BENT, NEAR, REACH, make_blocks
+from world_models.blocks import make_blocks
 from world_models.errors import ModelError
+from world_models.features import Scales, features
 from world_models.layout import Layout
 from world_models.normalizer import Normalizer
 
@@ -42,16 +42,6 @@ class Gaussian(NamedTuple):
     logvar: Float[Tensor, "E B O"]
 
 
-@dataclass(frozen=True)
-class Scales:
-    """Observations become inputs as shift + stretch * obs, room to the limits as exp(shift + stretch * input)."""
-
-    shift: Float[Tensor, "O 1"]
-    stretch: Float[Tensor, "O 1"]
-    room_shift: Float[Tensor, "L2 1"]
-    room_stretch: Float[Tensor, "L2 1"]
-
-
 class EnsembleDynamics(nn.Module):
     """E networks of K blocks each; weights are stacked along one axis of E * K.
 
@@ -64,7 +54,7 @@ class EnsembleDynamics(nn.Module):
         ModelError: a setting that no ensemble can have.
     """
 
-    _reads: Tensor
+    reads: Tensor
     _moves: Tensor
     unit: Tensor
     elites: Tensor
@@ -80,7 +70,7 @@ class EnsembleDynamics(nn.Module):
         self.layout, self.config = layout, config
         self.normalizer = Normalizer(layout)
         blocks = make_blocks(layout, config.structure)
-        for name, value in (("_reads", blocks.reads), ("_moves", blocks.moves), ("unit", blocks.unit)):
+        for name, value in (("reads", blocks.reads), ("_moves", blocks.moves), ("unit", blocks.unit)):
             self.register_buffer(name, value, persistent=False)
         self.register_buffer("elites", torch.arange(config.members))
         self.blocks, self.outputs = blocks.unit.shape
@@ -97,14 +87,14 @@ class EnsembleDynamics(nn.Module):
     def forward(self, obs: Float[Tensor, "E B O"], action: Float[Tensor, "E B A"]) -> Gaussian:
         """Distribution of the normalised change; row e goes through member e."""
         features, gate = self.features(obs.transpose(1, 2), action.transpose(1, 2))
-        read = features.index_select(1, self._reads.flatten())
+        read = features.index_select(1, self.reads.flatten())
         raw = run_blocks(read, list(self.weights), list(self.biases))
         raw = raw.unflatten(0, (obs.shape[0], self.blocks))
         moves = self.moves / self.normalizer.change
         mean = (moves.T @ (raw[:, :, : self.outputs] * gate).flatten(1, 2)).transpose(1, 2).contiguous()
         if self.config.head == "deterministic":
             return Gaussian(mean, torch.zeros_like(mean))
-        variance = _bounded(raw[:, :, self.outputs :]).exp().flatten(1, 2).transpose(1, 2)
+        variance = bounded(raw[:, :, self.outputs :]).exp().flatten(1, 2).transpose(1, 2)
         return Gaussian(mean, (variance @ moves.square()).clamp(min=1e-8).log())
 
     @property
@@ -113,45 +103,13 @@ class EnsembleDynamics(nn.Module):
         return (self._moves * self.normalizer.change[self.unit][..., None]).flatten(0, 1)
 
     def features(
-        self,
-        obs: Float[Tensor, "E O B"],
-        action: Float[Tensor, "E A B"],
-        scales: "Scales | None" = None,
+        self, obs: Float[Tensor, "E O B"], action: Float[Tensor, "E A B"]
     ) -> tuple[Float[Tensor, "E F B"], Float[Tensor, "E K 1 B"]]:
-        """Inputs of the blocks (see `Features`) and how much each block counts; columns before rows.
-
-        Rows come last so that blocks gather whole rows of memory and no product needs a transposed copy.
-        Give `scales` where the same ones serve many calls.
-        """
-        scales = scales or self.scales()
-        scaled = torch.addcmul(scales.shift, obs, scales.stretch)
-        vectors = obs.index_select(1, self._vectors)
-        distance = vectors.square().unflatten(1, (-1, 3)).sum(dim=2).clamp(min=1e-12).sqrt()
-        near, bent = torch.exp(distance * (-1 / NEAR)), torch.tanh(vectors * (1 / BENT))
-        room = torch.addcmul(scales.room_shift, scaled.index_select(1, self._ends), scales.room_stretch).exp()
-        inputs = torch.cat([scaled, near, bent, room, action, torch.zeros_like(action[:, :1])], dim=1)
-        if self.blocks == 1:
-            return inputs, torch.ones_like(inputs[:, :1, None])
-        local = torch.sigmoid(30.0 * REACH - 30.0 * distance)
-        return inputs, torch.cat([torch.ones_like(local[:, :1]), local], dim=1)[:, :, None]
-
-    def scales(self) -> "Scales":
-        """What `features` stretches and shifts by, as the normaliser stands now."""
-        scale = self.normalizer.scale
-        stiff = (scale / self.normalizer.change)[self._ends, None]
-        sides = torch.tensor([-1.0, 1.0], device=scale.device).repeat(len(stiff) // 2)[:, None]
-        return Scales((-self.normalizer.centre / scale)[:, None], 1 / scale[:, None], -stiff, sides * stiff)
-
-    @cached_property
-    def _ends(self) -> Tensor:
-        """The limited columns, each twice: for its lower and its upper end."""
-        limited = torch.tensor(self.layout.limited, device=self._reads.device).nonzero()[:, 0]
-        return limited.repeat_interleave(2)
-
-    @cached_property
-    def _vectors(self) -> Tensor:
-        columns = [column for body in self.layout.objects for column in body.vector]
-        return torch.tensor(columns, dtype=torch.long, device=self._reads.device)
+        """Inputs of the blocks and how much each block counts; columns before rows."""
+        scales = Scales.of(self.layout, self.normalizer)
+        inputs, local = features(self.layout, scales, obs, action)
+        always = inputs.new_ones(obs.shape[0], 1, obs.shape[2])
+        return inputs, (always if self.blocks == 1 else torch.cat([always, local], dim=1))[:, :, None]
 
 
 def run_blocks(
@@ -166,7 +124,7 @@ def run_blocks(
     return x
 
 
-def _bounded(logvar: Tensor, low: float = -10.0, high: float = 2.0) -> Tensor:
+def bounded(logvar: Tensor, low: float = -10.0, high: float = 2.0) -> Tensor:
     """Softly between two bounds, as in PETS appendix A.1 (there learned)."""
     logvar = high - nn.functional.softplus(high - logvar)
     return low + nn.functional.softplus(logvar - low)

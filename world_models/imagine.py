@@ -11,8 +11,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from world_models.ensemble import EnsembleDynamics, _bounded, run_blocks
+from world_models.blocks import Features
+from world_models.ensemble import EnsembleDynamics, bounded
 from world_models.errors import ModelError
+from world_models.features import Scales, features
+from world_models.layers import Layers
+from world_models.precision import Precision, dtype_of
 
 Propagation = Literal["tsinf", "ts1", "mean"]
 
@@ -43,13 +47,18 @@ class Imagination:
         dynamics: the fitted ensemble.
         particles: P; particle p follows elite member p, round and round.
         propagation: how particles choose members.
+        precision: of the products; states and rewards are float32 whatever it is.
 
     Raises:
-        ModelError: no particles, or an unknown propagation.
+        ModelError: no particles, an unknown propagation or precision.
     """
 
     def __init__(
-        self, dynamics: EnsembleDynamics, particles: int = 3, propagation: Propagation = "tsinf"
+        self,
+        dynamics: EnsembleDynamics,
+        particles: int = 3,
+        propagation: Propagation = "tsinf",
+        precision: Precision = "float32",
     ) -> None:
         if particles < 1 or propagation not in get_args(Propagation):
             raise ModelError(f"cannot imagine with {particles} particles and propagation {propagation!r}")
@@ -57,52 +66,62 @@ class Imagination:
         chosen = elites if propagation == "mean" else [elites[p % len(elites)] for p in range(particles)]
         self.particles, self._mean = len(chosen), propagation == "mean"
         self._shuffle = propagation == "ts1" and particles > 1
-        self._dynamics = dynamics
-        blocks, out = dynamics.blocks, dynamics.outputs
-        rows = torch.cat([torch.arange(blocks) + e * blocks for e in chosen]).to(dynamics.moves.device)
-        self._weights = [weight.detach()[rows].contiguous() for weight in dynamics.weights]
-        self._biases = [bias.detach()[rows].contiguous() for bias in dynamics.biases]
+        self.dtype = dtype_of(precision, dynamics.unit.device)
+        self._layout, self._scales = dynamics.layout, Scales.of(dynamics.layout, dynamics.normalizer)
+        self._out, self._change = dynamics.outputs, dynamics.normalizer.change
+        rows = torch.cat([torch.arange(dynamics.blocks) + e * dynamics.blocks for e in chosen])
+        weights, biases = ([p.detach()[rows] for p in ps] for ps in (dynamics.weights, dynamics.biases))
+        one = Features.of(dynamics.layout).zero + 1
+        self._layers = Layers(weights, biases, dynamics.reads, one, self.dtype)
+        self._local = dynamics.blocks > 1
         self._noisy = dynamics.config.head == "gaussian"
         self._moves = dynamics.moves.detach().T.expand(self.particles, -1, -1).contiguous()
-        self._reads, self._scales = dynamics._reads.flatten(), dynamics.scales()
-        self._out = out
         limited = torch.tensor(dynamics.layout.limited)
-        inf = torch.full((len(limited),), torch.inf)
-        self._low = torch.where(limited, torch.tensor(dynamics.layout.low), -inf)[:, None].to(rows.device)
-        self._high = torch.where(limited, torch.tensor(dynamics.layout.high), inf)[:, None].to(rows.device)
+        low, high = torch.tensor(dynamics.layout.low), torch.tensor(dynamics.layout.high)
+        self._low = torch.where(limited, low, -torch.inf)[:, None].to(self._moves.device)
+        self._high = torch.where(limited, high, torch.inf)[:, None].to(self._moves.device)
 
-    @torch.no_grad()
     def __call__(
         self,
         obs: Float[Tensor, "R O"],
         actions: Float[Tensor, "R H A"],
         generator: torch.Generator | None = None,
     ) -> Imagined:
-        """Follow R plans, each from its own observation."""
+        """Follow R plans, each from its own observation; with a gradient where the plans ask for one."""
         rows, horizon, _ = actions.shape
-        path = obs.new_empty(horizon + 1, self.particles, obs.shape[1], rows)
-        path[0] = obs.T
         plans = actions.permute(1, 2, 0).contiguous()
-        for t in range(horizon):
-            self._step(path[t], plans[t], path[t + 1], generator)
+        with torch.set_grad_enabled(actions.requires_grad and torch.is_grad_enabled()):
+            if torch.is_grad_enabled():
+                steps = [obs.T.expand(self.particles, -1, -1)]
+                for t in range(horizon):
+                    steps.append(self._step(steps[-1], plans[t], None, generator))
+                path = torch.stack(steps)
+            else:
+                path = obs.new_empty(horizon + 1, self.particles, obs.shape[1], rows)
+                path[0] = obs.T
+                for t in range(horizon):
+                    self._step(path[t], plans[t], path[t + 1], generator)
         particles = path.transpose(-1, -2)
         obs_path = particles.mean(dim=1, keepdim=True) if self._mean else particles
-        return Imagined(obs_path, particles, self._dynamics.normalizer.change)
+        return Imagined(obs_path, particles, self._change)
 
-    def _step(self, obs: Tensor, action: Tensor, out: Tensor, generator: torch.Generator | None) -> None:
-        """One control step of every particle, written into `out`; all are [P, columns, R]."""
+    def _step(
+        self, obs: Tensor, action: Tensor, out: Tensor | None, generator: torch.Generator | None
+    ) -> Tensor:
+        """One control step of every particle, written into `out` if given; all are [P, columns, R]."""
         if self._shuffle:
             order = torch.randperm(self.particles, generator=generator, device=obs.device)
             obs = obs[order]
         if self._mean:
             obs = obs.mean(dim=0, keepdim=True).expand_as(obs)
-        action = action.expand(self.particles, -1, -1)
-        features, gate = self._dynamics.features(obs, action, self._scales)
-        raw = run_blocks(features.index_select(1, self._reads), self._weights, self._biases)
-        raw = raw.unflatten(0, (self.particles, -1))
-        mean = raw[:, :, : self._out]
+        inputs, local = features(self._layout, self._scales, obs, action.expand(self.particles, -1, -1))
+        raw = self._layers(inputs).unflatten(0, (self.particles, -1))
+        moved = raw[:, :, : self._out].float()
         if self._noisy:
-            deviation = (_bounded(raw[:, :, self._out :]) / 2).exp()
-            mean = mean + deviation * torch.randn(mean.shape, generator=generator, device=mean.device)
-        torch.baddbmm(obs, self._moves, (mean * gate).flatten(1, 2), out=out)
-        torch.clamp(out, self._low, self._high, out=out)
+            deviation = (bounded(raw[:, :, self._out :].float()) / 2).exp()
+            noise = torch.randn(moved.shape, generator=generator, device=moved.device)
+            moved = moved + deviation * noise
+        if self._local:
+            moved[:, 1:] *= local[:, :, None]
+        new = torch.baddbmm(obs, self._moves, moved.flatten(1, 2), out=out)
+        return torch.clamp(new, self._low, self._high, out=out)

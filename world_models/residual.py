@@ -1,5 +1,7 @@
 """A small network for what simple atoms do not explain: rewards with products, user code of any kind."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -26,6 +28,30 @@ class ResidualNet(nn.Module):
         """The residual of each transition."""
         y: Tensor = self.layers((x - self.centre) / self.scale)
         return y[..., 0]
+
+
+class StackedNets:
+    """S networks side by side, columns before rows."""
+
+    def __init__(self, nets: Sequence[ResidualNet]) -> None:
+        linear = [[layer for layer in net.layers if isinstance(layer, nn.Linear)] for net in nets]
+        self._centre = torch.stack([net.centre for net in nets])[..., None]
+        self._scale = torch.stack([net.scale for net in nets])[..., None]
+        self._weights = [
+            torch.stack([layer.weight for layer in layers]) for layers in zip(*linear, strict=True)
+        ]
+        self._biases = [
+            torch.stack([layer.bias for layer in layers])[..., None] for layers in zip(*linear, strict=True)
+        ]
+
+    def __call__(self, x: Float[Tensor, "*h S Q N"]) -> Float[Tensor, "*h S N"]:
+        """The residual of each row, part s by network s."""
+        x = (x - self._centre) / self._scale
+        for i, (weight, bias) in enumerate(zip(self._weights, self._biases, strict=True)):
+            x = weight @ x + bias
+            if i < len(self._weights) - 1:
+                x = nn.functional.silu(x)
+        return x[..., 0, :]
 
 
 def fit_residual(

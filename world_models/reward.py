@@ -5,16 +5,17 @@ reward is a handful of atoms (see `atoms`) and, where these leave something unex
 enough, a residual network. Its success is a box, or a network where no box separates the labels.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float
-from torch import Tensor
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
 
 from world_models.atoms import ABSOLUTE, Atoms, dictionary, quantities, quantity_names
 from world_models.boxes import Box, find_box
 from world_models.errors import ModelError
+from world_models.head_stack import HeadStack, Picked
 from world_models.layout import Layout
 from world_models.pursuit import pursue
 from world_models.residual import ResidualNet, fit_residual
@@ -44,7 +45,7 @@ class Labels:
     success: Bool[Tensor, " N"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Head:
     """One task's reward and success.
 
@@ -100,6 +101,7 @@ class RewardHeads:
     def __init__(self, layout: Layout, heads: Mapping[str, Head] | None = None) -> None:
         self.layout = layout
         self.heads = dict(heads or {})
+        self._stacked: tuple[tuple[Head, ...], HeadStack] | None = None
 
     def add(self, name: str, labels: Labels, seed: int = 0) -> Head:
         """Fit a head; a head of that name is replaced.
@@ -131,9 +133,12 @@ class RewardHeads:
         x = quantities(self.layout, obs.new_zeros(*obs.shape[:-1], self.layout.action_size), obs)
         return torch.stack([head.success(x) for head in self.heads.values()], dim=-1)
 
-    def only(self, index: int) -> "RewardHeads":
-        """The head at that place alone."""
-        return self.select([list(self.heads)[index]])
+    def pairs(self, rows: Int[Tensor, " S"], tasks: Int[Tensor, " S"]) -> Picked:
+        """Head number `tasks[s]` for episode `rows[s]`: all in one program."""
+        heads = tuple(self.heads.values())
+        if self._stacked is None or self._stacked[0] != heads:
+            self._stacked = heads, _stack(self.layout, heads)
+        return self._stacked[1].picked(rows, tasks)
 
     def select(self, names: list[str]) -> "RewardHeads":
         """The heads of these tasks, in this order.
@@ -145,6 +150,27 @@ class RewardHeads:
         if missing:
             raise ModelError(f"no reward head for {missing[0]!r}; fit one from labels first")
         return RewardHeads(self.layout, {name: self.heads[name] for name in names})
+
+
+def _stack(layout: Layout, heads: Sequence[Head]) -> HeadStack:
+    most = max(1, *(len(head.atoms.at) for head in heads))
+
+    def filled(part: str, value: int | float) -> Tensor:
+        rows = [getattr(head.atoms, part) for head in heads]
+        return torch.stack([nn.functional.pad(row, (0, most - len(row)), value=value) for row in rows])
+
+    atoms = Atoms(filled("quantity", 0), filled("kind", ABSOLUTE), filled("at", 0.0), filled("width", 1.0))
+    weights = [nn.functional.pad(head.weights[:-1], (0, most + 1 - len(head.weights))) for head in heads]
+    parts = ([getattr(head.box, part) for head in heads] for part in ("quantity", "low", "high"))
+    return HeadStack(
+        layout,
+        atoms,
+        torch.stack(weights),
+        torch.stack([head.weights[-1] for head in heads]),
+        Box(*map(torch.stack, parts)),
+        [head.residual for head in heads],
+        [head.judge for head in heads],
+    )
 
 
 def fit_head(layout: Layout, labels: Labels, seed: int) -> Head:

@@ -77,7 +77,7 @@ class _Judge:
         assert hand is not None
         features, gate = dynamics.features(new.obs.T[None], new.actions.T[None])
         members = dynamics.config.members
-        reads = dynamics._reads[1 + target]
+        reads = dynamics.reads[1 + target]
         self._inputs = features[:, reads].expand(members, -1, -1)
         self._gate = gate[:, 1 + target]
         change = new.next_obs - new.obs

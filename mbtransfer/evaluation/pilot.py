@@ -15,6 +15,7 @@ from tasks.scene import Scene
 from tasks.task import Task
 from world_models.ensemble import EnsembleDynamics
 from world_models.imagine import Imagination, Propagation
+from world_models.precision import Precision
 
 PLANNER = "mppi"
 PARTICLES = 2
@@ -83,9 +84,10 @@ def learned_pilot(
     rewards: Callable[[Sequence[Task]], Rewards] | None = None, labels: int = 0,
     planner: str = PLANNER, settings: Mapping[str, int | float] | None = None,
     particles: int = PARTICLES, propagation: Propagation = "tsinf", device: torch.device | str = "cpu",
+    precision: Precision = "auto",
 ) -> Pilot:  # fmt: skip
     """Plans in the ensemble, by learned `rewards`, or by the true ones where there are none."""
-    imagination = Imagination(dynamics, particles, propagation)
+    imagination = Imagination(dynamics, particles, propagation, precision)
     return Pilot(
         environment, environment.make_scene(()), LearnedDynamics(imagination),
         rewards or TrueRewards, "learned", "learned" if rewards else "true", labels if rewards else 0,

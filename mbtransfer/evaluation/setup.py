@@ -18,6 +18,7 @@ from tasks.environment import Environment
 from tasks.registry import make
 from tasks.spec import nearest
 from tasks.task import Task
+from world_models.precision import Precision
 
 if TYPE_CHECKING:
     from mbtransfer.model import Model
@@ -40,6 +41,7 @@ class Setup:
         candidates: plans per iteration.
         iterations: rounds of the search.
         particles: imagined futures per plan.
+        precision: of the model's products: float32, bfloat16 or auto.
         task_file: a user's own tasks.
         device: where planning happens; `auto` is the accelerator if there is one.
         threads: of each process; results may differ in the last digits with another number.
@@ -59,6 +61,7 @@ class Setup:
     candidates: int | None = None
     iterations: int | None = None
     particles: int = PARTICLES
+    precision: Precision = "auto"
     task_file: str | None = None
     device: str = "auto"
     threads: int = 1
@@ -169,6 +172,7 @@ def _pilot(setup: Setup, stamp: tuple[int, ...]) -> Pilot:
         pilot = learned_pilot(
             environment, model.dynamics, rewards=rewards, labels=labels, planner=setup.planner,
             settings=settings, particles=setup.particles, device=model.device,
+            precision=setup.precision,
         )  # fmt: skip
     pilot.make_planner()
     return pilot

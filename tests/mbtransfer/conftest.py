@@ -61,8 +61,8 @@ def _drifting(visited: tuple[str, ...] = (), rows: int = 1000) -> Model:
     kitchen = make("kitchen")
     layout, spec = model_layout(kitchen.spec), kitchen.spec
     dynamics = EnsembleDynamics(layout, EnsembleConfig(members=2, hidden=8, layers=1))
-    reads = dynamics._reads[0].tolist()
-    actions = [reads.index(dynamics._reads.max() - layout.action_size + axis) for axis in range(3)]
+    reads = dynamics.reads[0].tolist()
+    actions = [reads.index(dynamics.reads.max() - layout.action_size + axis) for axis in range(3)]
     with torch.no_grad():
         for parameter in (*dynamics.weights, *dynamics.biases):
             parameter.zero_()
