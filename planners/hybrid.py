@@ -22,9 +22,9 @@ class HybridConfig(CEMConfig):
 
     refined: int = 4
     """Elites that are refined, besides the mean."""
-    refinements: int = 10
+    refinements: int = 5
     """Times they are scored; between two of them each goes a step uphill."""
-    rate: float = 0.1
+    rate: float = 0.05
     """First step, as a share of half the action range; it falls linearly to nothing."""
 
 
@@ -45,13 +45,13 @@ class Hybrid:
         proposals: Float[Tensor, "B M H A"] | None = None,
         deadline: float | None = None,
     ) -> Plan:
-        """See `Planner.plan`; proposals are in every iteration of the sampling.
+        """See `Planner.plan`; the start plan and the proposals are in every iteration of the sampling.
 
         Raises:
             PlannerError: as every planner, or the objective is not differentiable.
         """
         config, decision = self.config, Decision(objective, start, deadline)
-        mean, std, elites = self._cem.search(decision, start, generator, proposals)
+        mean, std, elites = self._cem.search(decision, start, generator, join(start[:, None], proposals))
         plans = join(mean[:, None], elites[:, : config.refined])
         climb(decision, plans, self.bounds, config.refinements, config.rate)
         return decision.settle_on_best(std, elites)

@@ -35,20 +35,39 @@ def test_the_best_plan_is_taken_where_it_is_proposed(
         torch.testing.assert_close(plan.actions, target)
 
 
-def test_proposals_are_scored_besides_the_candidates(
-    name: str, search: Search, quadratic: Objective, proposals: Tensor
-) -> None:
-    def sizes(given: Tensor | None) -> list[int]:
+@pytest.fixture
+def sizes(search: Search, quadratic: Objective) -> Callable[..., list[int]]:
+    """How many candidates each iteration of a decision scores."""
+
+    def count(proposals: Tensor | None = None) -> list[int]:
         seen: list[int] = []
 
         def watched(candidates: Tensor) -> Tensor:
             seen.append(candidates.shape[1])
             return quadratic(candidates)
 
-        search(watched, proposals=given)
+        search(watched, proposals=proposals)
         return seen
 
-    more = [a - b for a, b in zip(sizes(proposals), sizes(None), strict=True)]
+    return count
+
+
+def test_it_scores_as_many_as_its_settings_say(name: str, sizes: Callable[..., list[int]]) -> None:
+    expected = {
+        "mppi": [48] * 2,
+        "cem": [64] * 3,
+        "icem": [80 + 1, 64 + 2, 51 + 2 + 1],  # the start plan; kept elites; those and the mean
+        "gradient": [16] * 10,
+        "hybrid": [64 + 1] * 3 + [4 + 1] * 5,  # the start plan; four elites and the mean
+        "random_shooting": [192],
+    }
+    assert sizes() == expected[name]
+
+
+def test_proposals_are_scored_besides_the_candidates(
+    name: str, sizes: Callable[..., list[int]], proposals: Tensor
+) -> None:
+    more = [a - b for a, b in zip(sizes(proposals), sizes(), strict=True)]
     assert more[0] == 2
     if name in ("mppi", "cem"):  # in every iteration, as they keep no elites
         assert set(more) == {2}
