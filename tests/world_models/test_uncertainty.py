@@ -124,7 +124,7 @@ def test_a_forecast_is_what_imagination_says(locked: EnsembleDynamics, segments:
     found = forecast(locked, segments)
     imagined = Imagination(locked, 3)(segments.obs[:, 0], segments.actions)
     torch.testing.assert_close(found.mean, imagined.particles[1:].mean(dim=1), atol=1e-6, rtol=1e-5)
-    torch.testing.assert_close(found.spread / found.change, imagined.disagreement(), atol=1e-5, rtol=1e-3)
+    torch.testing.assert_close(found.spread / found.change, imagined.disagreement(), atol=2e-4, rtol=1e-3)
     assert torch.equal(found.truth[4, 7], segments.obs[7, 5]) and torch.equal(
         found.start[7], segments.obs[7, 0]
     )
