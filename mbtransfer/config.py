@@ -54,7 +54,7 @@ class SearchFlags:
     """How plans are searched for."""
 
     planner: str = "mppi"
-    """Planner: mppi, icem, cem or random_shooting."""
+    """Planner: mppi, icem, cem, random_shooting, gradient or hybrid (the last two need a learned model)."""
     particles: Count = 2
     """Imagined futures per plan, each following one member of the ensemble."""
     horizon: Count | None = None
@@ -63,6 +63,24 @@ class SearchFlags:
     """Plans compared in each iteration. None: the planner's own choice."""
     iterations: Count | None = None
     """Times the search is narrowed. None: the planner's own choice."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionFlags(SearchFlags):
+    """How one plan is judged, and how long it may take."""
+
+    settings: tuple[str, ...] = ()
+    """Other settings of the planner, as NAME=VALUE: knots=4 temperature=0.3 (an unknown name lists them)."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the model's products. auto: bfloat16 where it is faster here; states and rewards are float32."""
+    decision_ms: Annotated[float, AtLeast(0.001)] | None = None
+    """Milliseconds that a decision may take: the best plan found by then. None: as long as it takes."""
+    discount: Annotated[float, AtLeast(0.001), AtMost(1)] = 1.0
+    """Factor on rewards per control step."""
+    risk: Literal["mean", "cvar", "optimistic"] = "mean"
+    """Which imagined futures of a plan count: all, the worse half or the better half."""
+    doubt: float = 0.0
+    """Cost per control step of the highest percentile of disagreement seen in validation; below 0 a bonus."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,10 +186,13 @@ class FitConfig(MachineFlags):
     """Decoupled weight decay: the share by which weights shrink in an update, per unit of learning rate."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format of the products in training. auto: bfloat16 on a GPU that has it, else float32."""
+    stream: bool = False
+    """Leave the data on the disk and read them while training, as is done anyway where they exceed half the
+    memory."""
 
 
 @command
-class EvaluateConfig(SearchFlags, MachineFlags):
+class EvaluateConfig(DecisionFlags, MachineFlags):
     """Measure success on tasks and recipes, with intervals."""
 
     model: Path | None = None
@@ -225,7 +246,7 @@ class AdaptConfig(SearchFlags, MachineFlags):
 
 
 @command
-class PlanConfig(SearchFlags, MachineFlags):
+class PlanConfig(DecisionFlags, MachineFlags):
     """Run one task or recipe now, and watch."""
 
     model: Path | None = None

@@ -9,24 +9,24 @@ import torch
 
 from mbtransfer.calibration import calibrate, recalibrate
 from mbtransfer.config import FitConfig as FitFlags
-from mbtransfer.coverage import Coverage
-from mbtransfer.dataset import Dataset, Pool
+from mbtransfer.dataset import Dataset
 from mbtransfer.errors import UserError
-from mbtransfer.held_out import SHARE
+from mbtransfer.fit_data import HELD_OUT, coverage, exceeds_memory, in_memory, streamed
+from mbtransfer.held_out import SHARE, stretches
 from mbtransfer.layout import model_layout
 from mbtransfer.model import POOL, Model, pick_device
 from tasks.environment import Environment
 from tasks.registry import make
 from world_models.ensemble import EnsembleConfig, EnsembleDynamics
 from world_models.fit import EpochReport, FitConfig, fit
-from world_models.transitions import Segments, Transitions
+from world_models.stream import Streamed
+from world_models.transitions import Transitions
 
 Config = TypeVar("Config", FitConfig, EnsembleConfig)
 
-HORIZON = 12
-"""Control steps of the roll-outs by which members are ranked: as far as the longest default plan."""
-
 SEGMENTS = 500
+"""Stretches of held-out episodes by which members, and if asked for epochs, are chosen."""
+
 LEAST_EPISODES = 10
 STATE = "training.safetensors"
 
@@ -41,7 +41,7 @@ def run_fit(flags: FitFlags) -> None:
     with epochs_bar(settings.epochs) as show:
         model = fit_model(
             environment, dataset, flags.out, seed=flags.seed, shape=shape, settings=settings,
-            device=flags.device, report=show,
+            device=flags.device, stream=flags.stream, report=show,
         )  # fmt: skip
     errors = model.notes["horizon_error"]
     print(
@@ -59,9 +59,12 @@ def _of(kind: type[Config], flags: FitFlags) -> Config:
 
 def fit_model(
     environment: Environment, dataset: Dataset, out: Path, *, seed: int = 0, shape: EnsembleConfig | None = None,
-    settings: FitConfig | None = None, device: str = "auto", report: Callable[[EpochReport], None] | None = None,
+    settings: FitConfig | None = None, device: str = "auto", stream: bool = False,
+    report: Callable[[EpochReport], None] | None = None,
 ) -> Model:  # fmt: skip
     """Fit and save a model; killed at any instant, the same call goes on from the last finished epoch.
+
+    Data that exceed memory, or any with `stream`, stay on the disk and are read while training goes on.
 
     Raises:
         UserError: too few episodes, or data of another environment.
@@ -72,39 +75,31 @@ def fit_model(
     where = pick_device(device)
     shape, settings = shape or EnsembleConfig(), settings or FitConfig()
     train, valid = dataset.split(SHARE, seed=0)
-    stretches = _segments(valid, seed)
+    segments = stretches(valid, seed, count=SEGMENTS)
     dynamics = EnsembleDynamics(
         model_layout(environment.spec), shape, torch.Generator().manual_seed(seed)
     ).to(where)
-    known, held_out = _transitions(train), _transitions(valid)
+    source: Transitions | Streamed
+    if stream or exceeds_memory(dataset.pool):
+        source, reserve = (streamed(part, dataset.digest, where) for part in (train, valid))
+        some, held_out = source.sample(), reserve.sample(HELD_OUT)
+    else:
+        source, held_out = in_memory(train), in_memory(valid)
+        some = source
     history: list[dict[str, Any]] = []
-    for epoch in fit(dynamics, known, held_out, settings, seed, segments=stretches, state=out / STATE):
+    for epoch in fit(dynamics, source, held_out, settings, seed, segments=segments, state=out / STATE):
         history.append(_line(epoch))
         if report:
             report(epoch)
     notes = {
         "data": dataset.digest, "transitions": dataset.steps, "seed": seed, "curve": history,
-        **calibrate(dynamics, stretches.to(where), held_out.to(where)), **recalibrate(dynamics, valid, seed),
+        **calibrate(dynamics, segments.to(where), held_out.to(where)), **recalibrate(dynamics, valid, seed),
     }  # fmt: skip
-    everything = dataset.transitions()
-    coverage = Coverage.of(environment.spec, everything.obs, everything.next_obs)
-    model = Model(environment, dynamics, _sample(known, seed).to(where), coverage, notes)
+    been = coverage(environment.spec, dataset)
+    model = Model(environment, dynamics, _sample(some, seed).to(where), been, notes)
     model.save(out)
     (out / STATE).unlink(missing_ok=True)
     return model
-
-
-def _transitions(pool: Pool) -> Transitions:
-    rows = pool.transitions()
-    return Transitions(*(torch.from_numpy(part) for part in (rows.obs, rows.actions, rows.next_obs)))
-
-
-def _segments(pool: Pool, seed: int) -> Segments:
-    episodes = [(torch.tensor(e.obs), torch.tensor(e.actions)) for e in pool.episodes() if len(e) > 1]
-    longest = max((len(actions) for _, actions in episodes), default=0)
-    if not episodes:
-        raise UserError("the dataset's episodes are too short to fit a model; collect longer ones")
-    return Segments.cut(episodes, min(HORIZON, longest), SEGMENTS, torch.Generator().manual_seed(seed))
 
 
 def _sample(data: Transitions, seed: int) -> Transitions:

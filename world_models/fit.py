@@ -17,6 +17,7 @@ from torch import Tensor
 from world_models.ensemble import EnsembleDynamics
 from world_models.errors import ModelError
 from world_models.fit_config import LONG_EPOCH, FitConfig, check_config, check_weights, training_dtype
+from world_models.losses import JUDGES
 from world_models.rollout import relative_error
 from world_models.schedule import OneCycle, Rate
 from world_models.source import Epoch, Resident, Source
@@ -181,7 +182,7 @@ class _Training:
         return loss if error is None or self.config.choose == "loss" else error
 
     def _held_out_loss(self) -> Float[Tensor, " E"]:
-        return held_out_loss(self.dynamics, self.valid, self.config.loss)
+        return held_out_loss(self.dynamics, self.valid, JUDGES[self.config.loss])
 
     def _rollout_error(self) -> Float[Tensor, " E"] | None:
         return None if self.segments is None else relative_error(self.dynamics, self.segments, self.seed)

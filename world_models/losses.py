@@ -16,6 +16,10 @@ LIKELIHOODS = ("nll", "beta_nll")
 BETA = 0.5
 """Power of the variance by which `beta_nll` weighs: 0 is `nll`, 1 lets the mean learn as `mse` does."""
 
+JUDGES: dict[Loss, Loss] = {"huber": "huber", "mse": "mse", "nll": "nll", "beta_nll": "nll"}
+"""By what held-out data are judged: only the gradient of `beta_nll` means something, its value rises as a
+model gets surer."""
+
 
 def prediction_loss(
     predicted: Gaussian, target: Float[Tensor, "E B O"], loss: Loss, gaussian: bool = False

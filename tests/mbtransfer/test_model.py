@@ -89,6 +89,25 @@ def test_a_fit_that_was_interrupted_ends_like_one_that_was_not(
     assert not (tmp_path / STATE).exists()
 
 
+def test_a_fit_can_leave_its_data_on_the_disk(
+    dataset: Dataset, fitted: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = []
+    for name, stream in (("asked", True), ("again", True), ("too large", False)):
+        if not stream:
+            monkeypatch.setattr("mbtransfer.fit_data.ROOM", 1e-9)
+        models.append(
+            fit_model(
+                KITCHEN, dataset, tmp_path / name, shape=SHAPE, settings=SETTINGS, device="cpu", stream=stream
+            )
+        )
+    assert len({model.digest for model in models}) == 1
+    assert models[0].coverage.moves == {name: tuple(n) for name, n in fitted.coverage.moves.items()}
+    assert len(models[0].pool) == len(fitted.pool)
+    streamed, resident = (model.notes["curve"][-1]["valid_loss"] for model in (models[0], fitted))
+    assert streamed == pytest.approx(resident, rel=0.3)
+
+
 def test_too_few_episodes_are_refused_before_anything_is_written(dataset: Dataset, tmp_path: Path) -> None:
     few = Dataset.open_or_create(tmp_path / "few", dataset.header)
     with pytest.raises(UserError, match="0 episodes are too few"):
