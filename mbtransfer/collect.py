@@ -16,7 +16,7 @@ from mbtransfer.errors import UserError
 from mbtransfer.goal import Goal, TrueRewards
 from mbtransfer.layout import model_layout
 from mbtransfer.objective import Dynamics, LearnedDynamics, OracleDynamics
-from mbtransfer.planner_behaviour import CuriousDynamics, PlannerBehaviour
+from mbtransfer.planner_behaviour import Curious, PlannerBehaviour
 from mbtransfer.runner import fresh_states, run_lockstep
 from mbtransfer.starts import move_near, sample_starts
 from mbtransfer.units import PLANNING, Planning, Unit, plan_units
@@ -145,7 +145,7 @@ def _dynamics(scene: Scene, behaviour: str, planning: Planning) -> Dynamics:
         return OracleDynamics(scene)
     imagination = _imagination(planning.model, planning.model_digest, planning.particles, scene.spec.name)
     if behaviour == "explore":
-        return CuriousDynamics(imagination, planning.bonus)
+        return LearnedDynamics(imagination, Curious(bonus=planning.bonus))
     return LearnedDynamics(imagination)
 
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from rich.console import Console
 
 from mbtransfer import __version__
 from mbtransfer.atomic import write_json
-from mbtransfer.config import EvaluateConfig
+from mbtransfer.config import DecisionFlags, EvaluateConfig
 from mbtransfer.errors import UserError
 from mbtransfer.evaluation.asked import find_asked
 from mbtransfer.evaluation.latency import decision_latency
@@ -125,10 +125,10 @@ def setup_of(config: Any) -> Setup:
     """
     return Setup(
         env=config.env, model=None if config.model is None else str(config.model), dynamics=config.dynamics,
-        reward=config.reward, labels=config.labels, planner=config.planner, horizon=config.horizon,
-        candidates=config.candidates, iterations=config.iterations, particles=config.particles,
+        reward=config.reward, labels=config.labels,
         task_file=None if config.task_file is None else str(config.task_file), device=config.device,
         threads=config.threads or 1,
+        **{flag.name: getattr(config, flag.name) for flag in fields(DecisionFlags)},
     )  # fmt: skip
 
 

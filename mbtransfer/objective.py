@@ -8,67 +8,120 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from planners.base import Objective
+from mbtransfer.valuation import Valuation
 from tasks.scene import Scene
-from world_models.imagine import Imagination
+from world_models.imagine import Imagination, Imagined
 
 Reward = Callable[[Tensor, Tensor, Tensor], Tensor]
 """obs [*h R O], action [*h R A], next_obs [*h R O] to [*h R]: `Task.reward`, or a `Goal`."""
+
+Policy = Callable[[Float[Tensor, "R O"]], Float[Tensor, "R A"]]
+"""An action for each observation; where a goal belongs to it, it knows the goal."""
+
+
+class Outlook:
+    """Returns of candidate plans: the `Objective` of a planner.
+
+    Args:
+        follow: plans [R H A] of B * N rows to their futures; the true simulator's have one particle.
+        reward: of each transition.
+        valuation: from rewards to returns.
+    """
+
+    def __init__(self, follow: Callable[[Tensor], Imagined], reward: Reward, valuation: Valuation) -> None:
+        self._follow, self._reward, self._valuation = follow, reward, valuation
+
+    def __call__(self, candidates: Float[Tensor, "B N H A"]) -> Float[Tensor, "B N"]:
+        """The return of each candidate."""
+        plans, futures, actions = self._futures(candidates)
+        path = futures.obs
+        rewards = self._reward(path[:-1], actions.expand(*path[1:].shape[:-1], -1), path[1:])
+        return self._valuation.returns(rewards, futures, actions).unflatten(0, candidates.shape[:2])
+
+    def violation(self, plans: Float[Tensor, "B H A"]) -> Float[Tensor, " B"]:
+        """How far each episode's plan breaks a constraint; zero where it keeps all of them."""
+        _, futures, actions = self._futures(plans[:, None])
+        return self._valuation.violation(futures, actions)
+
+    def _futures(self, candidates: Float[Tensor, "B N H A"]) -> tuple[Tensor, Imagined, Tensor]:
+        plans = candidates.flatten(0, 1)
+        return plans, self._follow(plans), plans.transpose(0, 1)[:, None]
 
 
 @runtime_checkable
 class Dynamics(Protocol):
     """Follows plans from where each episode stands."""
 
+    valuation: Valuation
+
     def objective(
         self, obs: Float[Tensor, "B O"], state: np.ndarray, reward: Reward, generator: torch.Generator
-    ) -> Objective:
-        """Returns of candidate plans, summed over the horizon."""
+    ) -> Outlook:
+        """Returns of candidate plans."""
+        ...
+
+    def rollouts(
+        self, obs: Float[Tensor, "B O"], state: np.ndarray, policy: Policy, horizon: int
+    ) -> Float[Tensor, "B H A"]:
+        """What a policy would do from here."""
         ...
 
 
 class LearnedDynamics:
     """Plans are followed by the ensemble; needs observations only."""
 
-    def __init__(self, imagination: Imagination) -> None:
-        self.imagination = imagination
+    def __init__(self, imagination: Imagination, valuation: Valuation | None = None) -> None:
+        self.imagination, self.valuation = imagination, valuation or Valuation()
 
     def objective(
         self, obs: Float[Tensor, "B O"], state: np.ndarray, reward: Reward, generator: torch.Generator
-    ) -> Objective:
-        """Mean over particles of the summed reward."""
+    ) -> Outlook:
+        """See `Dynamics.objective`."""
 
-        def returns(candidates: Float[Tensor, "B N H A"]) -> Float[Tensor, "B N"]:
-            batch, n = candidates.shape[:2]
-            plans = candidates.flatten(0, 1)
-            path = self.imagination(obs.repeat_interleave(n, dim=0), plans, generator).obs
-            action = plans.transpose(0, 1)[:, None].expand(*path[1:].shape[:-1], -1)
-            rewards = reward(path[:-1], action, path[1:])
-            return rewards.sum(dim=0).mean(dim=0).unflatten(0, (batch, n))
+        def follow(plans: Float[Tensor, "R H A"]) -> Imagined:
+            starts = obs.repeat_interleave(len(plans) // len(obs), dim=0)
+            return self.imagination(starts, plans, generator)
 
-        return returns
+        return Outlook(follow, reward, self.valuation)
+
+    def rollouts(
+        self, obs: Float[Tensor, "B O"], state: np.ndarray, policy: Policy, horizon: int
+    ) -> Float[Tensor, "B H A"]:
+        """See `Dynamics.rollouts`; the policy acts on the mean of the particles."""
+        actions: list[Tensor] = []
+        for _ in range(horizon):
+            actions.append(policy(obs))
+            obs = self.imagination(obs, actions[-1][:, None]).obs[-1].mean(dim=0)
+        return torch.stack(actions, dim=1)
 
 
 class OracleDynamics:
     """Plans are followed by the true simulator: the bound of every result, and an expert that fills data."""
 
-    def __init__(self, scene: Scene) -> None:
-        self.scene = scene
+    def __init__(self, scene: Scene, valuation: Valuation | None = None) -> None:
+        self.scene, self.valuation = scene, valuation or Valuation()
 
     def objective(
         self, obs: Float[Tensor, "B O"], state: np.ndarray, reward: Reward, generator: torch.Generator
-    ) -> Objective:
-        """The summed reward of the true future."""
+    ) -> Outlook:
+        """See `Dynamics.objective`; the true future is one particle."""
 
-        def returns(candidates: Float[Tensor, "B N H A"]) -> Float[Tensor, "B N"]:
-            batch, n = candidates.shape[:2]
-            plans = candidates.flatten(0, 1)
-            starts = np.repeat(state, n, axis=0)
-            states = np.concatenate(
-                [starts[:, None], self.scene.rollout(starts, plans.cpu().numpy())], axis=1
-            )
-            path = torch.from_numpy(self.scene.observe(states)).to(plans).transpose(0, 1)
-            rewards = reward(path[:-1], plans.transpose(0, 1), path[1:])
-            return rewards.sum(dim=0).unflatten(0, (batch, n))
+        def follow(plans: Float[Tensor, "R H A"]) -> Imagined:
+            starts = np.repeat(state, len(plans) // len(state), axis=0)
+            after = self.scene.rollout(starts, plans.cpu().numpy())
+            states = np.concatenate([starts[:, None], after], axis=1)
+            path = torch.from_numpy(self.scene.observe(states)).to(plans).transpose(0, 1)[:, None]
+            return Imagined(path, path, path.new_ones(path.shape[-1]))
 
-        return returns
+        return Outlook(follow, reward, self.valuation)
+
+    def rollouts(
+        self, obs: Float[Tensor, "B O"], state: np.ndarray, policy: Policy, horizon: int
+    ) -> Float[Tensor, "B H A"]:
+        """See `Dynamics.rollouts`."""
+        actions: list[Tensor] = []
+        for _ in range(horizon):
+            actions.append(policy(obs))
+            state = self.scene.rollout(state, actions[-1][:, None].cpu().numpy())[:, 0]
+            obs = torch.from_numpy(self.scene.observe(state)).to(obs)
+        return torch.stack(actions, dim=1)

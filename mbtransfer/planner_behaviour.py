@@ -1,5 +1,7 @@
 """Planners that collect: with a model, with the true simulator, or after what the model does not know."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -8,11 +10,14 @@ from torch import Tensor
 
 from mbtransfer.agent import MPCAgent
 from mbtransfer.objective import Reward
-from planners.base import Objective
-from world_models.imagine import Imagination
+from mbtransfer.valuation import Valuation
+from world_models.imagine import Imagined
 
 _MEMORY = 0.8
 """Share of the noise on an action that stays at the next step."""
+
+_MOST = 3.0
+"""Disagreement beyond this many scales of change counts no more: it is the model's failure, not news."""
 
 
 class PlannerBehaviour:
@@ -46,36 +51,22 @@ class PlannerBehaviour:
         return self._noise
 
 
-class CuriousDynamics:
-    """A learned world in which what the ensemble disagrees about is worth a bonus.
+@dataclass(frozen=True)
+class Curious(Valuation):
+    """What the ensemble disagrees about is worth a bonus.
 
     Sekar et al. (2020), "Planning to explore via self-supervised world models": disagreement of the members
     is what more data can teach, unlike noise, on which they agree.
 
-    Args:
-        imagination: the ensemble ready to roll out, with at least two particles.
-        bonus: reward per control step for one unit of disagreement.
+    Attributes:
+        bonus: reward per control step for one unit of disagreement; needs at least two particles.
     """
 
-    _MOST = 3.0
-    """Disagreement beyond this many scales of change counts no more: it is the model's failure, not news."""
+    bonus: float = 1.0
 
-    def __init__(self, imagination: Imagination, bonus: float) -> None:
-        self.imagination, self.bonus = imagination, bonus
-
-    def objective(
-        self, obs: Float[Tensor, "B O"], state: ndarray, reward: Reward, generator: torch.Generator
-    ) -> Objective:
-        """See `Dynamics.objective`."""
-
-        def returns(candidates: Float[Tensor, "B N H A"]) -> Float[Tensor, "B N"]:
-            batch, n = candidates.shape[:2]
-            plans = candidates.flatten(0, 1)
-            imagined = self.imagination(obs.repeat_interleave(n, dim=0), plans, generator)
-            path = imagined.obs
-            action = plans.transpose(0, 1)[:, None].expand(*path[1:].shape[:-1], -1)
-            rewards = reward(path[:-1], action, path[1:]).mean(dim=1)
-            news = imagined.disagreement().clamp(max=self._MOST).mean(dim=-1)
-            return (rewards + self.bonus * news).sum(dim=0).unflatten(0, (batch, n))
-
-        return returns
+    def returns(
+        self, rewards: Float[Tensor, "H Q R"], futures: Imagined, actions: Float[Tensor, "H 1 R A"]
+    ) -> Float[Tensor, " R"]:
+        """See `Valuation.returns`."""
+        news = futures.disagreement().clamp(max=_MOST).mean(dim=-1).sum(dim=0)
+        return super().returns(rewards, futures, actions) + self.bonus * news

@@ -67,6 +67,10 @@ class EpisodeResult:
     """Recipe steps asked for (1 for a task)."""
     plan_ms: float
     """Mean time of one decision in this episode, milliseconds."""
+    cut: float = 0.0
+    """Share of decisions that a time budget (`--decision-ms`) ended early."""
+    infeasible: float = 0.0
+    """Share of decisions whose plan was expected to break a constraint."""
 
     def __post_init__(self) -> None:
         for column in fields(self):
@@ -78,7 +82,9 @@ class EpisodeResult:
 COLUMNS: tuple[str, ...] = tuple(column.name for column in fields(EpisodeResult))
 HEADER: bytes = (",".join(COLUMNS) + "\n").encode()
 WORDS = ("task", "planner", *CHOICES)
-REALS = ("return_", "plan_ms")
+REALS = ("return_", "plan_ms", "cut", "infeasible")
+LATER = ("cut", "infeasible")
+"""Columns that older files lack; they count as zero there."""
 
 
 def append_rows(path: Path, rows: Iterable[EpisodeResult]) -> None:
@@ -136,7 +142,7 @@ def _whole(path: Path, content: bytes, strict: bool) -> int:
     for name in COLUMNS:
         if header.count(name) > 1:
             raise UserError(f"{path} is not a rows file: its first line has the column {name!r} twice")
-        if name not in header:
+        if name not in header and name not in LATER:
             near = get_close_matches(name, unknown, n=1)
             hint = f", only {near[0]!r}" if near else ""
             raise UserError(f"{path} is not a rows file: its first line has no column {name!r}{hint}")
@@ -188,6 +194,8 @@ def _problem(name: str, text: str) -> str | None:
         return f"is {text!r}, not a {'number' if name in REALS else 'whole number'}"
     if not math.isfinite(value) or (value < 0 and name not in ("return_", "seed")):
         return f"is {text}, which cannot be"
+    if name in LATER and value > 1:
+        return f"is {text}, more than all decisions"
     return f"is {text}, not 0 or 1" if name == "success" and value > 1 else None
 
 
@@ -201,6 +209,7 @@ def _check_record(path: Path, number: int, names: list[str], record: list[str]) 
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    frame = frame.assign(**{name: "0" for name in LATER if name not in frame})
     for name in COLUMNS:
         if name in (*REALS, "steps_to_success"):
             frame[name] = pd.Series([float(text or "nan") for text in frame[name]], dtype="float64")

@@ -73,6 +73,10 @@ class DisagreementScale:
         scale = self._rows(raw)[:, -2].clamp(min=1e-12)
         return raw / scale.reshape(-1, *[1] * (raw.ndim - 1))
 
+    def to(self, device: torch.device | str) -> "DisagreementScale":
+        """The same scale on another device."""
+        return DisagreementScale(self.quantiles.to(device))
+
     def to_json(self) -> list[list[float]]:
         """As plain numbers, for a model's notes."""
         return [[float(f"{value:.5g}") for value in row] for row in self.quantiles.tolist()]

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 import torch
 
-from mbtransfer.agent import MPCAgent, action_bounds
+from mbtransfer.agent import MPCAgent, Seeding, action_bounds
 from mbtransfer.goal import Rewards, TrueRewards
 from mbtransfer.objective import Dynamics, LearnedDynamics, OracleDynamics
+from mbtransfer.valuation import Valuation
 from planners.base import Planner
 from planners.registry import make_planner
 from tasks.environment import Environment
@@ -36,6 +37,8 @@ class Pilot:
         planner: name of the planner.
         settings: what differs from the planner's defaults.
         device: where planning happens.
+        decision_ms: time that a decision may take; None for as long as it takes.
+        seeding: a policy that proposes plans.
     """
 
     environment: Environment
@@ -48,6 +51,8 @@ class Pilot:
     planner: str = PLANNER
     settings: Mapping[str, int | float] = field(default_factory=dict)
     device: torch.device | str = "cpu"
+    decision_ms: float | None = None
+    seeding: Seeding | None = None
 
     def agent(self, seed: int) -> MPCAgent:
         """A fresh agent for a batch of episodes.
@@ -56,7 +61,10 @@ class Pilot:
             PlannerError: no such planner or setting.
         """
         bounds = action_bounds(self.environment.spec, self.device)
-        return MPCAgent(self.dynamics, make_planner(self.planner, bounds, self.settings), bounds, seed)
+        planner = make_planner(self.planner, bounds, self.settings)
+        return MPCAgent(
+            self.dynamics, planner, bounds, seed, seeding=self.seeding, decision_ms=self.decision_ms
+        )
 
     def make_planner(self) -> Planner:
         """The planner alone; a quick check that name and settings are right.
@@ -70,12 +78,13 @@ class Pilot:
 def oracle_pilot(
     environment: Environment, *, rewards: Callable[[Sequence[Task]], Rewards] | None = None, labels: int = 0,
     planner: str = PLANNER, settings: Mapping[str, int | float] | None = None,
+    valuation: Valuation | None = None, decision_ms: float | None = None, seeding: Seeding | None = None,
 ) -> Pilot:  # fmt: skip
     """Plans in the true simulator, by the true rewards unless told otherwise: the bound of every result."""
     return Pilot(
-        environment, environment.make_scene(()), OracleDynamics(environment.make_scene(())),
+        environment, environment.make_scene(()), OracleDynamics(environment.make_scene(()), valuation),
         rewards or TrueRewards, "oracle", "learned" if rewards else "true", labels if rewards else 0,
-        planner, dict(settings or {}),
+        planner, dict(settings or {}), "cpu", decision_ms, seeding,
     )  # fmt: skip
 
 
@@ -84,12 +93,13 @@ def learned_pilot(
     rewards: Callable[[Sequence[Task]], Rewards] | None = None, labels: int = 0,
     planner: str = PLANNER, settings: Mapping[str, int | float] | None = None,
     particles: int = PARTICLES, propagation: Propagation = "tsinf", device: torch.device | str = "cpu",
-    precision: Precision = "auto",
+    precision: Precision = "auto", valuation: Valuation | None = None, decision_ms: float | None = None,
+    seeding: Seeding | None = None,
 ) -> Pilot:  # fmt: skip
     """Plans in the ensemble, by learned `rewards`, or by the true ones where there are none."""
     imagination = Imagination(dynamics, particles, propagation, precision)
     return Pilot(
-        environment, environment.make_scene(()), LearnedDynamics(imagination),
+        environment, environment.make_scene(()), LearnedDynamics(imagination, valuation),
         rewards or TrueRewards, "learned", "learned" if rewards else "true", labels if rewards else 0,
-        planner, dict(settings or {}), device,
+        planner, dict(settings or {}), device, decision_ms, seeding,
     )  # fmt: skip

@@ -65,13 +65,16 @@ class _Record:
 
     def __init__(self, state: ndarray) -> None:
         self.states, self.after = [state], list[str]()
-        self.return_, self.seconds = 0.0, 0.0
+        self.return_, self.seconds, self.cut, self.infeasible = 0.0, 0.0, 0, 0
 
     def note(self, state: Float[ndarray, " S"], moment: Moment, row: int) -> None:
         self.states.append(state)
         self.after.append(moment.after[row])
         self.return_ += float(moment.reward[row])
         self.seconds += moment.plan_ms / 1e3
+        plan, violation = moment.agent.plan, moment.agent.violation
+        self.cut += plan is not None and plan.cut
+        self.infeasible += violation is not None and bool(violation[row] > 0)
 
     def played(
         self, pilot: Pilot, script: Script, row: int, seed: int, episode: int, success: bool
@@ -82,7 +85,8 @@ class _Record:
             dynamics=pilot.dynamics_name, reward=pilot.reward_name, labels=pilot.labels, seed=seed,
             episode=episode, success=success, return_=self.return_, steps=steps,
             steps_to_success=steps if success else None, steps_done=done, steps_total=total,
-            plan_ms=1e3 * self.seconds / max(1, steps),
+            plan_ms=1e3 * self.seconds / max(1, steps), cut=self.cut / max(1, steps),
+            infeasible=self.infeasible / max(1, steps),
         )  # fmt: skip
         why = "" if success else script.why(row) or f"not done after {steps} control steps"
         return Played(result, np.stack(self.states), tuple(self.after), why)

@@ -13,12 +13,15 @@ import torch
 from mbtransfer.errors import UserError
 from mbtransfer.evaluation.pilot import PARTICLES, PLANNER, Pilot, learned_pilot, oracle_pilot
 from mbtransfer.goal import Rewards
+from mbtransfer.objective import LearnedDynamics
+from mbtransfer.valuation import Risk, Valuation
 from planners.registry import PLANNERS
 from tasks.environment import Environment
 from tasks.registry import make
 from tasks.spec import nearest
 from tasks.task import Task
 from world_models.precision import Precision
+from world_models.uncertainty import DisagreementScale
 
 if TYPE_CHECKING:
     from mbtransfer.model import Model
@@ -41,7 +44,12 @@ class Setup:
         candidates: plans per iteration.
         iterations: rounds of the search.
         particles: imagined futures per plan.
+        settings: other settings of the planner, as NAME=VALUE.
         precision: of the model's products: float32, bfloat16 or auto.
+        decision_ms: time that a decision may take; None for as long as it takes.
+        discount: of rewards, per control step.
+        risk: which imagined futures count; see `Valuation`.
+        doubt: cost of disagreement; see `Valuation`.
         task_file: a user's own tasks.
         device: where planning happens; `auto` is the accelerator if there is one.
         threads: of each process; results may differ in the last digits with another number.
@@ -61,7 +69,12 @@ class Setup:
     candidates: int | None = None
     iterations: int | None = None
     particles: int = PARTICLES
+    settings: tuple[str, ...] = ()
     precision: Precision = "auto"
+    decision_ms: float | None = None
+    discount: float = 1.0
+    risk: Risk = "mean"
+    doubt: float = 0.0
     task_file: str | None = None
     device: str = "auto"
     threads: int = 1
@@ -88,7 +101,20 @@ class Setup:
     def planner_settings(self) -> dict[str, int | float]:
         """What differs from the planner's defaults."""
         chosen = {name: getattr(self, name) for name in ("horizon", "candidates", "iterations")}
-        return {name: value for name, value in chosen.items() if value is not None}
+        return {name: value for name, value in chosen.items() if value is not None} | _parsed(self.settings)
+
+    def valuation(self) -> Valuation:
+        """How imagined rewards become returns.
+
+        Raises:
+            UserError: a setting out of range.
+            ModelError: doubt, but the model has no scale of disagreement.
+        """
+        scale = None
+        if self.doubt and self.dynamics == "learned":
+            model = self.load()
+            scale = DisagreementScale.of(model.notes).to(model.device)
+        return Valuation(self.discount, self.risk, doubt=self.doubt if scale else 0.0, scale=scale)
 
     def environment(self) -> Environment:
         """The environment: the model's, where there is one."""
@@ -129,13 +155,43 @@ class Setup:
         """Every setting that results depend on, the planner's own defaults among them."""
         of_planner = asdict(PLANNERS[self.planner][1]()) | self.planner_settings()
         own = {field.name: getattr(self, field.name) for field in fields(self)}
-        for name in ("model", "task_file", "device", "threads", "horizon", "candidates", "iterations"):
+        for name in (
+            "model",
+            "task_file",
+            "device",
+            "threads",
+            "horizon",
+            "candidates",
+            "iterations",
+            "settings",
+        ):
             del own[name]
         if self.dynamics == "oracle":
-            del own["particles"]
+            for name in ("particles", "precision", "doubt"):
+                del own[name]
+        if isinstance(planned := self.pilot().dynamics, LearnedDynamics):
+            own["precision"] = str(planned.imagination.dtype).removeprefix("torch.")
         own["labels"] = self.pilot().labels
         own["model_digest"] = self.load().digest if self.needs_model else None
         return own | {"planner_settings": of_planner}
+
+
+def _parsed(settings: Sequence[str]) -> dict[str, int | float]:
+    """NAME=VALUE pairs.
+
+    Raises:
+        UserError: not of that form.
+    """
+    found: dict[str, int | float] = {}
+    for text in settings:
+        name, equals, value = text.partition("=")
+        try:
+            found[name.strip()] = float(value)
+        except ValueError:
+            equals = ""
+        if not equals:
+            raise UserError(f"--settings {text!r} is not NAME=NUMBER, such as knots=4")
+    return found
 
 
 @lru_cache(maxsize=2)
@@ -166,13 +222,14 @@ def _pilot(setup: Setup, stamp: tuple[int, ...]) -> Pilot:
     settings = setup.planner_settings()
     if model is None or setup.dynamics == "oracle":
         pilot = oracle_pilot(
-            environment, rewards=rewards, labels=labels, planner=setup.planner, settings=settings
-        )
+            environment, rewards=rewards, labels=labels, planner=setup.planner, settings=settings,
+            valuation=setup.valuation(), decision_ms=setup.decision_ms,
+        )  # fmt: skip
     else:
         pilot = learned_pilot(
             environment, model.dynamics, rewards=rewards, labels=labels, planner=setup.planner,
             settings=settings, particles=setup.particles, device=model.device,
-            precision=setup.precision,
+            precision=setup.precision, valuation=setup.valuation(), decision_ms=setup.decision_ms,
         )  # fmt: skip
     pilot.make_planner()
     return pilot

@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from mbtransfer.agent import MPCAgent, action_bounds
+from mbtransfer.agent import MPCAgent, Seeding, action_bounds
 from mbtransfer.behaviours import Babble, Behaviour, Noise
 from mbtransfer.goal import GUARD_WEIGHT, Goal, Rewards, TrueRewards
 from mbtransfer.model import Model
-from mbtransfer.objective import LearnedDynamics, OracleDynamics, Reward
+from mbtransfer.objective import LearnedDynamics, OracleDynamics, Outlook, Reward
 from mbtransfer.runner import fresh_states, run_lockstep
+from mbtransfer.valuation import Valuation
 from planners.base import Bounds, Objective, Plan
 from planners.registry import make_planner
 from tasks.errors import TaskError
@@ -32,16 +33,26 @@ def nothing(obs: Tensor, action: Tensor, next_obs: Tensor) -> Tensor:
     return torch.zeros(obs.shape[:-1])
 
 
-class Target:
-    """A world in which a plan is the better the closer its actions are to a target."""
+class Near(Outlook):
+    """A plan is the better the closer its actions are to a target."""
 
     def __init__(self, target: Tensor) -> None:
         self.target = target
 
+    def __call__(self, candidates: Tensor) -> Tensor:
+        return -(candidates - self.target).square().sum(dim=(-1, -2))
+
+
+class Target(LearnedDynamics):
+    """A world in which only the way to a target counts."""
+
+    def __init__(self, target: Tensor) -> None:
+        self.target, self.valuation = target, Valuation()
+
     def objective(
         self, obs: Tensor, state: np.ndarray, reward: Reward, generator: torch.Generator
-    ) -> Objective:
-        return lambda candidates: -(candidates - self.target).square().sum(dim=(-1, -2))
+    ) -> Outlook:
+        return Near(self.target)
 
 
 class Counting:
@@ -51,11 +62,24 @@ class Counting:
 
     def __init__(self) -> None:
         self.starts: list[Tensor] = []
+        self.proposals: list[Tensor | None] = []
+        self.deadlines: list[float | None] = []
 
-    def plan(self, objective: Objective, start: Tensor, generator: torch.Generator) -> Plan:
+    def plan(
+        self,
+        objective: Objective,
+        start: Tensor,
+        generator: torch.Generator,
+        *,
+        proposals: Tensor | None = None,
+        deadline: float | None = None,
+    ) -> Plan:
         self.starts.append(start.clone())
+        self.proposals.append(proposals)
+        self.deadlines.append(deadline)
         steps = torch.arange(3.0)[:, None]
-        return Plan(start + 1 + steps, torch.zeros_like(start), torch.zeros(len(start)), 0)
+        plans = start + 1 + steps
+        return Plan(plans, torch.zeros_like(start), torch.zeros(len(start)), 0, elites=plans[:, None])
 
 
 def counting() -> tuple[MPCAgent, Counting]:
@@ -110,7 +134,33 @@ def test_reset_forgets_everything() -> None:
     torch.testing.assert_close(planner.starts[-1], BOUNDS.middle.expand(2, 3, 2))
 
 
-@pytest.mark.parametrize("name", ["mppi", "icem", "cem", "random_shooting"])
+def test_elites_are_proposed_again_and_forgotten_with_the_plan() -> None:
+    agent, planner = counting()
+    act(agent, 2)
+    assert planner.proposals == [None]
+    agent.forget(torch.tensor([False, True]))
+    act(agent, 2)
+    found = planner.proposals[-1]
+    assert found is not None
+    torch.testing.assert_close(found[0, 0], planner.starts[-1][0])
+    torch.testing.assert_close(found[1, 0], BOUNDS.middle.expand(3, 2))
+    agent.keep(torch.tensor([True, False]))
+    act(agent, 1)
+    assert planner.proposals[-1] is not None and planner.proposals[-1].shape == (1, 1, 3, 2)
+    agent.reset()
+    act(agent, 1)
+    assert planner.proposals[-1] is None
+
+
+def test_time_is_given_to_each_episode(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mbtransfer.agent.perf_counter", lambda: 100.0)
+    planner = Counting()
+    agent = MPCAgent(Target(torch.zeros(2)), planner, BOUNDS, decision_ms=20.0)
+    act(agent, 3)
+    assert planner.deadlines == [pytest.approx(100.06)]
+
+
+@pytest.mark.parametrize("name", ["mppi", "icem", "cem", "random_shooting", "hybrid"])
 def test_every_planner_gets_to_the_target_and_a_warm_start_helps(name: str) -> None:
     target = torch.tensor([0.6, 0.2])
     settings = {"horizon": 4, "candidates": 64, "iterations": 1}
@@ -196,6 +246,26 @@ def test_goals_weigh_tasks_episode_by_episode_in_both_worlds(generator: torch.Ge
     torch.testing.assert_close(learned, true, atol=1e-4, rtol=1e-4)
     x = (place[:, None, None] + plans.cumsum(dim=2))[..., 0].sum(dim=-1)
     torch.testing.assert_close(true, x * torch.tensor([[1.0], [-1.0], [0.0]]), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("world", ["learned", "true"])
+def test_a_policy_proposes_what_it_would_do(world: str) -> None:
+    """It steers to the origin; in both worlds an action is a step."""
+
+    def home(obs: Tensor) -> Tensor:
+        return (-obs).clamp(-1, 1)
+
+    dynamics = LearnedDynamics(Exact(2)) if world == "learned" else OracleDynamics(Pushed())
+    planner = Counting()
+    bounds = Bounds(torch.tensor([-1.0, -1.0]), torch.tensor([1.0, 1.0]))
+    agent = MPCAgent(dynamics, planner, bounds, seeding=Seeding(home, plans=4, noise=0.1))
+    obs = torch.tensor([[1.5, -0.5], [0.0, 0.0]])
+    agent.act(obs, np.concatenate([np.zeros((2, 1)), obs.numpy()], axis=1), nothing)
+    found = planner.proposals[0]
+    assert found is not None and found.shape == (2, 4, 3, 2)
+    expected = torch.tensor([[-1.0, 0.5], [-0.5, 0.0], [0.0, 0.0]])
+    torch.testing.assert_close(found[0, 0], expected)
+    assert not torch.equal(found[0, 1], found[0, 0]) and bool((found.abs() <= 1).all())
 
 
 class Toward(Task):

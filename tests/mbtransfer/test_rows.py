@@ -47,7 +47,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 def test_the_header_is_the_documented_one() -> None:
     assert HEADER.decode().strip() == (
         "task,kind,split,planner,dynamics,reward,labels,seed,episode,success,return_,steps,steps_to_success,"
-        "steps_done,steps_total,plan_ms"
+        "steps_done,steps_total,plan_ms,cut,infeasible"
     )
 
 
@@ -104,7 +104,7 @@ def test_a_place_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> Non
         (HEADER.replace(b"kind", b"task"), "the column 'task' twice"),
         (b"\x89PNG\r\n\x1a\n\x00\xff", "not a rows file"),
         (HEADER + b"\xff\xfe\n", "not a rows file"),
-        (HEADER + b"too,few\n", "line 2: 2 fields where the header has 16"),
+        (HEADER + b"too,few\n", "line 2: 2 fields where the header has 18"),
     ],
 )
 def test_a_wrong_file_is_one_clear_line(tmp_path: Path, content: bytes, said: str) -> None:
@@ -168,3 +168,14 @@ def test_a_wrong_value_is_named_with_its_line(tmp_path: Path, column: str, writt
 def test_an_episode_that_cannot_be_is_refused(column: str, value: Any) -> None:
     with pytest.raises(UserError, match=column):
         replace(ROW, **{column: value})
+
+
+def test_a_file_of_an_older_version_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    append_rows(path, [ROW])
+    lines = [line.rsplit(",", 2)[0] for line in path.read_text().splitlines()]
+    path.write_text("\n".join(lines) + "\n")
+    frame = read_rows(path)
+    assert frame["cut"].tolist() == frame["infeasible"].tolist() == [0.0]
+    with pytest.raises(UserError, match="another version"):
+        append_rows(path, [ROW])
