@@ -16,11 +16,12 @@ from torch import Tensor
 
 from world_models.ensemble import EnsembleDynamics
 from world_models.errors import ModelError
-from world_models.fit_config import LONG_EPOCH, FitConfig, check_config, check_weights, training_dtype
+from world_models.fit_config import LONG_EPOCH, FitConfig, check_config, training_dtype
 from world_models.losses import JUDGES
+from world_models.resident import as_source
 from world_models.rollout import relative_error
 from world_models.schedule import OneCycle, Rate
-from world_models.source import Epoch, Resident, Source
+from world_models.source import Epoch, Source
 from world_models.storage import digest
 from world_models.training import held_out_loss, make_optimiser, train_steps
 from world_models.training_state import EpochReport, Progress, load_state, save_state
@@ -73,23 +74,11 @@ def fit(
     check_config(config, dynamics)
     for part in (valid,) if segments is None else (valid, segments):
         check_sizes(part, dynamics.layout)
-    source = _source(dynamics, train, weights, config)
+    check_sizes(train if isinstance(train, Transitions) else train.sample(), dynamics.layout)
+    device = dynamics.normalizer.change.device
+    source = as_source(train, weights, config.bootstrap, device)
     run = _Training(dynamics, source, valid, segments, config, seed)
     return run.reports(None if state is None else Path(state), keep_scales)
-
-
-def _source(
-    dynamics: EnsembleDynamics, train: Transitions | Source, weights: Tensor | None, config: FitConfig
-) -> Source:
-    check_sizes(train if isinstance(train, Transitions) else train.sample(), dynamics.layout)
-    if isinstance(train, Transitions):
-        if weights is not None:
-            check_weights(weights, len(train))
-        data = train.to(dynamics.normalizer.change.device)
-        return Resident(data, None if weights is None else weights.cpu(), config.bootstrap)
-    if weights is not None or config.bootstrap:
-        raise ModelError("weights and bootstrap need transitions in memory, not another source")
-    return train
 
 
 class _Training:

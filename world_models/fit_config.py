@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
-from torch import Tensor
 
 from world_models.ensemble import EnsembleDynamics
 from world_models.errors import ModelError
 from world_models.losses import LIKELIHOODS, Loss
+from world_models.precision import Precision
 
 Choice = Literal["loss", "rollout"]
-Precision = Literal["float32", "bfloat16", "auto"]
 
 LONG_EPOCH = 250
 """Updates after which an epoch ends anyway. At equal updates more data make a better model, so that data
@@ -83,15 +82,3 @@ def training_dtype(precision: Precision, device: torch.device) -> torch.dtype:
     gpu = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     wanted = precision == "bfloat16" or (precision == "auto" and gpu)
     return torch.bfloat16 if wanted else torch.float32
-
-
-def check_weights(weights: Tensor, rows: int) -> None:
-    """See that rows can be drawn by weights.
-
-    Raises:
-        ModelError: not one finite weight for each row, or nothing to draw.
-    """
-    if tuple(weights.shape) != (rows,):
-        raise ModelError(f"weights have shape {tuple(weights.shape)}, expected ({rows},): one per transition")
-    if not bool(weights.isfinite().all()) or float(weights.min()) < 0 or float(weights.sum()) <= 0:
-        raise ModelError("weights of transitions must be finite, none below zero and not all zero")

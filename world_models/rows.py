@@ -53,3 +53,15 @@ def replay_weights(sizes: Sequence[int], shares: Sequence[float]) -> Float[Tenso
     if min(shares) < 0 or not 0 < sum(shares) < math.inf:
         raise ModelError(f"shares of a replay mix must be positive and finite, not {shares}")
     return torch.cat([torch.full((n,), share / n) for n, share in zip(sizes, shares, strict=True)])
+
+
+def check_weights(weights: Tensor, rows: int) -> None:
+    """See that rows can be drawn by weights.
+
+    Raises:
+        ModelError: not one finite weight for each row, or nothing to draw.
+    """
+    if tuple(weights.shape) != (rows,):
+        raise ModelError(f"weights have shape {tuple(weights.shape)}, expected ({rows},): one per transition")
+    if not bool(weights.isfinite().all()) or float(weights.min()) < 0 or float(weights.sum()) <= 0:
+        raise ModelError("weights of transitions must be finite, none below zero and not all zero")

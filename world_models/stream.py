@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
+from world_models.resident import gather
 from world_models.rows import draw_rows
-from world_models.source import Batch, Epoch, gather
+from world_models.source import Batch, Epoch
 from world_models.transitions import Transitions
 
 WINDOW = 2**16

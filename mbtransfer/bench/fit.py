@@ -11,8 +11,9 @@ from torch import Tensor
 
 from world_models.ensemble import EnsembleConfig, EnsembleDynamics
 from world_models.layout import Layout
+from world_models.resident import Resident
 from world_models.schedule import Rate
-from world_models.source import Epoch, Resident
+from world_models.source import Epoch
 from world_models.training import make_optimiser, train_steps
 from world_models.transitions import Transitions
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import torch
 
-from world_models.source import Epoch, Resident, gather
+from world_models.resident import Resident, gather
+from world_models.source import Epoch
 from world_models.transitions import Transitions
 
 

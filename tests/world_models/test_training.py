@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from world_models.ensemble import EnsembleDynamics
+from world_models.resident import gather
 from world_models.rows import draw_rows
 from world_models.schedule import OneCycle, Rate
-from world_models.source import gather
 from world_models.training import held_out_loss, make_optimiser, train_steps
 from world_models.transitions import Transitions
 

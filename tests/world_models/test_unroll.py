@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from world_models.ensemble import EnsembleDynamics
+from world_models.resident import gather
 from world_models.rollout import rollout_error
-from world_models.source import Batch, gather
+from world_models.source import Batch
 from world_models.transitions import Segments, Transitions
 from world_models.unroll import UnrolledLoss, limits
 
