@@ -88,22 +88,36 @@ class Imagination:
         generator: torch.Generator | None = None,
     ) -> Imagined:
         """Follow R plans, each from its own observation; with a gradient where the plans ask for one."""
-        rows, horizon, _ = actions.shape
-        plans = actions.permute(1, 2, 0).contiguous()
+        plans = actions.permute(1, 2, 0)
         with torch.set_grad_enabled(actions.requires_grad and torch.is_grad_enabled()):
             if torch.is_grad_enabled():
-                steps = [obs.T.expand(self.particles, -1, -1)]
-                for t in range(horizon):
-                    steps.append(self._step(steps[-1], plans[t], None, generator))
-                path = torch.stack(steps)
+                path = self._followed(obs, plans, generator)
             else:
-                path = obs.new_empty(horizon + 1, self.particles, obs.shape[1], rows)
-                path[0] = obs.T
-                for t in range(horizon):
-                    self._step(path[t], plans[t], path[t + 1], generator)
+                size = self._layers.rows_at_once(len(obs))
+                parts = zip(obs.split(size), plans.split(size, dim=2), strict=True)
+                paths = [self._filled(*part, generator) for part in parts]
+                path = paths[0] if len(paths) == 1 else torch.cat(paths, dim=-1)
         particles = path.transpose(-1, -2)
         obs_path = particles.mean(dim=1, keepdim=True) if self._mean else particles
         return Imagined(obs_path, particles, self._change)
+
+    def _followed(
+        self, obs: Float[Tensor, "R O"], plans: Float[Tensor, "H A R"], generator: torch.Generator | None
+    ) -> Float[Tensor, "points P O R"]:
+        steps = [obs.T.expand(self.particles, -1, -1)]
+        for plan in plans:
+            steps.append(self._step(steps[-1], plan, None, generator))
+        return torch.stack(steps)
+
+    def _filled(
+        self, obs: Float[Tensor, "R O"], plans: Float[Tensor, "H A R"], generator: torch.Generator | None
+    ) -> Float[Tensor, "points P O R"]:
+        """The same without gradients: each step is written where it belongs."""
+        path = obs.new_empty(len(plans) + 1, self.particles, obs.shape[1], len(obs))
+        path[0] = obs.T
+        for t, plan in enumerate(plans.contiguous()):
+            self._step(path[t], plan, path[t + 1], generator)
+        return path
 
     def _step(
         self, obs: Tensor, action: Tensor, out: Tensor | None, generator: torch.Generator | None

@@ -5,6 +5,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 
+CACHED = 2**20
+"""Numbers in the widest layer that a core works on at once: more do not fit into its cache, and take a third
+longer each."""
+
+
 class Layers:
     """B blocks side by side, one product per layer.
 
@@ -53,11 +58,21 @@ class Layers:
                 x = rectified(x)
         return x
 
+    def rows_at_once(self, rows: int) -> int:
+        """How many of so many rows are best given at once: what fits into the caches, or all on a GPU."""
+        if self._weights[0].is_cuda:
+            return rows
+        widest = max(weight.shape[0] * weight.shape[1] for weight in self._weights)
+        most = max(64, CACHED * torch.get_num_threads() // widest)
+        return -(-rows // -(-rows // most))
+
     def _kept(self, rows: int) -> list[Tensor]:
         """Buffers for so many rows: memory asked for anew costs more than what is done with it."""
-        if not self._buffers or self._buffers[0].shape[2] != rows:
-            self._buffers = [w.new_empty(w.shape[0], w.shape[1], rows) for w in self._weights]
-        return self._buffers
+        sizes = [weight.shape[0] * weight.shape[1] * rows for weight in self._weights]
+        if not self._buffers or len(self._buffers[0]) < sizes[0]:
+            self._buffers = [w.new_empty(n) for w, n in zip(self._weights, sizes, strict=True)]
+        parts = zip(self._buffers, self._weights, sizes, strict=True)
+        return [buffer[:n].view(*weight.shape[:2], rows) for buffer, weight, n in parts]
 
 
 def _folded(weight: Float[Tensor, "B m n"], bias: Float[Tensor, "B m 1"], last: bool) -> Tensor:

@@ -108,3 +108,13 @@ def test_auto_takes_the_faster(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_unknown_precision_is_refused(build: Build) -> None:
     with pytest.raises((ModelError, TypeError), match="precision"):
         Imagination(build(), 2, precision="float8")  # type: ignore[arg-type]
+
+
+def test_many_rows_are_followed_in_parts_with_the_same_result(
+    fitted: EnsembleDynamics, segments: Segments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    obs, actions = segments.obs[:50, 0], segments.actions[:50]
+    whole = Imagination(fitted, 3)(obs, actions).obs
+    monkeypatch.setattr(Layers, "rows_at_once", lambda self, rows: 17)
+    parts = Imagination(fitted, 3)(obs, actions).obs
+    assert torch.allclose(whole, parts, atol=1e-5)
