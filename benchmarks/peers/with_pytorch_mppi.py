@@ -9,7 +9,7 @@ import torch
 from pytorch_mppi import MPPI
 from torch import Tensor
 
-from benchmarks.peers.batched import BatchedEnsemble
+from benchmarks.peers.batched import DTYPES, BatchedEnsemble
 from benchmarks.peers.entry import Entry
 from benchmarks.peers.work import Work
 
@@ -17,8 +17,12 @@ PACKAGE = "pytorch-mppi"
 
 
 def entries(work: Work) -> list[Entry]:
-    """Its MPPI."""
-    sizes, network = work.sizes, BatchedEnsemble(work)
+    """Its MPPI in both precisions."""
+    return [_entry(work, precision) for precision in DTYPES]
+
+
+def _entry(work: Work, precision: str) -> Entry:
+    sizes, network = work.sizes, BatchedEnsemble(work, precision)
 
     def dynamics(obs: Tensor, action: Tensor) -> Tensor:
         # Its rows are ordered by particle first, as the network wants them.
@@ -41,4 +45,4 @@ def entries(work: Work) -> list[Entry]:
             action = planner.command(obs, shift_nominal_trajectory=iteration == 0)
         return action
 
-    return [Entry("mppi", PACKAGE, "float32", decide, network.predict)]
+    return Entry("mppi", PACKAGE, precision, decide, network.predict)

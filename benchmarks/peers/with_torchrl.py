@@ -15,7 +15,7 @@ from torchrl.envs import ModelBasedEnvBase
 from torchrl.modules import CEMPlanner, MPPIPlanner
 from torchrl.modules.planners.common import MPCPlannerBase
 
-from benchmarks.peers.batched import BatchedEnsemble
+from benchmarks.peers.batched import DTYPES, BatchedEnsemble
 from benchmarks.peers.entry import Entry
 from benchmarks.peers.work import Work
 
@@ -23,21 +23,23 @@ PACKAGE = "torchrl"
 
 
 def entries(work: Work) -> list[Entry]:
-    """Both planners, each with its own copy of the environment."""
+    """Both planners in both precisions."""
     sizes = work.sizes
     budget = {
         "planning_horizon": sizes.horizon, "optim_steps": sizes.iterations,
         "num_candidates": sizes.candidates, "top_k": sizes.elites,
     }  # fmt: skip
-    network = BatchedEnsemble(work)
-    planners = {
-        "cem": CEMPlanner(_Env(network, work), **budget),
-        "mppi": MPPIPlanner(_Env(network, work), _Advantage(), temperature=2.0, **budget),
-    }
-    return [
-        Entry(search, PACKAGE, "float32", _Decisions(planner, sizes.particles), network.predict)
-        for search, planner in planners.items()
-    ]
+    made = []
+    for precision in DTYPES:
+        network = BatchedEnsemble(work, precision)
+        planners = {
+            "cem": CEMPlanner(_Env(network, work), **budget),
+            "mppi": MPPIPlanner(_Env(network, work), _Advantage(), temperature=2.0, **budget),
+        }
+        for search, planner in planners.items():
+            decide = _Decisions(planner, sizes.particles)
+            made.append(Entry(search, PACKAGE, precision, decide, network.predict))
+    return made
 
 
 class _Decisions:
