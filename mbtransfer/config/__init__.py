@@ -1,0 +1,28 @@
+"""The settings of every command: fields are flags, their docstrings the help."""
+
+from mbtransfer.config.act import EvaluateConfig, PlanConfig, ReportConfig, TasksConfig
+from mbtransfer.config.flags import AtLeast, AtMost, DecisionFlags, MachineFlags, SearchFlags, cores
+from mbtransfer.config.learn import AdaptConfig, CollectConfig, DatasetConfig, DemoConfig, FitConfig
+from mbtransfer.config.trust import BenchConfig, CalibrationConfig, CheckConfig
+
+__all__ = [
+    "COMMANDS", "AdaptConfig", "AtLeast", "AtMost", "BenchConfig", "CalibrationConfig", "CheckConfig",
+    "CollectConfig", "DatasetConfig", "DecisionFlags", "DemoConfig", "EvaluateConfig", "FitConfig",
+    "MachineFlags", "PlanConfig", "ReportConfig", "SearchFlags", "TasksConfig", "cores",
+]  # fmt: skip
+
+COMMANDS: dict[str, type] = {
+    "demo": DemoConfig,
+    "collect": CollectConfig,
+    "fit": FitConfig,
+    "evaluate": EvaluateConfig,
+    "adapt": AdaptConfig,
+    "plan": PlanConfig,
+    "check": CheckConfig,
+    "calibration": CalibrationConfig,
+    "bench": BenchConfig,
+    "report": ReportConfig,
+    "tasks": TasksConfig,
+    "dataset": DatasetConfig,
+}
+"""Every command and its settings, in the order of the help."""

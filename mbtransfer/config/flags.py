@@ -1,0 +1,90 @@
+"""What commands have in common: marks on numbers, and flags of searching, deciding and the machine.
+
+`seeds: tuple[int, ...]` is `--seeds 0 1 2`, `video: bool = True` is `--video` and `--no-video`, `Path | None`
+may be left out. `AtLeast` and the like are checked before anything runs.
+"""
+
+import os
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, TypeVar, dataclass_transform
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class AtLeast:
+    """The least value that a number may have."""
+
+    value: int | float
+
+
+@dataclass(frozen=True)
+class AtMost:
+    """The greatest value that a number may have."""
+
+    value: int | float
+
+
+Count = Annotated[int, AtLeast(1)]
+Seed = Annotated[int, AtLeast(0)]
+Share = Annotated[float, AtLeast(0), AtMost(1)]
+Split = Literal["source", "held_out", "recipes", "all"]
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(field,))
+def command(cls: type[T]) -> type[T]:
+    """Make a frozen dataclass whose own fields come before the inherited ones, as they should in the help."""
+    made = dataclass(frozen=True, kw_only=True)(cls)
+    fields: dict[str, Any] = made.__dataclass_fields__  # type: ignore[attr-defined]
+    own = {name: fields[name] for name in cls.__annotations__}
+    made.__dataclass_fields__ = own | fields  # type: ignore[attr-defined]
+    return made
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchFlags:
+    """How plans are searched for."""
+
+    planner: str = "mppi"
+    """Planner: mppi, icem, cem, random_shooting, gradient or hybrid (the last two need a learned model)."""
+    particles: Count = 2
+    """Imagined futures per plan, each following one member of the ensemble."""
+    horizon: Count | None = None
+    """Control steps that a plan looks ahead. None: the planner's own choice."""
+    candidates: Count | None = None
+    """Plans compared in each iteration. None: the planner's own choice."""
+    iterations: Count | None = None
+    """Times the search is narrowed. None: the planner's own choice."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionFlags(SearchFlags):
+    """How one plan is judged, and how long it may take."""
+
+    settings: tuple[str, ...] = ()
+    """Other settings of the planner, as NAME=VALUE: knots=4 temperature=0.3 (an unknown name lists them)."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the model's products. auto: bfloat16 where it is faster here; states and rewards are float32."""
+    decision_ms: Annotated[float, AtLeast(0.001)] | None = None
+    """Milliseconds that a decision may take: the best plan found by then. None: as long as it takes."""
+    discount: Annotated[float, AtLeast(0.001), AtMost(1)] = 1.0
+    """Factor on rewards per control step."""
+    risk: Literal["mean", "cvar", "optimistic"] = "mean"
+    """Which imagined futures of a plan count: all, the worse half or the better half."""
+    doubt: float = 0.0
+    """Cost per control step of the highest percentile of disagreement seen in validation; below 0 a bonus."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineFlags:
+    """What the work is done with."""
+
+    device: str = "auto"
+    """auto (a GPU if there is one), cpu, cuda or cuda:N."""
+    threads: Annotated[int, AtLeast(0)] = 0
+    """Threads for tensors. 0: as many as PyTorch sees fit (OMP_NUM_THREADS is heeded)."""

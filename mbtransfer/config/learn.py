@@ -1,0 +1,137 @@
+"""Commands that gather and learn: demo, collect, fit, adapt, dataset."""
+
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional
+
+from mbtransfer.config.flags import AtLeast, Count, MachineFlags, SearchFlags, Seed, Share, command, cores
+
+
+@command
+class DemoConfig(SearchFlags, MachineFlags):
+    """Collect, fit, solve tasks and recipes that nobody trained for, and write a report: minutes."""
+
+    out: Path
+    """Folder for the data, the model, the rows, the videos and report.html."""
+    seed: Seed = 0
+    """Everything random comes from it."""
+    env: str = "kitchen"
+    """Environment."""
+    steps: Count = 200_000
+    """Control steps to collect."""
+    episodes: Count = 5
+    """Episodes per task and recipe."""
+    workers: Count = field(default_factory=cores)
+    """Processes that collect. The data are the same for any number."""
+    video: bool = True
+    """Film recipes, where there is a renderer."""
+
+
+@command
+class CollectConfig(SearchFlags):
+    """Collect pooled data: append episodes of several behaviours to a dataset. Run again to continue."""
+
+    out: Path
+    """Dataset folder: new, or one to be continued."""
+    env: str = "kitchen"
+    """Environment."""
+    tasks: tuple[str, ...] = ()
+    """Tasks that the planning behaviours are rewarded for. Empty: all source tasks."""
+    steps: Count = 200_000
+    """Control steps in all, rounded up to whole episodes."""
+    seed: Seed = 0
+    """Another seed adds other episodes to the same dataset."""
+    behaviours: tuple[str, ...] = ()
+    """Mix, as NAME or NAME=SHARE: noise, reach, babble, planner, oracle, explore. Empty: babble=0.9
+    noise=0.05 reach=0.05; with --model babble=0.96 planner=0.03 explore=0.01; with --tasks alone
+    babble=0.88 oracle=0.02 noise=0.05 reach=0.05."""
+    model: Path | None = None
+    """Model folder, for the behaviours planner and explore."""
+    locked: tuple[str, ...] = ()
+    """Fixtures that cannot be moved while these data are collected."""
+    near: Share = 0.5
+    """Share of episodes that start with the hand 6 to 20 cm from a handle."""
+    episode_steps: Count = 60
+    """Control steps per episode."""
+    noise: Annotated[float, AtLeast(0)] = 0.2
+    """Spread of the noise on planned actions, as a share of half the action range."""
+    bonus: Annotated[float, AtLeast(0)] = 1.0
+    """Reward of explore for one unit of disagreement."""
+    workers: Count = field(default_factory=cores)
+    """Processes. The data are the same for any number."""
+    json: Path | None = None
+    """File for what the dataset then holds."""
+
+
+@command
+class FitConfig(MachineFlags):
+    """Fit the shared dynamics and the reward heads to a dataset."""
+
+    data: Path
+    """Dataset folder."""
+    out: Path
+    """Model folder."""
+    seed: Seed = 0
+    """Everything random comes from it."""
+    epochs: Count = 20
+    """Passes over the data, each cut short after 250 updates."""
+    members: Count = 5
+    """Networks in the ensemble."""
+    structure: Literal["objects", "dense"] = "objects"
+    """One block of weights per object, or one for all."""
+    hidden: Count = 64
+    """Width of each block's hidden layers."""
+    layers: Count = 2
+    """Hidden layers of each block."""
+    head: Literal["deterministic", "gaussian"] = "deterministic"
+    """Predict a mean, or a mean and a variance."""
+    loss: Literal["huber", "mse", "nll", "beta_nll"] = "huber"
+    """Loss on normalised changes. The likelihoods nll and beta_nll need --head gaussian."""
+    rollout_steps: Count = 1
+    """Control steps over which the loss follows the model's own predictions; an update takes as many times
+    longer. 1: every prediction starts from data."""
+    choose: Literal["loss", "rollout"] = "loss"
+    """What tells the best epoch of each member, on held-out episodes: the loss, or the error of roll-outs."""
+    batch: Count = 256
+    """Transitions per member and update."""
+    learning_rate: Annotated[float, AtLeast(0)] = 1e-2
+    """Highest learning rate. A wide network needs a lower one."""
+    weight_decay: Annotated[float, AtLeast(0)] = 0.0
+    """Decoupled weight decay: the share by which weights shrink in an update, per unit of learning rate."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Number format of the products in training. auto: bfloat16 on a GPU that has it, else float32."""
+    stream: bool = False
+    """Leave the data on the disk and read them while training, as is done anyway where they exceed half the
+    memory."""
+
+
+@command
+class AdaptConfig(SearchFlags, MachineFlags):
+    """Fine-tune a model with a few episodes of a new task, and say what old tasks lost."""
+
+    model: Path
+    """Model folder."""
+    task: str
+    """The new task: a named one, or one of --task-file."""
+    episodes: Annotated[int, AtLeast(0)]
+    """Episodes in the new task."""
+    out: Path
+    """Folder of the adapted model."""
+    task_file: Path | None = None
+    """Python file that defines tasks of your own."""
+    seed: Seed = 0
+    """Everything random comes from it."""
+    json: Path | None = None
+    """File for the report."""
+
+
+@command
+class DatasetConfig:
+    """Say what a dataset holds: behaviours, coverage, damage."""
+
+    dir: Positional[Path]
+    """Dataset folder."""
+    json: Path | None = None
+    """File for the description."""
