@@ -84,11 +84,16 @@ class EnsembleDynamics(nn.Module):
             self.weights.append(nn.Parameter(0.1 * weight if last else weight))
             self.biases.append(nn.Parameter(torch.zeros(config.members * self.blocks, m, 1)))
 
-    def forward(self, obs: Float[Tensor, "E B O"], action: Float[Tensor, "E B A"]) -> Gaussian:
-        """Distribution of the normalised change; row e goes through member e."""
+    def forward(
+        self, obs: Float[Tensor, "E B O"], action: Float[Tensor, "E B A"], apart: bool = False
+    ) -> Gaussian:
+        """Distribution of the normalised change; row e goes through member e.
+
+        With `apart`, gradients of the variance reach the last layer alone: the layers below serve the mean.
+        """
         features, gate = self.features(obs.transpose(1, 2), action.transpose(1, 2))
         read = features.index_select(1, self.reads.flatten())
-        raw = run_blocks(read, list(self.weights), list(self.biases))
+        raw = run_blocks(read, list(self.weights), list(self.biases), self.outputs if apart else None)
         raw = raw.unflatten(0, (obs.shape[0], self.blocks))
         moves = self.moves / self.normalizer.change
         mean = (moves.T @ (raw[:, :, : self.outputs] * gate).flatten(1, 2)).transpose(1, 2).contiguous()
@@ -113,15 +118,20 @@ class EnsembleDynamics(nn.Module):
 
 
 def run_blocks(
-    inputs: Float[Tensor, "E KI B"], weights: list[Tensor], biases: list[Tensor]
+    inputs: Float[Tensor, "E KI B"], weights: list[Tensor], biases: list[Tensor], apart: int | None = None
 ) -> Float[Tensor, "EK Y B"]:
-    """Every block of every member: one batched product per layer."""
+    """Every block of every member: one batched product per layer.
+
+    Gradients of the outputs from `apart` on end at the last layer.
+    """
     x = inputs.reshape(weights[0].shape[0], weights[0].shape[2], inputs.shape[-1])
-    for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-        x = torch.baddbmm(bias, weight, x)
-        if i < len(weights) - 1:
-            x = torch.relu_(x)
-    return x
+    for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
+        x = torch.relu_(torch.baddbmm(bias, weight, x))
+    weight, bias = weights[-1], biases[-1]
+    if apart is None or apart == weight.shape[1]:
+        return torch.baddbmm(bias, weight, x)
+    first = torch.baddbmm(bias[:, :apart], weight[:, :apart], x)
+    return torch.cat([first, torch.baddbmm(bias[:, apart:], weight[:, apart:], x.detach())], dim=1)
 
 
 def bounded(logvar: Tensor, low: float = -10.0, high: float = 2.0) -> Tensor:

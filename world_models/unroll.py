@@ -6,7 +6,7 @@ from torch import Tensor
 
 from world_models.ensemble import EnsembleDynamics, Gaussian
 from world_models.layout import Layout
-from world_models.losses import Loss, prediction_loss
+from world_models.losses import LIKELIHOODS, Loss, prediction_loss
 from world_models.source import Batch
 
 
@@ -41,8 +41,9 @@ class UnrolledLoss:
         return losses[0] if len(losses) == 1 else torch.stack(losses).mean(dim=0)
 
     def _predict(self, obs: Tensor, actions: Tensor) -> Gaussian:
+        apart = self._loss not in LIKELIHOODS
         with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
-            mean, logvar = self._dynamics(obs, actions)
+            mean, logvar = self._dynamics(obs, actions, apart)
         return Gaussian(mean.float(), logvar.float())
 
 

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 import torch
 from torch import Tensor
 
 from world_models.ensemble import EnsembleDynamics
+from world_models.losses import Loss
 from world_models.resident import gather
 from world_models.rollout import rollout_error
 from world_models.source import Batch
@@ -70,3 +72,19 @@ def test_the_variance_is_learned_from_first_steps(build: Build, train: Transitio
         if len(steps) == 1:
             expected = found[:, rows:].clone()
         assert torch.allclose(found[:, rows:], factor * expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("loss", "same"), [("huber", True), ("mse", True), ("nll", False)])
+def test_the_variance_has_no_say_in_the_mean_unless_the_loss_is_the_likelihood(
+    build: Build, train: Transitions, loss: Loss, same: bool
+) -> None:
+    batch, gradients = stretches(train, [3, 9, 400], 1), []
+    dynamics = build(head="gaussian", members=3)
+    for noisy in (0.0, 3.0):
+        with torch.no_grad():
+            dynamics.biases[-1][:, dynamics.outputs :] = noisy
+        dynamics.zero_grad()
+        UnrolledLoss(dynamics, loss)(batch).sum().backward()
+        assert dynamics.weights[0].grad is not None
+        gradients.append(dynamics.weights[0].grad.clone())
+    assert torch.allclose(*gradients, rtol=1e-4) == same
