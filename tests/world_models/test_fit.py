@@ -223,7 +223,6 @@ def test_steps_per_epoch(build: Build, train: Transitions, valid: Transitions) -
     assert many[-1].valid_loss < 0.7 * one[-1].valid_loss
 
 
-@pytest.mark.slow
 def test_tens_of_millions_of_parameters(build: Build, train: Transitions, valid: Transitions) -> None:
     dynamics = build(structure="dense", hidden=2048, layers=4)
     assert sum(parameter.numel() for parameter in dynamics.parameters()) > 25e6
