@@ -38,7 +38,7 @@ def measure_planner(work: Work, seconds: float = 5.0) -> dict[str, Any]:
     """
     decide, begin = Decisions(work), perf_counter()
     decide()
-    warm_up, dtype = perf_counter() - begin, decide.imagination.dtype
+    warm_up, steps, dtype = perf_counter() - begin, decide.model_steps, decide.imagination.dtype
     products = _products(work, dtype)
     products()
     taken, bare = list[float](), list[float]()
@@ -46,7 +46,7 @@ def measure_planner(work: Work, seconds: float = 5.0) -> dict[str, Any]:
     while len(taken) < LEAST or perf_counter() - begin < seconds:
         taken.append(_seconds(decide))
         bare.append(_seconds(products))
-    rate, limit = work.model_steps / median(taken), work.model_steps / median(bare)
+    rate, limit = steps / median(taken), work.model_steps / median(bare)
     quantiles = np.percentile(1e3 * np.array(taken), [50, 95, 99])
     return {
         "model_steps_per_second": rate,

@@ -54,7 +54,7 @@ class Work:
 
     @property
     def model_steps(self) -> int:
-        """Observations that one call predicts, each by one member."""
+        """Observations that one call predicts, each by one member, where every iteration is alike."""
         return self.episodes * self.candidates * self.horizon * self.iterations * self.particles
 
     def dynamics(self) -> EnsembleDynamics:
@@ -74,6 +74,9 @@ class Decisions:
     Args:
         work: how much.
 
+    Attributes:
+        model_steps: observations imagined so far, each by one member.
+
     Raises:
         PlannerError: no such planner, or a setting out of its range.
     """
@@ -88,19 +91,21 @@ class Decisions:
         start = torch.Generator().manual_seed(1)
         self._obs = torch.randn(work.episodes, work.obs, generator=start).to(device)
         self._state = np.zeros((work.episodes, 0))
+        self.model_steps = 0
 
     def __call__(self) -> None:
         """Decide, and wait until it is done."""
-        self.agent.act(self._obs, self._state, _reward).cpu()
+        self.agent.act(self._obs, self._state, self._reward).cpu()
+
+    def _reward(
+        self, obs: Float[Tensor, "*b O"], action: Float[Tensor, "*b A"], next_obs: Float[Tensor, "*b O"]
+    ) -> Float[Tensor, "*b"]:
+        """Of every imagined step, so that it can count them."""
+        self.model_steps += obs.shape[:-1].numel()
+        return -next_obs.square().mean(dim=-1) - 0.01 * action.square().mean(dim=-1)
 
 
 def plain_layout(obs: int, act: int) -> Layout:
     """Columns that are nothing in particular."""
     names = tuple(f"x{i}" for i in range(obs))
     return Layout(names, (-1.0,) * obs, (1.0,) * obs, (False,) * obs, act)
-
-
-def _reward(
-    obs: Float[Tensor, "*b O"], action: Float[Tensor, "*b A"], next_obs: Float[Tensor, "*b O"]
-) -> Float[Tensor, "*b"]:
-    return -next_obs.square().mean(dim=-1) - 0.01 * action.square().mean(dim=-1)
