@@ -23,11 +23,11 @@ class MPPIConfig(SamplingConfig):
 
     horizon: int = 10
     """Control steps that a plan looks ahead."""
-    candidates: int = 48
+    candidates: int = 64
     """Plans drawn in each iteration."""
     std: float = 1.0
     """First spread, as a share of half the action range."""
-    iterations: int = 2
+    iterations: int = 1
     """Times the mean is moved."""
     temperature: float = 0.5
     """Returns this much below the best weigh 1/e of it."""

@@ -43,10 +43,11 @@ class Layers:
         self._biases = [bias.to(dtype).contiguous() for bias in biases]
         self._reads = reads.flatten()
         self._buffers: list[Tensor] = []
+        self._views: tuple[int, list[Tensor]] = (0, [])
 
     def __call__(self, inputs: Float[Tensor, "P F R"]) -> Float[Tensor, "B Y R"]:
         """The outputs of all blocks; where no gradient is asked for, in a buffer that the next call overwrites."""
-        x = inputs.index_select(1, self._reads).to(self.dtype)
+        x = inputs.to(self.dtype).index_select(1, self._reads)
         x = x.view(self._weights[0].shape[0], -1, inputs.shape[2])
         keep = [None] * len(self._weights) if inputs.requires_grad else self._kept(inputs.shape[2])
         for i, weight in enumerate(self._weights):
@@ -68,11 +69,14 @@ class Layers:
 
     def _kept(self, rows: int) -> list[Tensor]:
         """Buffers for so many rows: memory asked for anew costs more than what is done with it."""
+        if self._views[0] == rows:
+            return self._views[1]
         sizes = [weight.shape[0] * weight.shape[1] * rows for weight in self._weights]
         if not self._buffers or len(self._buffers[0]) < sizes[0]:
             self._buffers = [w.new_empty(n) for w, n in zip(self._weights, sizes, strict=True)]
         parts = zip(self._buffers, self._weights, sizes, strict=True)
-        return [buffer[:n].view(*weight.shape[:2], rows) for buffer, weight, n in parts]
+        self._views = rows, [buffer[:n].view(*weight.shape[:2], rows) for buffer, weight, n in parts]
+        return self._views[1]
 
 
 def _folded(weight: Float[Tensor, "B m n"], bias: Float[Tensor, "B m 1"], last: bool) -> Tensor:

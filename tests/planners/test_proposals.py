@@ -54,7 +54,7 @@ def sizes(search: Search, quadratic: Objective) -> Callable[..., list[int]]:
 
 def test_it_scores_as_many_as_its_settings_say(name: str, sizes: Callable[..., list[int]]) -> None:
     expected = {
-        "mppi": [48] * 2,
+        "mppi": [64],
         "cem": [64] * 3,
         "icem": [80 + 1, 64 + 2, 51 + 2 + 1],  # the start plan; kept elites; those and the mean
         "gradient": [16] * 10,
