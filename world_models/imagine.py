@@ -4,8 +4,9 @@ Chua et al. (2018), PETS, section 5.1: a particle stays with one member (`tsinf`
 (`ts1`), or all follow the members' mean (`mean`).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -37,7 +38,10 @@ class Imagined:
 
     def disagreement(self) -> Float[Tensor, "H R O"]:
         """Spread of the particles' observations, in units of each column's scale of change."""
-        return self.particles[1:].std(dim=1, unbiased=False) / self.change
+        paths = self.particles[1:]
+        # by hand: thirty times faster than `std` along an axis that is not the last
+        apart = (paths - paths.mean(dim=1, keepdim=True)) / self.change
+        return apart.square().mean(dim=1).sqrt()
 
 
 class Imagination:
@@ -48,9 +52,11 @@ class Imagination:
         particles: P; particle p follows elite member p, round and round.
         propagation: how particles choose members.
         precision: of the products; states and rewards are float32 whatever it is.
+        compiled: let `torch.compile` fuse each step (on a GPU as CUDA graphs). The first call then takes
+            seconds, and needs a C++ compiler on a CPU.
 
     Raises:
-        ModelError: no particles, an unknown propagation or precision.
+        ModelError: no particles, an unknown propagation or precision, or noise that cannot be compiled.
     """
 
     def __init__(
@@ -59,6 +65,7 @@ class Imagination:
         particles: int = 3,
         propagation: Propagation = "tsinf",
         precision: Precision = "float32",
+        compiled: bool = False,
     ) -> None:
         if particles < 1 or propagation not in get_args(Propagation):
             raise ModelError(f"cannot imagine with {particles} particles and propagation {propagation!r}")
@@ -80,6 +87,7 @@ class Imagination:
         low, high = torch.tensor(dynamics.layout.low), torch.tensor(dynamics.layout.high)
         self._low = torch.where(limited, low, -torch.inf)[:, None].to(self._moves.device)
         self._high = torch.where(limited, high, torch.inf)[:, None].to(self._moves.device)
+        self._fused = self._compiled() if compiled else None
 
     def __call__(
         self,
@@ -101,6 +109,17 @@ class Imagination:
         obs_path = particles.mean(dim=1, keepdim=True) if self._mean else particles
         return Imagined(obs_path, particles, self._change)
 
+    def _compiled(self) -> Callable[..., Tensor]:
+        if self._shuffle or self._noisy:
+            raise ModelError(
+                "a model with noise of its own, or ts1, cannot be compiled; leave compilation out"
+            )
+        self._layers.keeps = False  # the compiler plans the memory
+        way: dict[str, Any] = {"options": {"cpp_wrapper": True}}
+        if self._moves.is_cuda:
+            way = {"mode": "reduce-overhead"}
+        return torch.compile(self._step, dynamic=False, **way)
+
     def _followed(
         self, obs: Float[Tensor, "R O"], plans: Float[Tensor, "H A R"], generator: torch.Generator | None
     ) -> Float[Tensor, "points P O R"]:
@@ -116,7 +135,10 @@ class Imagination:
         path = obs.new_empty(len(plans) + 1, self.particles, obs.shape[1], len(obs))
         path[0] = obs.T
         for t, plan in enumerate(plans.contiguous()):
-            self._step(path[t], plan, path[t + 1], generator)
+            if self._fused is None:
+                self._step(path[t], plan, path[t + 1], generator)
+            else:
+                path[t + 1] = self._fused(path[t], plan, None, None)
         return path
 
     def _step(

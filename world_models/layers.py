@@ -4,7 +4,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-
 CACHED = 2**20
 """Numbers in the widest layer that a core works on at once: more do not fit into its cache, and take a third
 longer each."""
@@ -21,7 +20,10 @@ class Layers:
         biases: [B m 1] of each layer.
         reads: feature columns of each block.
         one: the feature that is always one.
-        dtype: of the products; results are float32.
+        dtype: of the products, and of the results.
+
+    Attributes:
+        keeps: whether results lie in buffers that the next call overwrites.
     """
 
     def __init__(
@@ -42,14 +44,16 @@ class Layers:
         self._weights = [weight.to(dtype).contiguous() for weight in weights]
         self._biases = [bias.to(dtype).contiguous() for bias in biases]
         self._reads = reads.flatten()
+        self.keeps = True
         self._buffers: list[Tensor] = []
         self._views: tuple[int, list[Tensor]] = (0, [])
 
     def __call__(self, inputs: Float[Tensor, "P F R"]) -> Float[Tensor, "B Y R"]:
-        """The outputs of all blocks; where no gradient is asked for, in a buffer that the next call overwrites."""
+        """The outputs of all blocks; in a buffer that is kept, unless a gradient is asked for."""
         x = inputs.to(self.dtype).index_select(1, self._reads)
         x = x.view(self._weights[0].shape[0], -1, inputs.shape[2])
-        keep = [None] * len(self._weights) if inputs.requires_grad else self._kept(inputs.shape[2])
+        fresh = inputs.requires_grad or not self.keeps
+        keep = [None] * len(self._weights) if fresh else self._kept(inputs.shape[2])
         for i, weight in enumerate(self._weights):
             if self._folded:
                 x = torch.bmm(weight, x, out=keep[i])

@@ -14,6 +14,9 @@ from torch import Tensor
 
 from mbtransfer.bench.work import Decisions, Work
 
+WARM_UP = 3
+"""First decisions, which find memory and compile; their time is told, but does not count."""
+
 LEAST = 10
 """Decisions measured at the least, however slow they are."""
 
@@ -30,15 +33,17 @@ def measure_planner(work: Work, seconds: float = 5.0) -> dict[str, Any]:
 
     Returns:
         `model_steps_per_second`, `limit_model_steps_per_second`, `fraction_of_limit`, `decision_ms` (`p50`,
-        `p95`, `p99`), `warm_up_ms` (the first decision), `peak_memory_mb` (of the process, or on the GPU),
+        `p95`, `p99`), `warm_up_ms` (the first decisions), `peak_memory_mb` (of the process, or on the GPU),
         `settings`.
 
     Raises:
         PlannerError: no such planner, or a setting out of its range.
     """
     decide, begin = Decisions(work), perf_counter()
-    decide()
-    warm_up, steps, dtype = perf_counter() - begin, decide.model_steps, decide.imagination.dtype
+    for _ in range(WARM_UP):
+        decide()
+    warm_up, dtype = perf_counter() - begin, decide.imagination.dtype
+    steps = decide.model_steps // WARM_UP
     products = _products(work, dtype)
     products()
     taken, bare = list[float](), list[float]()

@@ -35,6 +35,7 @@ class Work:
         particles: imagined futures per plan.
         episodes: decisions made in one call.
         precision: of the products.
+        compile: let torch.compile fuse the model's steps.
         device: cpu or cuda.
     """
 
@@ -50,6 +51,7 @@ class Work:
     particles: int = 5
     episodes: int = 1
     precision: Precision = "auto"
+    compile: bool = False
     device: str = "cpu"
 
     @property
@@ -86,7 +88,9 @@ class Decisions:
         bounds = Bounds(-box, box)
         settings = {name: getattr(work, name) for name in ("candidates", "horizon", "iterations")}
         planner = make_planner(work.planner, bounds, settings)
-        self.imagination = Imagination(work.dynamics(), work.particles, precision=work.precision)
+        self.imagination = Imagination(
+            work.dynamics(), work.particles, precision=work.precision, compiled=work.compile
+        )
         self.agent = MPCAgent(LearnedDynamics(self.imagination), planner, bounds)
         start = torch.Generator().manual_seed(1)
         self._obs = torch.randn(work.episodes, work.obs, generator=start).to(device)

@@ -44,13 +44,13 @@ def run_bench(config: BenchConfig, console: Console | None = None) -> dict[str, 
 
 def _planner(config: BenchConfig, device: str, console: Console) -> dict[str, Any]:
     names = ("planner", "members", "hidden", "layers", "obs", "act", "candidates", "horizon", "iterations")
-    sizes = {name: getattr(config, name) for name in (*names, "particles")}
+    sizes = {name: getattr(config, name) for name in (*names, "particles", "compile")}
     found = measure_planner(Work(**sizes, precision=config.dtype, device=device), config.seconds)
     times, dtype = found["decision_ms"], found["settings"]["dtype"]
     _say(console, f"{found['model_steps_per_second']:,.0f} model steps per second in {dtype}", found)
     console.print(
         f"one decision: p50 {times['p50']:.1f} ms, p95 {times['p95']:.1f} ms, p99 {times['p99']:.1f} ms "
-        f"({found['decisions']} decisions; the first took {found['warm_up_ms']:.0f} ms), "
+        f"({found['decisions']} decisions; {found['warm_up_ms']:.0f} ms of warm-up), "
         f"at most {found['peak_memory_mb']:,.0f} MB",
         highlight=False, soft_wrap=True,
     )  # fmt: skip

@@ -70,6 +70,8 @@ class DecisionFlags(SearchFlags):
     """Other settings of the planner, as NAME=VALUE: knots=4 temperature=0.3 (an unknown name lists them)."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the model's products. auto: bfloat16 where it is faster here; states and rewards are float32."""
+    compile: bool = False
+    """Let torch.compile fuse the model's steps: seconds of warm-up for quicker decisions (see bench)."""
     decision_ms: Annotated[float, AtLeast(0.001)] | None = None
     """Milliseconds that a decision may take: the best plan found by then. None: as long as it takes."""
     discount: Annotated[float, AtLeast(0.001), AtMost(1)] = 1.0

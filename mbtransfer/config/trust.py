@@ -74,6 +74,8 @@ class BenchConfig:
     """Threads for tensors."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format of the products of a plan; `fit` trains in float32."""
+    compile: bool = False
+    """Let torch.compile fuse the model's steps in `planner`; the first decision then shows the warm-up."""
     device: str = "auto"
     """auto (a GPU if there is one), cpu, cuda or cuda:N."""
     seconds: Annotated[float, AtLeast(0.01)] = 5.0

@@ -22,7 +22,10 @@ WARM_UP = 3
 def decision_latency(
     pilot: Pilot, asked: Task | Recipe, *, decisions: int = DECISIONS, seconds: float = SECONDS
 ) -> dict[str, float]:
-    """Percentiles of the time of one decision in a batch of one, milliseconds: `p50`, `p95`, `p99`."""
+    """Percentiles of the time of one decision in a batch of one, milliseconds: `p50`, `p95`, `p99`.
+
+    `first` is the very first decision: what a warm-up, such as compilation, costs.
+    """
     script, state = script_of(pilot, asked), starts_of(pilot, asked, 0, 1)
     agent, times = pilot.agent(0), list[float]()
     obs = as_tensor(pilot.scene.observe(state), pilot.device)
@@ -38,4 +41,5 @@ def decision_latency(
         state = after if np.isfinite(after).all() else state
         obs = as_tensor(pilot.scene.observe(state), pilot.device)
     shares = np.percentile(times[min(WARM_UP, len(times) - 1) :], [50, 95, 99])
-    return {name: float(value) for name, value in zip(("p50", "p95", "p99"), shares, strict=True)}
+    named = zip(("p50", "p95", "p99", "first"), [*shares, times[0]], strict=True)
+    return {name: float(value) for name, value in named}

@@ -93,11 +93,11 @@ def learned_pilot(
     rewards: Callable[[Sequence[Task]], Rewards] | None = None, labels: int = 0,
     planner: str = PLANNER, settings: Mapping[str, int | float] | None = None,
     particles: int = PARTICLES, propagation: Propagation = "tsinf", device: torch.device | str = "cpu",
-    precision: Precision = "auto", valuation: Valuation | None = None, decision_ms: float | None = None,
-    seeding: Seeding | None = None,
+    precision: Precision = "auto", compiled: bool = False, valuation: Valuation | None = None,
+    decision_ms: float | None = None, seeding: Seeding | None = None,
 ) -> Pilot:  # fmt: skip
     """Plans in the ensemble, by learned `rewards`, or by the true ones where there are none."""
-    imagination = Imagination(dynamics, particles, propagation, precision)
+    imagination = Imagination(dynamics, particles, propagation, precision, compiled)
     return Pilot(
         environment, environment.make_scene(()), LearnedDynamics(imagination, valuation),
         rewards or TrueRewards, "learned", "learned" if rewards else "true", labels if rewards else 0,

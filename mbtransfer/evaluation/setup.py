@@ -46,6 +46,7 @@ class Setup:
         particles: imagined futures per plan.
         settings: other settings of the planner, as NAME=VALUE.
         precision: of the model's products: float32, bfloat16 or auto.
+        compile: let torch.compile fuse the model's steps.
         decision_ms: time that a decision may take; None for as long as it takes.
         discount: of rewards, per control step.
         risk: which imagined futures count; see `Valuation`.
@@ -71,6 +72,7 @@ class Setup:
     particles: int = PARTICLES
     settings: tuple[str, ...] = ()
     precision: Precision = "auto"
+    compile: bool = False
     decision_ms: float | None = None
     discount: float = 1.0
     risk: Risk = "mean"
@@ -167,7 +169,7 @@ class Setup:
         ):
             del own[name]
         if self.dynamics == "oracle":
-            for name in ("particles", "precision", "doubt"):
+            for name in ("particles", "precision", "compile", "doubt"):
                 del own[name]
         if isinstance(planned := self.pilot().dynamics, LearnedDynamics):
             own["precision"] = str(planned.imagination.dtype).removeprefix("torch.")
@@ -229,7 +231,8 @@ def _pilot(setup: Setup, stamp: tuple[int, ...]) -> Pilot:
         pilot = learned_pilot(
             environment, model.dynamics, rewards=rewards, labels=labels, planner=setup.planner,
             settings=settings, particles=setup.particles, device=model.device,
-            precision=setup.precision, valuation=setup.valuation(), decision_ms=setup.decision_ms,
+            precision=setup.precision, compiled=setup.compile, valuation=setup.valuation(),
+            decision_ms=setup.decision_ms,
         )  # fmt: skip
     pilot.make_planner()
     return pilot

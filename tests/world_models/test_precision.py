@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -118,3 +121,32 @@ def test_many_rows_are_followed_in_parts_with_the_same_result(
     monkeypatch.setattr(Layers, "rows_at_once", lambda self, rows: 17)
     parts = Imagination(fitted, 3)(obs, actions).obs
     assert torch.allclose(whole, parts, atol=1e-5)
+
+
+COMPILED = """
+import sys, torch
+from world_models.ensemble import EnsembleConfig, EnsembleDynamics
+from world_models.imagine import Imagination
+from world_models.layout import Layout
+layout = Layout(tuple("abcde"), (-1.0,) * 5, (1.0,) * 5, (True, False) * 2 + (True,), 2)
+dynamics = EnsembleDynamics(layout, EnsembleConfig(3, "dense", 16), torch.Generator().manual_seed(0))
+obs, plans = torch.rand(20, 5) - 0.5, torch.rand(20, 6, 2) - 0.5
+plain, fused = (Imagination(dynamics, 2, "tsinf", sys.argv[1], compiled) for compiled in (False, True))
+for rows in (20, 7):
+    gap = plain(obs[:rows], plans[:rows]).obs - fused(obs[:rows], plans[:rows]).obs
+    assert float(gap.abs().max()) < (1e-5 if sys.argv[1] == "float32" else 1e-2), gap.abs().max()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler here")
+@pytest.mark.parametrize("way", WAYS)
+def test_compiled_steps_go_the_same_way(way: str) -> None:
+    """In a process of its own: the checks of shapes in tests and the compiler do not get along."""
+    done = subprocess.run([sys.executable, "-c", COMPILED, way], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_noise_of_its_own_cannot_be_compiled(build: Build) -> None:
+    with pytest.raises(ModelError, match="cannot be compiled"):
+        Imagination(build(head="gaussian"), 2, compiled=True)
