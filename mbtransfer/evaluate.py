@@ -106,6 +106,7 @@ def summary_of(setup: Setup, frame: pd.DataFrame, runs: Sequence[Run]) -> dict[s
     return {
         "tasks": summary["tasks"],
         "splits": summary["splits"],
+        "decisions": summary["decisions"],
         "plan_ms": latency,
         "settings": _settings(setup, runs),
     }

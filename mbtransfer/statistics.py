@@ -6,7 +6,7 @@ of its episodes that succeeded; a resample draws each task's runs anew, with rep
 holds the middle 95% of the resampled aggregates.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -91,7 +91,7 @@ def headline(rows: pd.DataFrame, dynamics: str) -> pd.DataFrame:
 
 
 def summarise(rows: pd.DataFrame, seed: int = 0) -> dict[str, Any]:
-    """The `tasks` and `splits` of `summary.json`, and `oracle` (its splits) when `rows` hold both dynamics.
+    """The `tasks`, `splits` and `decisions` of `summary.json`, and `oracle` (its splits) when `rows` hold both.
 
     Numbers are of the learned dynamics (see `headline`), or of the oracle when nothing else is there. A
     split's `success_ci95` belongs to `success_mean`; a task's is Wilson's, over its episodes of all seeds.
@@ -102,7 +102,8 @@ def summarise(rows: pd.DataFrame, seed: int = 0) -> dict[str, Any]:
     """
     learned, oracle = headline(rows, "learned"), headline(rows, "oracle")
     main = oracle if learned.empty else learned
-    summary = {"splits": summarise_splits(main, seed), "tasks": summarise_tasks(main)}
+    splits, tasks = summarise_splits(main, seed), summarise_tasks(main)
+    summary: dict[str, Any] = {"splits": splits, "tasks": tasks, "decisions": summarise_decisions(main)}
     if not learned.empty and not oracle.empty:
         summary["oracle"] = summarise_splits(oracle, seed)
     return summary
@@ -118,6 +119,21 @@ def summarise_tasks(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Per task or recipe, in the order of the rows: episodes, success with its interval, return, steps."""
     groups = rows.groupby(["kind", "task", "split"], sort=False)
     return [_task(str(name), str(kind), str(split), group) for (kind, name, split), group in groups]
+
+
+def summarise_decisions(rows: pd.DataFrame) -> dict[str, float]:
+    """Shares of all decisions: `cut` short by a time budget, and `infeasible` (by a constraint)."""
+    steps = rows["steps"].sum()
+    return {name: float((rows[name] * rows["steps"]).sum() / max(1, steps)) for name in ("cut", "infeasible")}
+
+
+def told_of_decisions(decisions: Mapping[str, float]) -> list[str]:
+    """What a reader should know of them, in sentences; none where nothing was cut short or broken."""
+    meanings = {
+        "cut": "of the decisions were cut short by the time budget",
+        "infeasible": "of the decisions had no plan that keeps the constraints",
+    }
+    return [f"{decisions[name]:.0%} {text}." for name, text in meanings.items() if decisions.get(name)]
 
 
 def _split(rows: pd.DataFrame, seed: int) -> dict[str, Any]:

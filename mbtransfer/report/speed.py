@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from mbtransfer.report import figure
 from mbtransfer.report.figure import Figure
 from mbtransfer.report.material import ROWS, SUMMARY, Material, MissingPart
+from mbtransfer.statistics import summarise_decisions, told_of_decisions
 
 QUANTILES = ("p50", "p95", "p99")
 
@@ -32,7 +34,8 @@ def latency(material: Material) -> tuple[dict[str, float], str]:
 
 def latency_histogram(material: Material) -> Figure:
     """Histogram of the mean decision time of each episode."""
-    times = _episode_times(material)
+    rows = _decided(material)
+    times = np.asarray(rows["plan_ms"])
     with figure.axes() as on:
         on.hist(times, bins=min(40, max(5, len(times) // 8)), color=figure.LEARNED, alpha=0.85, rwidth=0.92)
         on.set(xlabel="mean time of one decision in an episode, ms", ylabel="episodes")
@@ -42,6 +45,7 @@ def latency_histogram(material: Material) -> Figure:
         f"Each of {len(times):,} episodes counts once, with its mean. Narrow and far to the left is good; "
         "a long tail would make a robot stutter."
     )
+    caption = " ".join([caption, *told_of_decisions(summarise_decisions(rows))])
     return Figure("Time of one decision", caption, svg)
 
 
@@ -58,9 +62,13 @@ def stages(material: Material) -> list[Stage]:
 
 
 def _episode_times(material: Material) -> np.ndarray:
+    return np.asarray(_decided(material)["plan_ms"])
+
+
+def _decided(material: Material) -> pd.DataFrame:
+    """The episodes whose decisions were timed."""
     learned = material.headline("learned")
     rows = material.headline("oracle") if learned.empty else learned
-    times = rows["plan_ms"].to_numpy()
-    if not (times > 0).any():
+    if not (rows["plan_ms"] > 0).any():
         raise MissingPart(f"{ROWS} holds no decision times.")
-    return np.asarray(times[times > 0])
+    return rows[rows["plan_ms"] > 0]

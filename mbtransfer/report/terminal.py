@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mbtransfer.statistics import told_of_decisions
+
 SPLITS = {
     "source": "source tasks",
     "held_out": "held-out tasks",
@@ -51,6 +53,8 @@ def print_table(summary: Mapping[str, Any], console: Console) -> None:
         # Text, not str: names come from files, and rich would read [brackets] as markup.
         table.add_row(Text(SPLITS[name], style="bold"), *(Text(cell) for cell in cells))
     console.print(table)
+    for line in told_of_decisions(_table(summary.get("decisions"))):
+        console.print(line, highlight=False)
 
 
 def _worst(tasks: list[dict[str, Any]]) -> str:

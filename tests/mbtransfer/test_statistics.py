@@ -16,6 +16,8 @@ from mbtransfer.statistics import (
     interquartile_mean,
     mean,
     summarise,
+    summarise_decisions,
+    told_of_decisions,
     wilson_interval,
 )
 
@@ -31,6 +33,8 @@ FIXED = {
     "steps_done": 1,
     "steps_total": 1,
     "plan_ms": 8.0,
+    "cut": 0.0,
+    "infeasible": 0.0,
 }
 
 
@@ -181,3 +185,11 @@ def test_an_episode_run_twice_counts_once_and_the_later_wins() -> None:
     rows = pd.concat([rows_of({"a": [[0, 0]]}), rows_of({"a": [[1, 1]]})])
     entry = summarise(rows)["splits"]["held_out"]
     assert (entry["episodes"], entry["success_mean"]) == (2, 1.0)
+
+
+def test_decisions_cut_short_are_counted_by_control_steps() -> None:
+    frame = pd.DataFrame({"steps": [10, 30], "cut": [1.0, 0.0], "infeasible": [0.0, 0.0]})
+    found = summarise_decisions(frame)
+    assert found == {"cut": 0.25, "infeasible": 0.0}
+    assert told_of_decisions(found) == ["25% of the decisions were cut short by the time budget."]
+    assert told_of_decisions({"cut": 0.0}) == []
