@@ -16,7 +16,7 @@ from rich.table import Table
 from benchmarks import speed
 from mbtransfer import __version__
 from mbtransfer.atomic import write_json
-from mbtransfer.evaluation.setup import threads
+from mbtransfer.threads import threads
 from tasks.registry import make
 
 TASK = "drawer_half"

@@ -18,8 +18,8 @@ from planners.registry import make_planner
 from tasks.scene import Scene
 from tasks.task import Task
 from world_models.atoms import quantity_names
+from world_models.head import Head
 from world_models.imagine import Imagination
-from world_models.reward import Head
 
 STARTS = 6
 """Starts from which a task is imagined."""

@@ -18,11 +18,12 @@ from mbtransfer.evaluation.asked import find_asked
 from mbtransfer.evaluation.latency import decision_latency
 from mbtransfer.evaluation.ledger import Ledger
 from mbtransfer.evaluation.runs import Run, do_runs, make_runs, what
-from mbtransfer.evaluation.setup import Setup, threads
+from mbtransfer.evaluation.setup import Setup
 from mbtransfer.progress import progress_bar
 from mbtransfer.report.terminal import print_table
 from mbtransfer.rows import EpisodeResult, append_rows
 from mbtransfer.statistics import summarise
+from mbtransfer.threads import threads
 
 PACKAGES = ("torch", "mujoco", "dm-control", "numpy")
 """Packages whose versions are noted: numbers may differ with others."""

@@ -14,7 +14,8 @@ from mbtransfer.evaluation.episodes import play_episodes
 from mbtransfer.evaluation.filming import film_episode
 from mbtransfer.evaluation.live import LiveView
 from mbtransfer.evaluation.play import Played
-from mbtransfer.evaluation.setup import Setup, threads
+from mbtransfer.evaluation.setup import Setup
+from mbtransfer.threads import threads
 from tasks.recipe import Recipe, find_recipe
 from tasks.render import Renderer
 from tasks.task import Task

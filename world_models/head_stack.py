@@ -6,10 +6,11 @@ from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
-from world_models.atoms import Atoms, quantity_columns
+from world_models.atoms import ABSOLUTE, Atoms, quantity_columns
 from world_models.boxes import Box
+from world_models.head import Head
 from world_models.layout import Layout
 from world_models.residual import ResidualNet, StackedNets
 
@@ -35,6 +36,30 @@ class HeadStack:
     boxes: Box
     residuals: Sequence[ResidualNet | None]
     judges: Sequence[ResidualNet | None]
+
+    @classmethod
+    def of(cls, layout: Layout, heads: Sequence[Head]) -> "HeadStack":
+        """The heads side by side."""
+        most = max(1, *(len(head.atoms.at) for head in heads))
+
+        def filled(part: str, value: int | float) -> Tensor:
+            rows = [getattr(head.atoms, part) for head in heads]
+            return torch.stack([nn.functional.pad(row, (0, most - len(row)), value=value) for row in rows])
+
+        atoms = Atoms(
+            filled("quantity", 0), filled("kind", ABSOLUTE), filled("at", 0.0), filled("width", 1.0)
+        )
+        weights = [nn.functional.pad(head.weights[:-1], (0, most + 1 - len(head.weights))) for head in heads]
+        parts = ([getattr(head.box, part) for head in heads] for part in ("quantity", "low", "high"))
+        return cls(
+            layout,
+            atoms,
+            torch.stack(weights),
+            torch.stack([head.weights[-1] for head in heads]),
+            Box(*map(torch.stack, parts)),
+            [head.residual for head in heads],
+            [head.judge for head in heads],
+        )
 
     def picked(self, rows: Int[Tensor, " S"], heads: Int[Tensor, " S"]) -> "Picked":
         """Head `heads[s]` for episode `rows[s]`, for each s."""

@@ -5,20 +5,21 @@ reward is a handful of atoms (see `atoms`) and, where these leave something unex
 enough, a residual network. Its success is a box, or a network where no box separates the labels.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
-from world_models.atoms import ABSOLUTE, Atoms, dictionary, quantities, quantity_names
-from world_models.boxes import Box, find_box
+from world_models.atoms import ABSOLUTE, dictionary, quantities, quantity_names
+from world_models.boxes import find_box
 from world_models.errors import ModelError
+from world_models.head import Head
 from world_models.head_stack import HeadStack, Picked
 from world_models.layout import Layout
 from world_models.pursuit import pursue
-from world_models.residual import ResidualNet, fit_residual
+from world_models.residual import fit_residual
 
 ENOUGH = 500
 """Labels from which on a network is tried."""
@@ -43,56 +44,6 @@ class Labels:
     next_obs: Float[Tensor, "N O"]
     reward: Float[Tensor, " N"]
     success: Bool[Tensor, " N"]
-
-
-@dataclass(frozen=True, eq=False)
-class Head:
-    """One task's reward and success.
-
-    Attributes:
-        unexplained: share of the variance of held-out reward labels that the head gets wrong.
-        misjudged: share of held-out states whose success the head gets wrong.
-    """
-
-    atoms: Atoms
-    weights: Float[Tensor, " M"]
-    box: Box
-    residual: ResidualNet | None
-    judge: ResidualNet | None
-    unexplained: float
-    misjudged: float
-
-    def reward(self, x: Float[Tensor, "*b Q"]) -> Float[Tensor, "*b"]:
-        """Reward of transitions given by their quantities."""
-        total = self.atoms(x) @ self.weights[:-1] + self.weights[-1]
-        return total if self.residual is None else total + self.residual(x)
-
-    def success(self, x: Float[Tensor, "*b Q"]) -> Float[Tensor, "*b"]:
-        """Probability of success of states given by their quantities."""
-        return self.box(x) if self.judge is None else torch.sigmoid(self.judge(x))
-
-    def to(self, device: torch.device) -> "Head":
-        """The same head on another device."""
-
-        def moved(net: ResidualNet | None) -> ResidualNet | None:
-            return None if net is None else net.to(device)
-
-        return replace(
-            self,
-            atoms=Atoms(*(part.to(device) for part in vars(self.atoms).values())),
-            weights=self.weights.to(device),
-            box=Box(*(part.to(device) for part in vars(self.box).values())),
-            residual=moved(self.residual),
-            judge=moved(self.judge),
-        )
-
-    def describe(self, layout: Layout) -> list[str]:
-        """The atoms in words, the constant last."""
-        names, kinds = quantity_names(layout), ("|x - t|", "[|x - t| < w]", "exp(-|x - t| / w)")
-        columns = (self.atoms.quantity, self.atoms.kind, self.atoms.at, self.atoms.width, self.weights[:-1])
-        rows = zip(*(column.tolist() for column in columns), strict=True)
-        lines = [f"{w:+.2f} {kinds[k]} of {names[q]}, t={t:.3g} w={r:.3g}" for q, k, t, r, w in rows]
-        return [*lines, f"{float(self.weights[-1]):+.2f}"]
 
 
 class RewardHeads:
@@ -137,7 +88,7 @@ class RewardHeads:
         """Head number `tasks[s]` for episode `rows[s]`: all in one program."""
         heads = tuple(self.heads.values())
         if self._stacked is None or self._stacked[0] != heads:
-            self._stacked = heads, _stack(self.layout, heads)
+            self._stacked = heads, HeadStack.of(self.layout, heads)
         return self._stacked[1].picked(rows, tasks)
 
     def select(self, names: list[str]) -> "RewardHeads":
@@ -150,27 +101,6 @@ class RewardHeads:
         if missing:
             raise ModelError(f"no reward head for {missing[0]!r}; fit one from labels first")
         return RewardHeads(self.layout, {name: self.heads[name] for name in names})
-
-
-def _stack(layout: Layout, heads: Sequence[Head]) -> HeadStack:
-    most = max(1, *(len(head.atoms.at) for head in heads))
-
-    def filled(part: str, value: int | float) -> Tensor:
-        rows = [getattr(head.atoms, part) for head in heads]
-        return torch.stack([nn.functional.pad(row, (0, most - len(row)), value=value) for row in rows])
-
-    atoms = Atoms(filled("quantity", 0), filled("kind", ABSOLUTE), filled("at", 0.0), filled("width", 1.0))
-    weights = [nn.functional.pad(head.weights[:-1], (0, most + 1 - len(head.weights))) for head in heads]
-    parts = ([getattr(head.box, part) for head in heads] for part in ("quantity", "low", "high"))
-    return HeadStack(
-        layout,
-        atoms,
-        torch.stack(weights),
-        torch.stack([head.weights[-1] for head in heads]),
-        Box(*map(torch.stack, parts)),
-        [head.residual for head in heads],
-        [head.judge for head in heads],
-    )
 
 
 def fit_head(layout: Layout, labels: Labels, seed: int) -> Head:

@@ -14,9 +14,10 @@ from tasks.registry import make
 from world_models.atoms import ABSOLUTE, BUMP, Atoms, quantity_names
 from world_models.boxes import SIDES, Box
 from world_models.ensemble import EnsembleConfig, EnsembleDynamics
+from world_models.head import Head
 from world_models.imagine import Imagination
 from world_models.precision import Precision
-from world_models.reward import Head, RewardHeads
+from world_models.reward import RewardHeads
 
 
 class KitchenDecisions:

@@ -17,8 +17,8 @@ from mbtransfer.bench.work import Work
 from mbtransfer.config import BenchConfig
 from mbtransfer.errors import UserError
 from mbtransfer.evaluate import check_writable
-from mbtransfer.evaluation.setup import threads
 from mbtransfer.model import pick_device
+from mbtransfer.threads import threads
 
 PICTURES = (".png", ".svg")
 

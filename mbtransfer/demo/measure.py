@@ -11,9 +11,10 @@ from mbtransfer.atomic import write_text
 from mbtransfer.evaluate import evaluate_runs
 from mbtransfer.evaluation.latency import decision_latency
 from mbtransfer.evaluation.runs import make_runs
-from mbtransfer.evaluation.setup import Setup, threads
+from mbtransfer.evaluation.setup import Setup
 from mbtransfer.model import Model
 from mbtransfer.rows import read_rows
+from mbtransfer.threads import threads
 from tasks.environment import Environment
 from tasks.recipe import Recipe, find_recipe, shipped_recipes
 from tasks.task import Task

@@ -9,8 +9,9 @@ from rich.console import Console
 from mbtransfer.atomic import write_json, write_text
 from mbtransfer.evaluation.episodes import play_episodes
 from mbtransfer.evaluation.filming import film_episode
-from mbtransfer.evaluation.setup import Setup, threads
+from mbtransfer.evaluation.setup import Setup
 from mbtransfer.model import Model
+from mbtransfer.threads import threads
 from tasks.recipe import find_recipe
 from tasks.render import Renderer, RenderUnavailable
 

@@ -14,7 +14,7 @@ import pandas as pd
 from mbtransfer.atomic import write_json
 from mbtransfer.errors import UserError
 from mbtransfer.evaluation.runs import Run, what
-from mbtransfer.evaluation.setup import Setup, file_digest
+from mbtransfer.evaluation.setup import Setup
 from mbtransfer.rows import read_rows
 
 VERSION = 1
@@ -99,7 +99,7 @@ class Ledger:
         """All that the rows of a run depend on."""
         own = run.kind == "task" and run.name in {task.name for task in self._setup.own_tasks()}
         if own and self._setup.task_file is not None:
-            definition = file_digest(self._setup.task_file)
+            definition = _file_digest(self._setup.task_file)
         else:
             definition = hashlib.sha256(repr(what(self._setup, run)).encode()).hexdigest()[:16]
         return self._settings | {"episodes": run.episodes, "definition": definition}
@@ -138,3 +138,8 @@ def _read_settings(path: Path) -> dict[str, Any]:
     if not all(isinstance(known.get(part), dict) for part in ("settings", "runs")):
         raise UserError(f"{path} is damaged; choose another --rows file")
     return known
+
+
+def _file_digest(path: str | Path) -> str:
+    """What a file holds, in 16 characters."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]

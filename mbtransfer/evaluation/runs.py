@@ -6,8 +6,9 @@ from functools import partial
 
 from mbtransfer.evaluation.asked import find_task
 from mbtransfer.evaluation.episodes import play_episodes
-from mbtransfer.evaluation.setup import Setup, threads
+from mbtransfer.evaluation.setup import Setup
 from mbtransfer.rows import EpisodeResult
+from mbtransfer.threads import threads
 from mbtransfer.workers import in_processes
 from tasks.recipe import Recipe
 from tasks.task import Task

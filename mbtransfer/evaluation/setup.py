@@ -1,17 +1,14 @@
 """How episodes are run, in plain values: what a worker process needs to build the same pilot."""
 
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from mbtransfer.errors import UserError
 from mbtransfer.evaluation.pilot import PARTICLES, PLANNER, Pilot, learned_pilot, oracle_pilot
+from mbtransfer.evaluation.settings import parse_settings
 from mbtransfer.goal import Rewards
 from mbtransfer.objective import LearnedDynamics
 from mbtransfer.valuation import Risk, Valuation
@@ -103,7 +100,9 @@ class Setup:
     def planner_settings(self) -> dict[str, int | float]:
         """What differs from the planner's defaults."""
         chosen = {name: getattr(self, name) for name in ("horizon", "candidates", "iterations")}
-        return {name: value for name, value in chosen.items() if value is not None} | _parsed(self.settings)
+        return {name: value for name, value in chosen.items() if value is not None} | parse_settings(
+            self.settings
+        )
 
     def valuation(self) -> Valuation:
         """How imagined rewards become returns.
@@ -178,24 +177,6 @@ class Setup:
         return own | {"planner_settings": of_planner}
 
 
-def _parsed(settings: Sequence[str]) -> dict[str, int | float]:
-    """NAME=VALUE pairs.
-
-    Raises:
-        UserError: not of that form.
-    """
-    found: dict[str, int | float] = {}
-    for text in settings:
-        name, equals, value = text.partition("=")
-        try:
-            found[name.strip()] = float(value)
-        except ValueError:
-            equals = ""
-        if not equals:
-            raise UserError(f"--settings {text!r} is not NAME=NUMBER, such as knots=4")
-    return found
-
-
 @lru_cache(maxsize=2)
 def _load(folder: str, device: str, stamp: tuple[int, ...]) -> "Model":
     from mbtransfer.model import Model
@@ -245,19 +226,3 @@ def _labels(model: "Model", asked: int | None) -> int:
     if asked is not None and asked > there:
         raise UserError(f"--labels {asked}, but the model's pool holds {there} transitions; ask for no more")
     return min(LABELS, there) if asked is None else asked
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Run torch with so many threads: sums over several differ in the last bit; workers share the cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def file_digest(path: str | Path) -> str:
-    """What a file holds, in 16 characters."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from world_models.head import Head
 from world_models.layout import Layout
 from world_models.residual import fit_residual
-from world_models.reward import Head, Labels, RewardHeads
+from world_models.reward import Labels, RewardHeads
 from world_models.transitions import Transitions
 
 

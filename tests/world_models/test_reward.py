@@ -12,9 +12,10 @@ from world_models.atoms import Atoms
 from world_models.boxes import Box
 from world_models.ensemble import EnsembleDynamics
 from world_models.errors import ModelError
+from world_models.head import Head
 from world_models.layout import Layout
 from world_models.residual import fit_residual
-from world_models.reward import Head, Labels, RewardHeads
+from world_models.reward import Labels, RewardHeads
 from world_models.storage import digest
 from world_models.transitions import Transitions
 
