@@ -82,6 +82,7 @@ def evaluate_runs(
     Raises:
         UserError: the file holds rows of these runs made with other settings, or cannot be written.
     """
+    setup = setup.settled()
     ledger = Ledger(rows, setup) if rows is not None else None
     missing = ledger.missing(runs) if ledger else list(runs)
     if ledger:

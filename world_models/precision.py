@@ -33,6 +33,11 @@ def dtype_of(precision: Precision, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 
+def name_of(dtype: torch.dtype) -> Precision:
+    """The precision whose type that is."""
+    return "bfloat16" if dtype == torch.bfloat16 else "float32"
+
+
 @lru_cache(maxsize=8)
 def _gain(device: torch.device, threads: int) -> float:
     """How many times faster bfloat16 products are than float32 ones."""

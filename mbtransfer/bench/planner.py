@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from mbtransfer.bench.work import Decisions, Work
+from world_models.precision import name_of
 
 WARM_UP = 3
 """First decisions, which find memory and compile; their time is told, but does not count."""
@@ -62,7 +63,7 @@ def measure_planner(work: Work, seconds: float = 5.0) -> dict[str, Any]:
         "decisions": len(taken),
         "peak_memory_mb": peak_memory_mb(work.device),
         "settings": work.described() | {
-            "dtype": str(dtype).removeprefix("torch."), "threads": torch.get_num_threads(),
+            "dtype": name_of(dtype), "threads": torch.get_num_threads(),
         },
     }  # fmt: skip
 

@@ -1,7 +1,7 @@
 """How episodes are run, in plain values: what a worker process needs to build the same pilot."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from tasks.environment import Environment
 from tasks.registry import make
 from tasks.spec import nearest
 from tasks.task import Task
-from world_models.precision import Precision
+from world_models.precision import Precision, name_of
 from world_models.uncertainty import DisagreementScale
 
 if TYPE_CHECKING:
@@ -117,6 +117,13 @@ class Setup:
             scale = DisagreementScale.of(model.notes).to(model.device)
         return Valuation(self.discount, self.risk, doubt=self.doubt if scale else 0.0, scale=scale)
 
+    def settled(self) -> "Setup":
+        """The same with `auto` precision decided, so that all processes take the same one."""
+        planned = self.pilot().dynamics
+        if not isinstance(planned, LearnedDynamics):
+            return self
+        return replace(self, precision=name_of(planned.imagination.dtype))
+
     def environment(self) -> Environment:
         """The environment: the model's, where there is one."""
         return self.load().environment if self.needs_model else make(self.env)
@@ -171,7 +178,7 @@ class Setup:
             for name in ("particles", "precision", "compile", "doubt"):
                 del own[name]
         if isinstance(planned := self.pilot().dynamics, LearnedDynamics):
-            own["precision"] = str(planned.imagination.dtype).removeprefix("torch.")
+            own["precision"] = name_of(planned.imagination.dtype)
         own["labels"] = self.pilot().labels
         own["model_digest"] = self.load().digest if self.needs_model else None
         return own | {"planner_settings": of_planner}

@@ -373,3 +373,11 @@ def test_rows_of_recipes_count_their_steps(pilot: Pilot) -> None:
     recipe = parse_recipe("name: undone\nsteps: [light_on, {task: light_off, timeout: 3}]\n", KITCHEN)
     (row,) = evaluate_recipes(pilot, [recipe], episodes=1)
     assert not row.success and (row.steps_done, row.steps_total) == (1, 2)
+
+
+def test_precision_is_decided_once_for_all_processes(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gains = iter((3.0, 0.1))
+    monkeypatch.setattr("world_models.precision._gain", lambda device, threads: next(gains))
+    setup = Setup(model=str(model), device="cpu").settled()
+    assert setup.precision == "bfloat16"
+    assert setup.settled() == setup
