@@ -1,0 +1,74 @@
+"""The same budget for every planner, counted rather than believed."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from planners.base import Bounds
+from planners.registry import PLANNERS, make_planner
+
+BUDGETS = {"small": 32, "medium": 96, "large": 288}
+"""Plans that one decision may score, over all its iterations."""
+
+GRADIENT = 3
+"""What scoring a plan and its gradient costs, in plans scored: going back is about twice going forth."""
+
+DIFFERENTIATING = ("gradient", "hybrid")
+"""Planners that the simulator cannot serve."""
+
+Settings = dict[str, int | float]
+
+
+def settings_of(planner: str, budget: int, horizon: int) -> Settings:
+    """The planner's usual way of searching, with as many candidates as the budget pays for."""
+    few, many = 1, budget + 1
+    while many - few > 1:
+        middle = (few + many) // 2
+        affordable = spent(planner, _shape(planner, middle, horizon)) <= budget
+        few, many = (middle, many) if affordable else (few, middle)
+    return _shape(planner, few, horizon)
+
+
+def _shape(planner: str, candidates: int, horizon: int) -> Settings:
+    """Iterations as usual, as far as two plans can climb; elites and refinements are 8 and 5 for 64 candidates."""
+    elites = min(candidates, max(2, candidates // 8))
+    shape: dict[str, Settings] = {
+        "mppi": {"iterations": 1},
+        "icem": {"iterations": 3, "elites": elites},
+        "cem": {"iterations": 3, "elites": elites},
+        "gradient": {"iterations": 5 if candidates < 3 else 10},
+        "hybrid": {
+            "iterations": 3, "elites": elites, "refined": max(1, elites // 2),
+            "refinements": min(5, max(2, candidates // 8)),
+        },
+        "random_shooting": {},
+    }  # fmt: skip
+    return {"horizon": horizon, "candidates": candidates, **shape[planner]}
+
+
+def spent(planner: str, settings: Mapping[str, int | float]) -> int:
+    """Plans that a decision of one episode scores, the last decision's elites among them; see `GRADIENT`."""
+    bounds = Bounds(-torch.ones(1), torch.ones(1))
+    made, count = make_planner(planner, bounds, settings), _Count()
+    generator = torch.Generator().manual_seed(0)
+    first = made.plan(count, torch.zeros(1, made.horizon, 1), generator)
+    count.plans = 0
+    made.plan(count, first.shifted(), generator, proposals=first.shifted_elites())
+    return count.plans
+
+
+class _Count:
+    """An objective that counts what it is asked."""
+
+    plans = 0
+
+    def __call__(self, candidates: Tensor) -> Tensor:
+        self.plans += candidates.shape[1] * (GRADIENT if candidates.requires_grad else 1)
+        return -candidates.square().sum(dim=(2, 3))
+
+
+def planners_for(differentiable: bool) -> list[str]:
+    """Names of the planners that can be used, the plainest first."""
+    names = ["random_shooting", *(name for name in reversed(PLANNERS) if name != "random_shooting")]
+    return [name for name in names if differentiable or name not in DIFFERENTIATING]
