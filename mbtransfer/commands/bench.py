@@ -92,7 +92,8 @@ def _draw(rows: list[dict[str, Any]], path: Path) -> None:
     figure = Figure(figsize=(12, 6.5), layout="constrained")
     for axis, on in zip(axes, figure.subplots(2, 3).flat, strict=False):
         points = [row for row in rows if row["axis"] == axis]
-        on.plot([row["value"] for row in points], [row["decision_ms"] for row in points], marker="o")
-        on.set(xlabel=axis, ylabel="ms per episode", ylim=(0, None))
+        times = [row["decision_ms"] for row in points]
+        on.plot([row["value"] for row in points], times, marker="o")
+        on.set(xlabel=axis, ylabel="ms per episode", ylim=(0, 1.15 * max(times)))
     with replacing(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:], dpi=150)
