@@ -15,6 +15,7 @@ from torch import Tensor
 
 from world_models.blocks import REACH
 from world_models.ensemble import EnsembleDynamics
+from world_models.errors import ModelError
 from world_models.fit import FitConfig, fit
 from world_models.normalizer import moving_scale
 from world_models.rows import replay_weights
@@ -23,6 +24,9 @@ from world_models.transplant import transplant
 
 SURPRISING = 0.7
 """A block is taught anew when it leaves more than this share of its object's movement unexplained."""
+
+ADAPTABLE = ("objects", "dense")
+"""Structures in which what is taught anew shares no weights with what is to stay, or all of it is taught."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +80,14 @@ def adapt(
         seed: of shuffles.
 
     Raises:
-        ModelError: transitions of another world, or a setting that makes no sense.
+        ModelError: transitions of another world, a setting that makes no sense, or a model whose blocks cannot
+            be taught one by one.
     """
-    config = config or AdaptConfig()
+    config, structure = config or AdaptConfig(), dynamics.config.structure
+    if structure not in ADAPTABLE:
+        raise ModelError(
+            f"a model of structure {structure} cannot be adapted; fit one of {', '.join(ADAPTABLE)}"
+        )
     for part in (pool, new, held_out):
         check_sizes(part, dynamics.layout)
     model = deepcopy(dynamics)

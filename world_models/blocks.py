@@ -5,10 +5,13 @@ reads that object, the hand's velocity and the action, and moves the object, its
 the hand; contributions add up. The vector from the hand to a handle changes by what the handle moves minus
 what the hand moves, so it stays consistent over a roll-out. Beyond `REACH` of its object a block fades out.
 Sparse interaction of this kind is the idea of object-wise models (Battaglia et al. 2016, interaction
-networks); here the hand is the only hub.
+networks); here the hand is the only hub. `shared` has the same blocks, but one set of weights for all objects,
+as there: only biases and gains are each object's own (see `ensemble.py`). `attention` has the blocks of `objects`,
+which hear of each other (see `attention.py`).
 """
 
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from jaxtyping import Float, Int
@@ -16,6 +19,8 @@ from torch import Tensor
 
 from world_models.errors import ModelError
 from world_models.layout import Body, Layout
+
+STRUCTURES = ("objects", "shared", "attention", "dense")
 
 NEAR = 0.06
 """Length (m) over which the proximity feature exp(-d / NEAR) falls."""
@@ -35,91 +40,122 @@ class Blocks:
         reads: feature columns that each block reads; the last feature is always zero and pads.
         moves: share of each output in each observation column, in units of the output's scale.
         unit: observation column whose change sets the scale of each output.
+        sets: which set of weights each block has: its own, or one that it shares.
     """
 
     reads: Int[Tensor, "K I"]
     moves: Float[Tensor, "K Y O"]
     unit: Int[Tensor, "K Y"]
+    sets: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Features:
-    """Where each kind of input begins: observation, nearness, bent vectors, room to the limits, action, zero, one."""
+    """Where each kind of input begins.
+
+    These are the observation, nearness, bent vectors, room to the limits, sines, cosines, the action, a zero
+    and a one.
+    """
 
     near: int
     bent: int
     room: int
+    sine: int
+    cosine: int
     action: int
     zero: int
 
     @classmethod
     def of(cls, layout: Layout) -> "Features":
-        """The order of inputs for a layout with n objects and L limited columns."""
-        near, n = layout.obs_size, len(layout.objects)
-        action = near + 4 * n + 2 * sum(layout.limited)
-        return cls(near, near + n, near + 4 * n, action, action + layout.action_size)
+        """The order of inputs for a layout with n objects, L limited columns and some angles."""
+        near, n, angles = layout.obs_size, len(layout.objects), len(layout.angles)
+        sine = near + 4 * n + 2 * sum(layout.limited)
+        action = sine + 2 * angles
+        return cls(near, near + n, near + 4 * n, sine, sine + angles, action, action + layout.action_size)
 
 
 def make_blocks(layout: Layout, structure: str) -> Blocks:
     """The wiring of that name.
 
     Raises:
-        ModelError: an unknown structure, or `objects` for a layout that names no hand.
+        ModelError: an unknown structure, or one of objects for a layout that names no hand.
     """
+    if structure not in STRUCTURES:
+        raise ModelError(f"no model structure {structure!r}; there are {', '.join(STRUCTURES)}")
     if structure == "dense":
-        size = layout.obs_size
-        reads = torch.arange(Features.of(layout).zero)[None]
-        return Blocks(reads, torch.eye(size)[None], torch.arange(size)[None])
-    if structure != "objects":
-        raise ModelError(f"no model structure {structure!r}; there are objects, dense")
+        size, every = layout.obs_size, range(Features.of(layout).zero)
+        reads = torch.tensor([column for column in every if column not in layout.angles])[None]
+        return Blocks(reads, torch.eye(size)[None], torch.arange(size)[None], (0,))
     if layout.hand is None or not layout.objects:
-        raise ModelError("structure objects needs a layout with a hand and objects; use structure dense")
-    wired = [_hand_block(layout, layout.hand)]
-    wired += [_object_block(layout, layout.hand, k) for k in range(len(layout.objects))]
-    return _padded(layout, wired)
+        raise ModelError(f"structure {structure} needs a layout with a hand and objects; use structure dense")
+    hand = layout.hand
+    objects = [_object_block(layout, hand, k) for k in range(len(layout.objects))]
+    if structure == "shared":
+        objects = _aligned(objects, Features.of(layout).zero)
+    own = tuple(range(1, 1 + len(objects)))
+    sets = (0, *(1 for _ in own)) if structure == "shared" else (0, *own)
+    return _padded(layout, [(_touch(layout, hand), [_hand_outputs(layout, hand)]), *objects], sets)
 
 
-_Wired = tuple[list[int], list[list[tuple[int, float]]]]
-"""Feature columns read; for each output the columns it moves, first the one that sets its scale."""
+_Outputs = list[list[tuple[int, float]]]
+"""For each output the columns that it moves, first the one that sets its scale; none where it is unused."""
+
+_Wired = tuple[list[list[int]], list[_Outputs]]
+"""Feature columns read and outputs, kind by kind: objects that share weights agree in where a kind begins."""
 
 
-def _hand_outputs(layout: Layout, hand: Body) -> list[list[tuple[int, float]]]:
+def _hand_outputs(layout: Layout, hand: Body) -> _Outputs:
     outputs = []
     for axis, column in enumerate(hand.positions):
         outputs.append([(column, 1.0)] + [(body.vector[axis], -1.0) for body in layout.objects])
     return outputs + [[(column, 1.0)] for column in hand.velocities]
 
 
-def _touch(layout: Layout, body: Body) -> list[int]:
-    """What any block of a body reads: its state, its room to the limits, the hand's velocity, the action."""
+def _touch(layout: Layout, body: Body) -> list[list[int]]:
+    """What any block of a body reads: its state, its room to the limits, the action."""
     at = Features.of(layout)
     order = [column for column, limited in enumerate(layout.limited) if limited]
-    room = [at.room + 2 * order.index(column) + side for column in body.positions for side in (0, 1)]
-    return [*body.positions, *body.velocities, *room, *range(at.action, at.zero)]
-
-
-def _hand_block(layout: Layout, hand: Body) -> _Wired:
-    return _touch(layout, hand), _hand_outputs(layout, hand)
+    plain = [column for column in body.positions if column not in layout.angles]
+    angles = [layout.angles.index(column) for column in body.positions if column in layout.angles]
+    turned = [first + angle for angle in angles for first in (at.sine, at.cosine)]
+    room = [at.room + 2 * order.index(c) + side for c in plain if c in order for side in (0, 1)]
+    return [plain, turned, [*body.velocities], room, [*range(at.action, at.zero)]]
 
 
 def _object_block(layout: Layout, hand: Body, k: int) -> _Wired:
     at, body = Features.of(layout), layout.objects[k]
     bent = range(at.bent + 3 * k, at.bent + 3 * k + 3)
-    reads = [*_touch(layout, body), *body.vector, at.near + k, *bent, *hand.velocities]
-    outputs = [[(column, 1.0)] for column in (*body.positions, *body.velocities, *body.vector)]
-    return reads, outputs + _hand_outputs(layout, hand)
+    reads = [*_touch(layout, body), [*body.vector, at.near + k, *bent, *hand.velocities]]
+    kinds = (body.positions, body.velocities, body.vector)
+    outputs: list[_Outputs] = [[[(column, 1.0)] for column in columns] for columns in kinds]
+    return reads, [*outputs, _hand_outputs(layout, hand)]
 
 
-def _padded(layout: Layout, wired: list[_Wired]) -> Blocks:
-    width = max(len(reads) for reads, _ in wired)
-    height = max(len(outputs) for _, outputs in wired)
+def _aligned(wired: list[_Wired], zero: int) -> list[_Wired]:
+    """Every kind of input and output as long as the longest of the objects'."""
+    wide = [max(map(len, kind)) for kind in zip(*(reads for reads, _ in wired), strict=True)]
+    high = [max(map(len, kind)) for kind in zip(*(outputs for _, outputs in wired), strict=True)]
+    return [
+        (
+            [part + [zero] * (n - len(part)) for part, n in zip(reads, wide, strict=True)],
+            [part + [[]] * (n - len(part)) for part, n in zip(outputs, high, strict=True)],
+        )
+        for reads, outputs in wired
+    ]
+
+
+def _padded(layout: Layout, wired: list[_Wired], sets: tuple[int, ...]) -> Blocks:
+    read = [[*chain.from_iterable(reads)] for reads, _ in wired]
+    moved = [[*chain.from_iterable(outputs)] for _, outputs in wired]
+    width, height = max(map(len, read)), max(map(len, moved))
     reads = torch.full((len(wired), width), Features.of(layout).zero)
     moves = torch.zeros(len(wired), height, layout.obs_size)
     unit = torch.zeros(len(wired), height, dtype=torch.long)
-    for k, (columns, outputs) in enumerate(wired):
+    for k, (columns, outputs) in enumerate(zip(read, moved, strict=True)):
         reads[k, : len(columns)] = torch.tensor(columns)
-        for y, moved in enumerate(outputs):
-            unit[k, y] = moved[0][0]
-            for column, sign in moved:
+        for y, some in enumerate(outputs):
+            for column, sign in some:
                 moves[k, y, column] = sign
-    return Blocks(reads, moves, unit)
+            if some:
+                unit[k, y] = some[0][0]
+    return Blocks(reads, moves, unit, sets)

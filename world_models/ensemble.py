@@ -1,7 +1,9 @@
 """The shared dynamics: an ensemble of networks as stacked weights, one batched product per layer.
 
 Chua et al. (2018), PETS, section 4: an ensemble for what is not known, Gaussian heads for what is noisy.
-It predicts the normalised change of the observation and never sees a task.
+It predicts the normalised change of the observation and never sees a task. Objects that share weights are told
+apart by biases of their own, and a gain of their own for each number that a layer reads (feature-wise modulation:
+Perez et al. 2018, FiLM): the same law in other units, axes and with another lever.
 """
 
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from world_models.attention import Attention
 from world_models.blocks import make_blocks
 from world_models.errors import ModelError
 from world_models.features import Scales, features
@@ -26,7 +29,8 @@ class EnsembleConfig:
     members: int = 5
     """Networks in the ensemble."""
     structure: str = "objects"
-    """One block per body (`objects`), or one block for all (`dense`)."""
+    """One block per body (`objects`), the same with weights shared by objects (`shared`) or with attention between
+    them (`attention`), or one block for all (`dense`)."""
     hidden: int = 64
     """Width of each block's hidden layers."""
     layers: int = 2
@@ -43,7 +47,10 @@ class Gaussian(NamedTuple):
 
 
 class EnsembleDynamics(nn.Module):
-    """E networks of K blocks each; weights are stacked along one axis of E * K.
+    """E networks of K blocks each.
+
+    Weights are stacked along one axis of E times the sets of weights, biases (and gains, where any blocks share a
+    set) of E * K.
 
     Args:
         layout: the observation's columns and bodies.
@@ -76,13 +83,20 @@ class EnsembleDynamics(nn.Module):
         self.blocks, self.outputs = blocks.unit.shape
         out = self.outputs * (2 if config.head == "gaussian" else 1)
         sizes = [blocks.reads.shape[1], *[config.hidden] * config.layers, out]
+        self._sets, own = blocks.sets, max(blocks.sets) + 1
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
+        self.gains = nn.ParameterList()
         for i, (n, m) in enumerate(pairwise(sizes)):
             last = i == config.layers
-            weight = torch.randn(config.members * self.blocks, m, n, generator=generator) / n**0.5
+            weight = torch.randn(config.members * own, m, n, generator=generator) / n**0.5
             self.weights.append(nn.Parameter(0.1 * weight if last else weight))
             self.biases.append(nn.Parameter(torch.zeros(config.members * self.blocks, m, 1)))
+            if own < self.blocks:
+                self.gains.append(nn.Parameter(torch.ones(config.members * self.blocks, 1, n)))
+        self.attention = None
+        if config.structure == "attention":
+            self.attention = Attention(config.members, config.hidden, generator)
 
     def forward(
         self, obs: Float[Tensor, "E B O"], action: Float[Tensor, "E B A"], apart: bool = False
@@ -93,7 +107,7 @@ class EnsembleDynamics(nn.Module):
         """
         features, gate = self.features(obs.transpose(1, 2), action.transpose(1, 2))
         read = features.index_select(1, self.reads.flatten())
-        raw = run_blocks(read, list(self.weights), list(self.biases), self.outputs if apart else None)
+        raw = run_blocks(read, *self.stacked(), self.outputs if apart else None, self.attention)
         raw = raw.unflatten(0, (obs.shape[0], self.blocks))
         moves = self.moves / self.normalizer.change
         mean = (moves.T @ (raw[:, :, : self.outputs] * gate).flatten(1, 2)).transpose(1, 2).contiguous()
@@ -101,6 +115,16 @@ class EnsembleDynamics(nn.Module):
             return Gaussian(mean, torch.zeros_like(mean))
         variance = bounded(raw[:, :, self.outputs :]).exp().flatten(1, 2).transpose(1, 2)
         return Gaussian(mean, (variance @ moves.square()).clamp(min=1e-8).log())
+
+    def stacked(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Weights [EK m n] and biases [EK m 1] of each layer, block by block; shared ones times each block's gains."""
+        weights, own = list(self.weights), max(self._sets) + 1
+        if own < self.blocks:
+            sets = torch.tensor(self._sets, device=self.unit.device)
+            members = own * torch.arange(self.config.members, device=sets.device)
+            rows = (members[:, None] + sets).flatten()
+            weights = [w.index_select(0, rows) * gain for w, gain in zip(weights, self.gains, strict=True)]
+        return weights, list(self.biases)
 
     @property
     def moves(self) -> Float[Tensor, "KY O"]:
@@ -118,15 +142,21 @@ class EnsembleDynamics(nn.Module):
 
 
 def run_blocks(
-    inputs: Float[Tensor, "E KI B"], weights: list[Tensor], biases: list[Tensor], apart: int | None = None
+    inputs: Float[Tensor, "E KI B"],
+    weights: list[Tensor],
+    biases: list[Tensor],
+    apart: int | None = None,
+    attention: Attention | None = None,
 ) -> Float[Tensor, "EK Y B"]:
-    """Every block of every member: one batched product per layer.
+    """Every block of every member: one batched product per layer, with attention after the first if there is any.
 
     Gradients of the outputs from `apart` on end at the last layer.
     """
     x = inputs.reshape(weights[0].shape[0], weights[0].shape[2], inputs.shape[-1])
-    for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
+    for i, (weight, bias) in enumerate(zip(weights[:-1], biases[:-1], strict=True)):
         x = torch.relu_(torch.baddbmm(bias, weight, x))
+        if attention is not None and i == 0:
+            x = attention(x)
     weight, bias = weights[-1], biases[-1]
     if apart is None or apart == weight.shape[1]:
         return torch.baddbmm(bias, weight, x)

@@ -1,4 +1,4 @@
-"""What the blocks read: scaled observations, nearness to handles, room to the joints' limits, the action.
+"""What the blocks read: scaled observations, nearness to handles, room to the joints' limits, angles, the action.
 
 Everything is columns before rows: blocks then gather whole rows of memory, and no product needs a transposed
 copy.
@@ -32,12 +32,13 @@ class Scales:
     probe_shift: Float[Tensor, "V 1"]
     probe_stretch: Float[Tensor, "V 1"]
     constants: Float[Tensor, "2 1"]
+    angles: Tensor
 
     @classmethod
     def of(cls, layout: Layout, normalizer: Normalizer) -> "Scales":
         """The scales as the normaliser stands now."""
         centre, scale, change = normalizer.centre, normalizer.scale, normalizer.change
-        vectors, ends = _columns(layout, scale.device)
+        vectors, ends, angles = _columns(layout, scale.device)
         stiff = scale[ends] / change[ends]
         sides = torch.tensor([-1.0, 1.0], device=scale.device).repeat(len(ends) // 2)
         to_centre = -centre / scale
@@ -49,6 +50,7 @@ class Scales:
             probe_shift=torch.cat([torch.zeros_like(bent), stiff * (sides * to_centre[ends] - 1)])[:, None],
             probe_stretch=torch.cat([bent, stiff * sides / scale[ends]])[:, None],
             constants=torch.tensor([[0.0], [1.0]], device=scale.device),
+            angles=angles,
         )
 
 
@@ -58,19 +60,24 @@ def features(
     """Inputs of the blocks, in the order of `blocks.Features`, and how much the block of each object counts."""
     scaled = torch.addcmul(scales.shift, obs, scales.stretch)
     constants = scales.constants.expand(obs.shape[0], -1, obs.shape[2])
+    turned: list[Tensor] = []
+    if len(scales.angles):
+        angles = obs.index_select(1, scales.angles)
+        turned = [angles.sin(), angles.cos()]
     if not len(scales.probed):
-        return torch.cat([scaled, action, constants], dim=1), scaled[:, :0]
+        return torch.cat([scaled, *turned, action, constants], dim=1), scaled[:, :0]
     probes = torch.addcmul(scales.probe_shift, obs.index_select(1, scales.probed), scales.probe_stretch)
     vectors, room = probes.split([3 * len(layout.objects), 2 * sum(layout.limited)], dim=1)
     distance = vectors.square().unflatten(1, (-1, 3)).sum(dim=2).clamp(min=1e-12).sqrt()
     near, bent = torch.exp(distance * (-BENT / NEAR)), torch.tanh(vectors)
     local = torch.sigmoid(torch.rsub(distance, FADE * REACH, alpha=FADE * BENT))
-    return torch.cat([scaled, near, bent, room.exp(), action, constants], dim=1), local
+    return torch.cat([scaled, near, bent, room.exp(), *turned, action, constants], dim=1), local
 
 
 @lru_cache(maxsize=8)
-def _columns(layout: Layout, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The vectors' columns, and the limited ones twice: for the lower and the upper end."""
+def _columns(layout: Layout, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """The vectors' columns, the limited ones twice (for the lower and the upper end), and the angles'."""
     vectors = [column for body in layout.objects for column in body.vector]
     ends = [column for column, limited in enumerate(layout.limited) if limited for _ in range(2)]
-    return tuple(torch.tensor(part, dtype=torch.long, device=device) for part in (vectors, ends))  # type: ignore[return-value]
+    parts = (vectors, ends, layout.angles)
+    return tuple(torch.tensor(part, dtype=torch.long, device=device) for part in parts)  # type: ignore[return-value]

@@ -77,9 +77,11 @@ class Imagination:
         self._layout, self._scales = dynamics.layout, Scales.of(dynamics.layout, dynamics.normalizer)
         self._out, self._change = dynamics.outputs, dynamics.normalizer.change
         rows = torch.cat([torch.arange(dynamics.blocks) + e * dynamics.blocks for e in chosen])
-        weights, biases = ([p.detach()[rows] for p in ps] for ps in (dynamics.weights, dynamics.biases))
+        weights, biases = ([p.detach()[rows] for p in ps] for ps in dynamics.stacked())
         one = Features.of(dynamics.layout).zero + 1
-        self._layers = Layers(weights, biases, dynamics.reads, one, self.dtype)
+        hears = dynamics.attention
+        attention = None if hears is None else (hears.ask.detach()[chosen], hears.answer.detach()[chosen])
+        self._layers = Layers(weights, biases, dynamics.reads, one, self.dtype, attention)
         self._local = dynamics.blocks > 1
         self._noisy = dynamics.config.head == "gaussian"
         self._moves = dynamics.moves.detach().T.expand(self.particles, -1, -1).contiguous()

@@ -3,6 +3,9 @@
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import pad
+
+from world_models.attention import attend
 
 CACHED = 2**20
 """Numbers in the widest layer that a core works on at once: more do not fit into its cache, and take a third
@@ -21,6 +24,7 @@ class Layers:
         reads: feature columns of each block.
         one: the feature that is always one.
         dtype: of the products, and of the results.
+        attention: weights of each particle's attention after the first layer, see `attend`; None for none.
 
     Attributes:
         keeps: whether results lie in buffers that the next call overwrites.
@@ -33,6 +37,7 @@ class Layers:
         reads: Int[Tensor, "K I"],
         one: int,
         dtype: torch.dtype,
+        attention: tuple[Tensor, Tensor] | None = None,
     ) -> None:
         self.dtype, self._folded = dtype, dtype == torch.bfloat16
         if self._folded:
@@ -41,8 +46,11 @@ class Layers:
                 for i, (weight, bias) in enumerate(zip(weights, biases, strict=True))
             ]
             reads = torch.cat([reads, torch.full_like(reads[:, :1], one)], dim=1)
+            if attention:  # it neither hears nor changes the unit that is always one
+                attention = pad(attention[0], (0, 1)), pad(attention[1], (0, 0, 0, 1))
         self._weights = [weight.to(dtype).contiguous() for weight in weights]
         self._biases = [bias.to(dtype).contiguous() for bias in biases]
+        self._attention = attention and tuple(part.to(dtype).contiguous() for part in attention)
         self._reads = reads.flatten()
         self.keeps = True
         self._buffers: list[Tensor] = []
@@ -61,6 +69,8 @@ class Layers:
                 x = torch.baddbmm(self._biases[i], weight, x, out=keep[i])
             if i < len(self._weights) - 1:
                 x = rectified(x)
+            if i == 0 and self._attention:
+                x = attend(x, *self._attention)
         return x
 
     def rows_at_once(self, rows: int) -> int:

@@ -23,7 +23,9 @@ class Layout:
 
     A column whose `limited` is true is a position with known joint limits: inputs are scaled by them and
     predictions are clamped to them, also for joints that never moved in the data. `hand_actions` are the
-    action columns that drive the hand along x, y and z; empty where there are none such.
+    action columns that drive the hand along x, y and z; empty where there are none such. `angles` are columns
+    of unlimited angles in radians, which may count turns: networks read their sine and cosine instead, so that
+    a turn never seen is like any other.
     """
 
     columns: tuple[str, ...]
@@ -34,6 +36,7 @@ class Layout:
     hand: Body | None = None
     objects: tuple[Body, ...] = ()
     hand_actions: tuple[int, ...] = ()
+    angles: tuple[int, ...] = ()
 
     @property
     def obs_size(self) -> int:
@@ -60,4 +63,5 @@ class Layout:
             hand=body(data["hand"]) if data["hand"] else None,
             objects=tuple(map(body, data["objects"])),
             hand_actions=tuple(data["hand_actions"]),
+            angles=tuple(data.get("angles", ())),  # older models have none
         )

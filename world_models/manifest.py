@@ -113,6 +113,9 @@ def _check_layout(layout: Layout) -> None:
     for column, low, high in zip(layout.columns, layout.low, layout.high, strict=True):
         if not -math.inf < low < high < math.inf:
             raise ValueError(f"column {column} goes from {low} to {high}")
+    for at in layout.angles:
+        if type(at) is not int or not 0 <= at < size or layout.limited[at]:
+            raise ValueError(f"angle {at!r} is no unlimited column")
     bodies = [*layout.objects, *([layout.hand] if layout.hand else [])]
     for body in bodies:
         for at in (*body.positions, *body.velocities, *body.vector):
@@ -129,6 +132,8 @@ def first_difference(model: Layout, world: Layout) -> str | None:
         return f"observation column {at} is {model.columns[at]} in the model, {world.columns[at]} here"
     if model.action_size != world.action_size:
         return f"{model.action_size} actions in the model, {world.action_size} here"
+    if model.angles != world.angles:
+        return f"columns {model.angles} are angles in the model, {world.angles} here"
     for what in ("low", "high", "limited"):
         ours, theirs = getattr(model, what), getattr(world, what)
         for i, column in enumerate(model.columns):

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from world_models.ensemble import EnsembleDynamics, run_blocks
+from world_models.errors import ModelError
 from world_models.layout import Layout
 from world_models.normalizer import Normalizer
 from world_models.transitions import Transitions
@@ -58,7 +59,15 @@ def transplant(dynamics: EnsembleDynamics, new: Transitions, target: int) -> str
         dynamics: changed in place, in the target's block only.
         new: transitions in which the object moves.
         target: which object of the layout.
+
+    Raises:
+        ModelError: the objects have no blocks of their own, or joints without limits.
     """
+    layout, structure = dynamics.layout, dynamics.config.structure
+    if structure != "objects":
+        raise ModelError(f"only blocks of structure objects are transplanted; this model's is {structure}")
+    if not all(layout.limited[column] for body in layout.objects for column in body.positions):
+        raise ModelError("a block is only transplanted between objects whose joints have limits")
     judge = _Judge(dynamics, new, target)
     tried = list(grafts(dynamics.layout, target))
     errors = [float(judge.error(_grafted(dynamics, target, graft)).mean()) for graft in tried]

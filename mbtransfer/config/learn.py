@@ -79,8 +79,9 @@ class FitConfig(MachineFlags):
     """Passes over the data, each cut short after 250 updates."""
     members: Count = 5
     """Networks in the ensemble."""
-    structure: Literal["objects", "dense"] = "objects"
-    """One block of weights per object, or one for all."""
+    structure: Literal["objects", "shared", "attention", "dense"] = "objects"
+    """One block of weights per object, the same weights for all objects, blocks with attention between them, or one
+    block for all. A model of blocks that share weights or hear of each other cannot be adapted."""
     hidden: Count = 64
     """Width of each block's hidden layers."""
     layers: Count = 2

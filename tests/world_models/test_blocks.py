@@ -93,7 +93,7 @@ def test_an_unmoved_far_object_stays(
 
 
 def test_an_unknown_structure_is_refused(layout: Layout) -> None:
-    with pytest.raises(ModelError, match=r"'sparse'.*objects, dense"):
+    with pytest.raises(ModelError, match=r"'sparse'.*objects, shared, attention, dense"):
         make_blocks(layout, "sparse")
 
 
