@@ -106,7 +106,9 @@ def test_defaults_of_fit_are_those_of_the_models() -> None:
     config = FitConfig(data=Path(), out=Path())
     for kind in (EnsembleConfig(), fit.FitConfig()):
         shared = vars(kind).keys() & vars(config).keys()
-        assert {name: getattr(config, name) for name in shared} == {name: getattr(kind, name) for name in shared}
+        assert {name: getattr(config, name) for name in shared} == {
+            name: getattr(kind, name) for name in shared
+        }
     assert vars(EnsembleConfig()).keys() <= vars(config).keys()
 
 
