@@ -27,6 +27,8 @@ from mbtransfer.progress import progress_bar
 
 PAGE = Path(__file__).parents[2] / "docs" / "planners.md"
 NAMES = ("kitchen", *SUITES)
+WIDTH = 100
+"""Characters across that the tables need."""
 
 
 def worlds_of(asked: argparse.Namespace) -> list[World]:
@@ -102,8 +104,10 @@ def main() -> int:
         "--latency", action="store_true", help="measure latency again, even where it is known"
     )
     parser.add_argument("--update-docs", action="store_true", help="write the tables into docs/planners.md")
+    console = Console()
+    console.width = max(console.width, WIDTH)
     try:
-        run(parser.parse_args(), Console())
+        run(parser.parse_args(), console)
     except USER_ERRORS as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from planners.base import Bounds
-from planners.registry import PLANNERS, make_planner
+from planners.registry import make_planner
 
 BUDGETS = {"small": 32, "medium": 96, "large": 288}
 """Plans that one decision may score, over all its iterations."""
@@ -19,14 +19,22 @@ DIFFERENTIATING = ("gradient", "hybrid")
 
 Settings = dict[str, int | float]
 
+VARIANTS: dict[str, tuple[str, Settings]] = {"mppi, ess 0.1": ("mppi", {"ess": 0.1})}
+"""Rows of the table that are a planner with another setting: a temperature has the unit of returns, a share has none."""
 
-def settings_of(planner: str, budget: int, horizon: int) -> Settings:
-    """The planner's usual way of searching, with as many candidates as the budget pays for."""
+
+def search_of(row: str, budget: int, horizon: int) -> tuple[str, Settings]:
+    """The planner of a row, and its usual way of searching with as many candidates as the budget pays for."""
+    planner, more = VARIANTS.get(row, (row, {}))
+    return planner, _affordable(planner, budget, horizon) | more
+
+
+def _affordable(planner: str, budget: int, horizon: int) -> Settings:
     few, many = 1, budget + 1
     while many - few > 1:
         middle = (few + many) // 2
-        affordable = spent(planner, _shape(planner, middle, horizon)) <= budget
-        few, many = (middle, many) if affordable else (few, middle)
+        pays = spent(planner, _shape(planner, middle, horizon)) <= budget
+        few, many = (middle, many) if pays else (few, middle)
     return _shape(planner, few, horizon)
 
 
@@ -68,7 +76,7 @@ class _Count:
         return -candidates.square().sum(dim=(2, 3))
 
 
-def planners_for(differentiable: bool) -> list[str]:
-    """Names of the planners that can be used, the plainest first."""
-    names = ["random_shooting", *(name for name in reversed(PLANNERS) if name != "random_shooting")]
-    return [name for name in names if differentiable or name not in DIFFERENTIATING]
+def rows_for(differentiable: bool) -> list[str]:
+    """Planners that can be used, and variants of them, the plainest first."""
+    rows = ["random_shooting", "cem", "icem", "mppi", *VARIANTS, "gradient", "hybrid"]
+    return [row for row in rows if differentiable or row not in DIFFERENTIATING]

@@ -93,8 +93,8 @@ class Suite:
 
 
 SUITES = {
-    "cartpole": Suite("cartpole", "swingup", 4, 320, 20, see_cartpole, swing_up),
-    "walker": Suite("walker", "walk", 4, 120, 6, see_walker, walk),
+    "cartpole": Suite("cartpole", "swingup", 4, 280, 20, see_cartpole, swing_up),
+    "walker": Suite("walker", "walk", 4, 100, 6, see_walker, walk),
 }
 """By domain. Horizons are 0.8 and 0.6 s: long enough to swing up, and for a step."""
 

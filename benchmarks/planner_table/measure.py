@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.planner_table.budgets import BUDGETS, planners_for, settings_of, spent
+from benchmarks.planner_table.budgets import BUDGETS, rows_for, search_of, spent
 from benchmarks.planner_table.worlds import World
 from mbtransfer import __version__
 from mbtransfer.evaluation.episodes import play_episodes
@@ -21,10 +21,10 @@ Found = dict[str, Any]
 
 
 def cells_of(world: World) -> Iterator[tuple[str, str, int]]:
-    """Key, planner and budget of each cell of the table, the planners outermost."""
-    for planner in planners_for(world.learned):
+    """Key, row and budget of each cell of the table, the rows outermost."""
+    for row in rows_for(world.learned):
         for name, budget in BUDGETS.items():
-            yield f"{world.name}/{planner}/{name}", planner, budget
+            yield f"{world.name}/{row}/{name}", row, budget
 
 
 def measure(
@@ -44,8 +44,8 @@ def measure(
         worlds[world.name] = world.protocol()
         for key, _, _ in cells_of(world):
             cells.pop(key, None)
-    for key, planner, budget in cells_of(world):
-        settings = settings_of(planner, budget, world.horizon)
+    for key, row, budget in cells_of(world):
+        planner, settings = search_of(row, budget, world.horizon)
         cell = dict(cells.get(key, {}))
         if cell.get("settings") != settings:
             done = _episodes(world, planner, settings)

@@ -7,7 +7,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.planner_table.budgets import BUDGETS, planners_for
+from benchmarks.planner_table.budgets import BUDGETS, rows_for
 from mbtransfer.statistics import wilson_interval
 
 TITLES = {
@@ -48,9 +48,7 @@ def _measured(found: dict[str, Any]) -> list[str]:
 
 def _headings(world: str) -> list[str]:
     judged = (
-        ["tasks", "chains", "steps of chains", "return"]
-        if world == "kitchen"
-        else ["return", "lowest to highest"]
+        ["tasks", "chains", "steps of chains", "return"] if world == "kitchen" else ["return", "from, to"]
     )
     return ["budget", "planner", "plans", *judged, "p50 ms", "p99 ms"]
 
@@ -58,11 +56,11 @@ def _headings(world: str) -> list[str]:
 def _rows(found: dict[str, Any], world: str) -> Iterator[list[str]]:
     """The budgets outermost: planners are compared at the same one."""
     for budget in BUDGETS:
-        for planner in planners_for(True):
-            cell = found["cells"].get(f"{world}/{planner}/{budget}")
+        for row in rows_for(True):
+            cell = found["cells"].get(f"{world}/{row}/{budget}")
             if cell is not None:
                 times = [f"{cell['plan_ms'][p]:.1f}" for p in ("p50", "p99")]
-                yield [budget, planner, str(cell["plans"]), *_judged(cell), *times]
+                yield [budget, row, str(cell["plans"]), *_judged(cell), *times]
 
 
 def _judged(cell: dict[str, Any]) -> list[str]:
@@ -72,7 +70,7 @@ def _judged(cell: dict[str, Any]) -> list[str]:
         done, of = cell["steps"]
         shares = [_share(*counts) for counts in cell["success"].values()]
         return [*shares, f"{done / of:.2f}", f"{mean:.1f}"]
-    return [f"{mean:.0f}", f"{min(returns):.0f} to {max(returns):.0f}"]
+    return [f"{mean:.0f}", f"{min(returns):.0f}, {max(returns):.0f}"]
 
 
 def _share(done: int, episodes: int) -> str:
