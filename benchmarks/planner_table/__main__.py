@@ -27,8 +27,8 @@ from mbtransfer.progress import progress_bar
 
 PAGE = Path(__file__).parents[2] / "docs" / "planners.md"
 NAMES = ("kitchen", *SUITES)
-WIDTH = 100
-"""Characters across that the tables need."""
+WIDTH = 112
+"""Characters across that the tables need, where there is no terminal to say how many there are."""
 
 
 def worlds_of(asked: argparse.Namespace) -> list[World]:
@@ -104,10 +104,8 @@ def main() -> int:
         "--latency", action="store_true", help="measure latency again, even where it is known"
     )
     parser.add_argument("--update-docs", action="store_true", help="write the tables into docs/planners.md")
-    console = Console()
-    console.width = max(console.width, WIDTH)
     try:
-        run(parser.parse_args(), console)
+        run(parser.parse_args(), Console(width=None if sys.stdout.isatty() else WIDTH))
     except USER_ERRORS as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -19,23 +19,24 @@ DIFFERENTIATING = ("gradient", "hybrid")
 
 Settings = dict[str, int | float]
 
-VARIANTS: dict[str, tuple[str, Settings]] = {"mppi, ess 0.1": ("mppi", {"ess": 0.1})}
-"""Rows of the table that are a planner with another setting: a temperature has the unit of returns, a share has none."""
+VARIANTS: dict[str, tuple[str, Settings]] = {
+    "mppi, 3 x ess 0.1": ("mppi", {"iterations": 3, "ess": 0.1}),
+}
+"""Rows that are a planner with other settings: here MPPI for rewards of any unit, in several rounds."""
 
 
 def search_of(row: str, budget: int, horizon: int) -> tuple[str, Settings]:
-    """The planner of a row, and its usual way of searching with as many candidates as the budget pays for."""
+    """The planner of a row, and its usual way of searching with as many candidates as the budget pays for.
+
+    Their number is found by bisection: counted, as elites and refinements grow with it.
+    """
     planner, more = VARIANTS.get(row, (row, {}))
-    return planner, _affordable(planner, budget, horizon) | more
-
-
-def _affordable(planner: str, budget: int, horizon: int) -> Settings:
     few, many = 1, budget + 1
     while many - few > 1:
         middle = (few + many) // 2
-        pays = spent(planner, _shape(planner, middle, horizon)) <= budget
+        pays = spent(planner, _shape(planner, middle, horizon) | more) <= budget
         few, many = (middle, many) if pays else (few, middle)
-    return _shape(planner, few, horizon)
+    return planner, _shape(planner, few, horizon) | more
 
 
 def _shape(planner: str, candidates: int, horizon: int) -> Settings:

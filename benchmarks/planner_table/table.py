@@ -47,9 +47,7 @@ def _measured(found: dict[str, Any]) -> list[str]:
 
 
 def _headings(world: str) -> list[str]:
-    judged = (
-        ["tasks", "chains", "steps of chains", "return"] if world == "kitchen" else ["return", "from, to"]
-    )
+    judged = ["tasks", "chains", "steps", "return"] if world == "kitchen" else ["return", "from, to"]
     return ["budget", "planner", "plans", *judged, "p50 ms", "p99 ms"]
 
 
@@ -85,8 +83,9 @@ def _protocol(found: dict[str, Any], world: str) -> str:
         chains = sum(name.startswith("chain-") for name in how["asked"])
         what = (
             f"{len(how['asked']) - chains} source tasks and {chains} random chains of three to six of them, "
-            f"{len(how['models'])} model(s), {runs} episodes of each per model. Wilson 95% intervals; the return "
-            "is the mean sum of true rewards over the tasks, which end when they are done."
+            f"{len(how['models'])} model(s), {runs} episodes of each per model. Success with Wilson's 95% interval; "
+            "steps are the share of the chains' steps that were done; the return is the sum of true rewards of a "
+            "task, which ends when it is done: nearer to zero is quicker."
         )
     else:
         what = (
@@ -95,4 +94,4 @@ def _protocol(found: dict[str, Any], world: str) -> str:
             "differentiable."
         )
     used = ", ".join(f"{name} {value}" for name, value in machine.items())
-    return f"{what} Latency is of one episode on one thread; {used}."
+    return f"{what} Latency is that of one episode on one thread; {used}."
