@@ -19,7 +19,7 @@ from mbtransfer.runner import fresh_states, run_lockstep
 from planners.registry import make_planner
 from tasks.scene import Scene
 from tasks.task import Task
-from world_models.adapt import Adapted, adapt
+from world_models.adapt import Adapted, adapt, check_adaptable
 from world_models.imagine import Imagination
 from world_models.transitions import Transitions
 
@@ -67,9 +67,11 @@ def adaptations(
 
     Raises:
         UserError: a negative number of episodes.
+        ModelError: a model that cannot be adapted.
     """
     if min(counts) < 0:
         raise UserError(f"cannot adapt with {min(counts)} episodes; give 0 or more")
+    check_adaptable(model.dynamics)
     gathered: list[Episode] = []
     adaptation = Adaptation(model, None, [])
     for stop in sorted({*counts, *(n for n in ROUNDS if n < max(counts))}):

@@ -61,6 +61,18 @@ class Adapted:
     after: float
 
 
+def check_adaptable(dynamics: EnsembleDynamics) -> None:
+    """See that a model can be adapted, before episodes are spent on it.
+
+    Raises:
+        ModelError: its blocks cannot be taught one by one.
+    """
+    structure = dynamics.config.structure
+    if structure not in ADAPTABLE:
+        there = ", ".join(ADAPTABLE)
+        raise ModelError(f"a model of structure {structure} cannot be adapted; fit one of {there}")
+
+
 def adapt(
     dynamics: EnsembleDynamics,
     pool: Transitions,
@@ -83,11 +95,8 @@ def adapt(
         ModelError: transitions of another world, a setting that makes no sense, or a model whose blocks cannot
             be taught one by one.
     """
-    config, structure = config or AdaptConfig(), dynamics.config.structure
-    if structure not in ADAPTABLE:
-        raise ModelError(
-            f"a model of structure {structure} cannot be adapted; fit one of {', '.join(ADAPTABLE)}"
-        )
+    config = config or AdaptConfig()
+    check_adaptable(dynamics)
     for part in (pool, new, held_out):
         check_sizes(part, dynamics.layout)
     model = deepcopy(dynamics)
