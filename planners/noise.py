@@ -22,7 +22,7 @@ def coloured_noise(
     """
     *batch, steps, size = shape
     device = generator.device
-    if beta == 0.0 or steps < 2:
+    if beta == 0.0 or steps < 2 or 0 in shape:
         return torch.randn(shape, generator=generator, device=device)
     scale, real, imaginary, sigma = _spectrum(steps, beta, device)
     parts = torch.randn((2, *batch, size, scale.numel()), generator=generator, device=device) * scale

@@ -26,7 +26,6 @@ PLANNERS: dict[str, tuple[Any, Any]] = {
 """Name to planner and its settings."""
 
 _RANGE = {
-    "candidates": (2.0, math.inf),
     "elites": (2.0, math.inf),
     "ess": (0.0, 1.0),
     "keep": (0.0, 1.0),

@@ -147,16 +147,25 @@ def test_episodes_are_planned_apart(search: Search, quadratic: Objective) -> Non
     assert not torch.equal(plan.actions[2], changed.actions[2])
 
 
-def test_one_step_one_candidate_and_one_knot_are_enough(name: str, bounds: Bounds) -> None:
+@pytest.mark.parametrize("horizon", [1, 6])
+def test_one_candidate_and_one_knot_are_enough(name: str, bounds: Bounds, horizon: int) -> None:
     sampled = name in ("cem", "icem", "hybrid")
     few = {"candidates": 8} if sampled else {"candidates": 1}
-    planner = make_planner(name, bounds, {"horizon": 1, "knots": 1, **few})
-    start = bounds.middle.expand(2, 1, 2)
+    planner = make_planner(name, bounds, {"horizon": horizon, "knots": 1, **few})
+    start = bounds.middle.expand(2, horizon, 2)
     plan = planner.plan(
         lambda plans: -plans.square().sum(dim=(-2, -1)), start, torch.Generator().manual_seed(0)
     )
-    assert plan.actions.shape == (2, 1, 2)
+    assert plan.actions.shape == (2, horizon, 2)
     assert bool(torch.isfinite(plan.actions).all())
+    without = make_planner(name, bounds, {"horizon": horizon, **few})
+    assert bool(
+        torch.isfinite(
+            without.plan(
+                lambda plans: -plans.square().sum(dim=(-2, -1)), start, torch.Generator().manual_seed(0)
+            ).actions
+        ).all()
+    )
 
 
 def test_a_plan_and_its_elites_are_shifted_and_their_ends_held() -> None:
