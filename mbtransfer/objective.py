@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mbtransfer.errors import UserError
 from mbtransfer.valuation import Valuation
 from tasks.scene import Scene
 from world_models.imagine import Imagination, Imagined
@@ -33,19 +34,19 @@ class Outlook:
 
     def __call__(self, candidates: Float[Tensor, "B N H A"]) -> Float[Tensor, "B N"]:
         """The return of each candidate."""
-        plans, futures, actions = self._futures(candidates)
+        futures, actions = self._futures(candidates)
         path = futures.obs
         rewards = self._reward(path[:-1], actions.expand(*path[1:].shape[:-1], -1), path[1:])
         return self._valuation.returns(rewards, futures, actions).unflatten(0, candidates.shape[:2])
 
     def violation(self, plans: Float[Tensor, "B H A"]) -> Float[Tensor, " B"]:
         """How far each episode's plan breaks a constraint; zero where it keeps all of them."""
-        _, futures, actions = self._futures(plans[:, None])
+        futures, actions = self._futures(plans[:, None])
         return self._valuation.violation(futures, actions)
 
-    def _futures(self, candidates: Float[Tensor, "B N H A"]) -> tuple[Tensor, Imagined, Tensor]:
+    def _futures(self, candidates: Float[Tensor, "B N H A"]) -> tuple[Imagined, Float[Tensor, "H 1 R A"]]:
         plans = candidates.flatten(0, 1)
-        return plans, self._follow(plans), plans.transpose(0, 1)[:, None]
+        return self._follow(plans), plans.transpose(0, 1)[:, None]
 
 
 @runtime_checkable
@@ -104,9 +105,17 @@ class OracleDynamics:
     def objective(
         self, obs: Float[Tensor, "B O"], state: np.ndarray, reward: Reward, generator: torch.Generator
     ) -> Outlook:
-        """See `Dynamics.objective`; the true future is one particle."""
+        """See `Dynamics.objective`; the true future is one particle.
+
+        Raises:
+            UserError: a planner asks for gradients; the simulator has none.
+        """
 
         def follow(plans: Float[Tensor, "R H A"]) -> Imagined:
+            if plans.requires_grad:
+                raise UserError(
+                    "this planner needs gradients, which the simulator has not; plan with a learned model"
+                )
             starts = np.repeat(state, len(plans) // len(state), axis=0)
             after = self.scene.rollout(starts, plans.cpu().numpy())
             states = np.concatenate([starts[:, None], after], axis=1)

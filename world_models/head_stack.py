@@ -61,13 +61,9 @@ class HeadStack:
             [head.judge for head in heads],
         )
 
-    def picked(self, rows: Int[Tensor, " S"], heads: Int[Tensor, " S"]) -> "Picked":
-        """Head `heads[s]` for episode `rows[s]`, for each s."""
-        return Picked(self, rows, heads)
-
 
 class Picked:
-    """S pairs of an episode and a head; the same calls as `TruePairs`."""
+    """Head `heads[s]` for episode `rows[s]`, for each of S pairs."""
 
     def __init__(self, stack: HeadStack, rows: Int[Tensor, " S"], heads: Int[Tensor, " S"]) -> None:
         self._layout, self._rows, self._heads, self._stack = stack.layout, rows, heads, stack

@@ -97,7 +97,11 @@ class Imagination:
         actions: Float[Tensor, "R H A"],
         generator: torch.Generator | None = None,
     ) -> Imagined:
-        """Follow R plans, each from its own observation; with a gradient where the plans ask for one."""
+        """Follow R plans, each from its own observation; with a gradient where the plans ask for one.
+
+        Raises:
+            ModelError: the steps are to be compiled, and cannot be.
+        """
         plans = actions.permute(1, 2, 0)
         with torch.set_grad_enabled(actions.requires_grad and torch.is_grad_enabled()):
             if torch.is_grad_enabled():
@@ -140,8 +144,17 @@ class Imagination:
             if self._fused is None:
                 self._step(path[t], plan, path[t + 1], generator)
             else:
-                path[t + 1] = self._fused(path[t], plan, None, None)
+                path[t + 1] = self._compiled_step(path[t], plan)
         return path
+
+    def _compiled_step(self, obs: Tensor, action: Tensor) -> Tensor:
+        assert self._fused is not None
+        try:
+            return self._fused(obs, action, None, None)
+        except RuntimeError as error:  # the compiler's own errors are private to torch, but all of this kind
+            raise ModelError(
+                "steps cannot be compiled here: is there a C++ compiler such as g++? Else leave compilation out"
+            ) from error
 
     def _step(
         self, obs: Tensor, action: Tensor, out: Tensor | None, generator: torch.Generator | None

@@ -89,7 +89,7 @@ class RewardHeads:
         heads = tuple(self.heads.values())
         if self._stacked is None or self._stacked[0] != heads:
             self._stacked = heads, HeadStack.of(self.layout, heads)
-        return self._stacked[1].picked(rows, tasks)
+        return Picked(self._stacked[1], rows, tasks)
 
     def select(self, names: list[str]) -> "RewardHeads":
         """The heads of these tasks, in this order.

@@ -25,13 +25,8 @@ def disagreement(imagined: Imagined) -> Float[Tensor, "H R"]:
     In units of each column's scale of change in one step. The spread is corrected for the number of particles
     (Bessel), so that plans made with two and a scale made with five agree; one particle never disagrees.
     """
-    paths = imagined.particles[1:]
-    particles, columns = paths.shape[1], paths.shape[3]
-    if particles < 2:
-        return paths.new_zeros(paths.shape[0], paths.shape[2])
-    # by hand: thirty times faster than `std` along an axis that is not the last
-    apart = (paths - paths.mean(dim=1, keepdim=True)) / imagined.change
-    return (apart.square().sum(dim=(1, 3)) / ((particles - 1) * columns)).sqrt()
+    spread, particles = imagined.disagreement(), imagined.particles.shape[1]
+    return (spread.square().mean(dim=-1) * (particles / max(1, particles - 1))).sqrt()
 
 
 @dataclass(frozen=True, eq=False)

@@ -73,7 +73,8 @@ class DecisionFlags(SearchFlags):
     compile: bool = False
     """Let torch.compile fuse the model's steps: seconds of warm-up for quicker decisions (see bench)."""
     decision_ms: Annotated[float, AtLeast(0.001)] | None = None
-    """Milliseconds that a decision may take: the best plan found by then. None: as long as it takes."""
+    """Milliseconds that a decision may take: the best plan found by then. None: as long as it takes. For
+    planners of several rounds: one is always done."""
     discount: Annotated[float, AtLeast(0.001), AtMost(1)] = 1.0
     """Factor on rewards per control step."""
     risk: Literal["mean", "cvar", "optimistic"] = "mean"

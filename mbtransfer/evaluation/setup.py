@@ -23,6 +23,11 @@ from world_models.uncertainty import DisagreementScale
 if TYPE_CHECKING:
     from mbtransfer.model import Model
 
+ELSEWHERE = (
+    "model", "task_file", "device", "threads", "horizon", "candidates", "iterations", "settings",
+)  # fmt: skip
+"""Fields that `Setup.described` gives in another form, or that results do not depend on."""
+
 CHOICES = {"dynamics": ("learned", "oracle"), "reward": ("learned", "true")}
 
 
@@ -163,16 +168,7 @@ class Setup:
         """Every setting that results depend on, the planner's own defaults among them."""
         of_planner = asdict(PLANNERS[self.planner][1]()) | self.planner_settings()
         own = {field.name: getattr(self, field.name) for field in fields(self)}
-        for name in (
-            "model",
-            "task_file",
-            "device",
-            "threads",
-            "horizon",
-            "candidates",
-            "iterations",
-            "settings",
-        ):
+        for name in ELSEWHERE:
             del own[name]
         if self.dynamics == "oracle":
             for name in ("particles", "precision", "compile", "doubt"):

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mbtransfer.agent import MPCAgent, Seeding, action_bounds
 from mbtransfer.behaviours import Babble, Behaviour, Noise
+from mbtransfer.errors import UserError
 from mbtransfer.goal import GUARD_WEIGHT, Goal, Rewards, TrueRewards
 from mbtransfer.model import Model
 from mbtransfer.objective import LearnedDynamics, OracleDynamics, Outlook, Reward
@@ -246,6 +247,14 @@ def test_goals_weigh_tasks_episode_by_episode_in_both_worlds(generator: torch.Ge
     torch.testing.assert_close(learned, true, atol=1e-4, rtol=1e-4)
     x = (place[:, None, None] + plans.cumsum(dim=2))[..., 0].sum(dim=-1)
     torch.testing.assert_close(true, x * torch.tensor([[1.0], [-1.0], [0.0]]), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["gradient", "hybrid"])
+def test_the_simulator_has_no_gradients(name: str) -> None:
+    bounds = Bounds(torch.tensor([-1.0, -1.0]), torch.tensor([1.0, 1.0]))
+    agent = MPCAgent(OracleDynamics(Pushed()), make_planner(name, bounds, {"horizon": 3}), bounds)
+    with pytest.raises(UserError, match="needs gradients"):
+        agent.act(torch.zeros(1, 2), np.zeros((1, 3)), pull)
 
 
 @pytest.mark.parametrize("world", ["learned", "true"])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -145,6 +147,16 @@ def test_compiled_steps_go_the_same_way(way: str) -> None:
     """In a process of its own: the checks of shapes in tests and the compiler do not get along."""
     done = subprocess.run([sys.executable, "-c", COMPILED, way], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_without_a_compiler_it_says_so(tmp_path: Path) -> None:
+    nothing = {"PATH": str(tmp_path), "CXX": "/nonexistent", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILED, "float32"],
+        capture_output=True, text=True, check=False, env=os.environ | nothing,
+    )  # fmt: skip
+    assert "ModelError: steps cannot be compiled here" in done.stderr.splitlines()[-1]
 
 
 def test_noise_of_its_own_cannot_be_compiled(build: Build) -> None:
