@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from world_models.blocks import Features
+from world_models.crew import each_apart
 from world_models.ensemble import EnsembleDynamics, bounded
 from world_models.errors import ModelError
 from world_models.features import Scales, features
@@ -107,10 +108,7 @@ class Imagination:
             if torch.is_grad_enabled():
                 path = self._followed(obs, plans, generator)
             else:
-                size = self._layers.rows_at_once(len(obs))
-                parts = zip(obs.split(size), plans.split(size, dim=2), strict=True)
-                paths = [self._filled(*part, generator) for part in parts]
-                path = paths[0] if len(paths) == 1 else torch.cat(paths, dim=-1)
+                path = self._in_parts(obs, plans, generator)
         particles = path.transpose(-1, -2)
         obs_path = particles.mean(dim=1, keepdim=True) if self._mean else particles
         return Imagined(obs_path, particles, self._change)
@@ -133,6 +131,20 @@ class Imagination:
         for plan in plans:
             steps.append(self._step(steps[-1], plan, None, generator))
         return torch.stack(steps)
+
+    def _in_parts(
+        self, obs: Float[Tensor, "R O"], plans: Float[Tensor, "H A R"], generator: torch.Generator | None
+    ) -> Float[Tensor, "points P O R"]:
+        """Rows in parts that fit into the caches, side by side unless they share a generator or a program."""
+
+        def follow(part: tuple[Tensor, Tensor]) -> Tensor:
+            return self._filled(*part, generator)
+
+        size = self._layers.rows_at_once(len(obs))
+        parts = list(zip(obs.split(size), plans.split(size, dim=2), strict=True))
+        in_turn = self._shuffle or self._noisy or self._fused is not None
+        paths = [follow(part) for part in parts] if in_turn else each_apart(follow, parts)
+        return paths[0] if len(paths) == 1 else torch.cat(paths, dim=-1)
 
     def _filled(
         self, obs: Float[Tensor, "R O"], plans: Float[Tensor, "H A R"], generator: torch.Generator | None

@@ -1,5 +1,7 @@
 """The blocks' layers made ready for planning: gathered once, in a fast number format, into buffers kept."""
 
+import threading
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -10,6 +12,9 @@ from world_models.attention import attend
 CACHED = 2**20
 """Numbers in the widest layer that a core works on at once: more do not fit into its cache, and take a third
 longer each."""
+
+WORTHWHILE = 512
+"""Rows for each core: with fewer, a second one costs as much as it gains."""
 
 
 class Layers:
@@ -53,8 +58,7 @@ class Layers:
         self._attention = attention and tuple(part.to(dtype).contiguous() for part in attention)
         self._reads = reads.flatten()
         self.keeps = True
-        self._buffers: list[Tensor] = []
-        self._views: tuple[int, list[Tensor]] = (0, [])
+        self._buffers = _Buffers()
 
     def __call__(self, inputs: Float[Tensor, "P F R"]) -> Float[Tensor, "B Y R"]:
         """The outputs of all blocks; in a buffer that is kept, unless a gradient is asked for."""
@@ -74,23 +78,36 @@ class Layers:
         return x
 
     def rows_at_once(self, rows: int) -> int:
-        """How many of so many rows are best given at once: what fits into the caches, or all on a GPU."""
+        """How many of so many rows are best given at once: what fits into a core's caches, as many times as
+        there are cores; or all on a GPU.
+        """
         if self._weights[0].is_cuda:
             return rows
         widest = max(weight.shape[0] * weight.shape[1] for weight in self._weights)
-        most = max(64, CACHED * torch.get_num_threads() // widest)
-        return -(-rows // -(-rows // most))
+        cores = min(torch.get_num_threads(), max(1, rows // WORTHWHILE))
+        turns = -(-rows // (cores * max(64, CACHED // widest)))
+        return -(-rows // (cores * turns))
 
     def _kept(self, rows: int) -> list[Tensor]:
         """Buffers for so many rows: memory asked for anew costs more than what is done with it."""
-        if self._views[0] == rows:
-            return self._views[1]
-        sizes = [weight.shape[0] * weight.shape[1] * rows for weight in self._weights]
-        if not self._buffers or len(self._buffers[0]) < sizes[0]:
-            self._buffers = [w.new_empty(n) for w, n in zip(self._weights, sizes, strict=True)]
-        parts = zip(self._buffers, self._weights, sizes, strict=True)
-        self._views = rows, [buffer[:n].view(*weight.shape[:2], rows) for buffer, weight, n in parts]
-        return self._views[1]
+        kept = self._buffers
+        if kept.rows != rows:
+            sizes = [weight.shape[0] * weight.shape[1] * rows for weight in self._weights]
+            if not kept.flat or len(kept.flat[0]) < sizes[0]:
+                kept.flat = [w.new_empty(n) for w, n in zip(self._weights, sizes, strict=True)]
+            parts = zip(kept.flat, self._weights, sizes, strict=True)
+            kept.views = [flat[:n].view(*weight.shape[:2], rows) for flat, weight, n in parts]
+            kept.rows = rows
+        return kept.views
+
+
+class _Buffers(threading.local):
+    """Each thread's own."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.flat: list[Tensor] = []
+        self.views: list[Tensor] = []
 
 
 def _folded(weight: Float[Tensor, "B m n"], bias: Float[Tensor, "B m 1"], last: bool) -> Tensor:

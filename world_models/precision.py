@@ -29,7 +29,7 @@ def dtype_of(precision: Precision, device: torch.device) -> torch.dtype:
     if precision not in get_args(Precision):
         raise ModelError(f"no precision {precision!r}; there are {', '.join(get_args(Precision))}")
     if precision == "auto":
-        return torch.bfloat16 if _gain(device, torch.get_num_threads()) >= WORTH else torch.float32
+        return torch.bfloat16 if _gain(device) >= WORTH else torch.float32
     return torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 
@@ -39,9 +39,14 @@ def name_of(dtype: torch.dtype) -> Precision:
 
 
 @lru_cache(maxsize=8)
-def _gain(device: torch.device, threads: int) -> float:
-    """How many times faster bfloat16 products are than float32 ones."""
-    return _seconds(torch.float32, device) / _seconds(torch.bfloat16, device)
+def _gain(device: torch.device) -> float:
+    """How many times faster bfloat16 products are than float32 ones, on one core: threads would blur it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _seconds(torch.float32, device) / _seconds(torch.bfloat16, device)
+    finally:
+        torch.set_num_threads(threads)
 
 
 @torch.no_grad()

@@ -377,7 +377,7 @@ def test_rows_of_recipes_count_their_steps(pilot: Pilot) -> None:
 
 def test_precision_is_decided_once_for_all_processes(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gains = iter((3.0, 0.1))
-    monkeypatch.setattr("world_models.precision._gain", lambda device, threads: next(gains))
+    monkeypatch.setattr("world_models.precision._gain", lambda device: next(gains))
     setup = Setup(model=str(model), device="cpu").settled()
     assert setup.precision == "bfloat16"
     assert setup.settled() == setup

@@ -104,7 +104,7 @@ def test_plans_have_gradients(fitted: EnsembleDynamics, segments: Segments, way:
 
 def test_auto_takes_the_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     for gain, expected in ((3.0, torch.bfloat16), (1.0, torch.float32), (0.1, torch.float32)):
-        monkeypatch.setattr(precision, "_gain", lambda device, threads, gain=gain: gain)
+        monkeypatch.setattr(precision, "_gain", lambda device, gain=gain: gain)
         assert dtype_of("auto", CPU) == expected
     monkeypatch.undo()
     assert dtype_of("auto", CPU) == dtype_of("auto", CPU)
