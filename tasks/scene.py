@@ -76,6 +76,10 @@ class Scene:
             states[:, 1 + joint.qposadr[0]] = value
         return states
 
+    def witness(self, states: Float[ndarray, "*b S"]) -> Float[ndarray, "*b W"]:
+        """What the robot sees, and after it the state itself: O + S columns for those who judge."""
+        return np.concatenate([self.observe(states).astype(np.float64), states], axis=-1)
+
     def set_state(self, state: Float[ndarray, " S"]) -> Float[ndarray, " O"]:
         """Put the scene into a state and observe it."""
         mujoco.mj_setState(self.model, self.data, state, _STATE)

@@ -29,6 +29,9 @@ class Task:
     description: str
     split: str
 
+    needs_state = False
+    """Whether only the simulator's state tells its reward; see `tasks.physics_task`."""
+
     def reward(
         self, obs: Float[Tensor, "*b O"], action: Float[Tensor, "*b A"], next_obs: Float[Tensor, "*b O"]
     ) -> Float[Tensor, "*b"]:
