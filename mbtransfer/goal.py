@@ -90,7 +90,7 @@ class TruePairs:
         values = obs.new_empty(*obs.shape[:-3], self._count, obs.shape[-2])
         for task, at, rows in self._parts:
             chosen = (x.index_select(-3, rows) for x in (obs, action, next_obs))
-            values = values.index_copy(-2, at, task.reward(*chosen))
+            values = values.index_copy(-2, at, task.reward(*chosen).to(obs.dtype))
         return values
 
     def success(self, obs: Float[Tensor, "*h B N O"]) -> Float[Tensor, "*h S N"]:
