@@ -15,7 +15,15 @@ def _kitchen() -> Environment:
     return Environment(spec(), named_tasks(), make_scene, cameras=("cook", "side"))
 
 
+def _gymnasium(member: str) -> Environment:
+    from tasks.gymnasium_env.environment import gymnasium_environment
+
+    return gymnasium_environment(member)
+
+
 _REGISTRY: dict[str, Callable[[], Environment]] = {"kitchen": _kitchen}
+_FAMILIES: dict[str, Callable[[str], Environment]] = {"gym": _gymnasium}
+"""Environments called FAMILY:NAME."""
 
 
 def register(name: str, factory: Callable[[], Environment]) -> None:
@@ -36,6 +44,10 @@ def make(name: str) -> Environment:
     Raises:
         TaskError: there is no such environment; names the nearest one.
     """
+    family, colon, member = name.partition(":")
+    if colon and family in _FAMILIES:
+        return _FAMILIES[family](member)
     if name not in _REGISTRY:
-        raise TaskError(f"no environment {name!r}{nearest(name, list(_REGISTRY))}")
+        known = [*_REGISTRY, *(f"{one}:NAME" for one in _FAMILIES)]
+        raise TaskError(f"no environment {name!r}{nearest(name, known)}")
     return _REGISTRY[name]()

@@ -1,0 +1,61 @@
+"""What `gym:...` names: a registered id or a class in a Python file, with keyword arguments if wanted."""
+
+import ast
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.errors import TaskError
+
+_FILE = re.compile(r"(.+\.py):([^:]*)")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One Gymnasium environment, as a user names it.
+
+    Attributes:
+        text: all that stands after `gym:`.
+        target: the id (also `module:ID`), or the path of a Python file.
+        attribute: the class or function in the file; empty for an id.
+        options: keyword arguments of the environment.
+    """
+
+    text: str
+    target: str
+    attribute: str
+    options: tuple[tuple[str, Any], ...]
+
+    @property
+    def name(self) -> str:
+        """The name by which `tasks.registry.make` knows it."""
+        return f"gym:{self.text}"
+
+
+def parse(text: str) -> Asked:
+    """Read `ID`, `module:ID` or `FILE.py:CLASS`, each with `,NAME=VALUE` for arguments.
+
+    Values are Python literals (`False`, `0.5`), anything else is text.
+
+    Raises:
+        TaskError: no id, a file without a class, or an argument that is not NAME=VALUE.
+    """
+    target, *options = text.split(",")
+    if not target.strip():
+        raise TaskError("gym: needs an environment, as in gym:Pendulum-v1 or gym:my_env.py:MyEnv")
+    attribute = ""
+    if match := _FILE.fullmatch(target):
+        target, attribute = match[1], match[2]
+    if target.endswith(".py") and not attribute.isidentifier():
+        raise TaskError(f"gym:{text}: say which class or function of the file, as in gym:{target}:MyEnv")
+    return Asked(text, target, attribute, tuple(_option(text, option) for option in options))
+
+
+def _option(text: str, option: str) -> tuple[str, Any]:
+    name, equals, value = (part.strip() for part in option.partition("="))
+    if not equals or not name.isidentifier():
+        raise TaskError(f"gym:{text}: an argument is written NAME=VALUE, not {option!r}")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
