@@ -28,6 +28,8 @@ def move_near(
     Where the hand would stand inside a fixture, another place is drawn; after a few tries the start stays.
     """
     moved = np.array(states)
+    if not scene.spec.fixtures:
+        return moved
     rows = np.flatnonzero(rng.random(len(states)) < share)
     columns, low, high = _hand(scene)
     for _ in range(_TRIES):

@@ -18,24 +18,27 @@ class Asked:
         text: all that stands after `gym:`.
         target: the id (also `module:ID`), or the path of a Python file.
         attribute: the class or function in the file; empty for an id.
-        options: keyword arguments of the environment.
+        options: keyword arguments of the environment, as written.
     """
 
     text: str
     target: str
     attribute: str
-    options: tuple[tuple[str, Any], ...]
+    options: tuple[tuple[str, str], ...]
 
     @property
     def name(self) -> str:
         """The name by which `tasks.registry.make` knows it."""
         return f"gym:{self.text}"
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The keyword arguments: Python literals (`False`, `0.5`), and text where one is none."""
+        return {name: _value(written) for name, written in self.options}
+
 
 def parse(text: str) -> Asked:
     """Read `ID`, `module:ID` or `FILE.py:CLASS`, each with `,NAME=VALUE` for arguments.
-
-    Values are Python literals (`False`, `0.5`), anything else is text.
 
     Raises:
         TaskError: no id, a file without a class, or an argument that is not NAME=VALUE.
@@ -51,11 +54,15 @@ def parse(text: str) -> Asked:
     return Asked(text, target, attribute, tuple(_option(text, option) for option in options))
 
 
-def _option(text: str, option: str) -> tuple[str, Any]:
+def _option(text: str, option: str) -> tuple[str, str]:
     name, equals, value = (part.strip() for part in option.partition("="))
     if not equals or not name.isidentifier():
         raise TaskError(f"gym:{text}: an argument is written NAME=VALUE, not {option!r}")
+    return name, value
+
+
+def _value(written: str) -> Any:
     try:
-        return name, ast.literal_eval(value)
+        return ast.literal_eval(written)
     except (ValueError, SyntaxError):
-        return name, value
+        return written

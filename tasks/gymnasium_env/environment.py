@@ -12,8 +12,8 @@ from tasks.gymnasium_env.describe import describe
 from tasks.gymnasium_env.live_scene import LiveScene
 from tasks.gymnasium_env.load import episode_steps, load
 from tasks.gymnasium_env.mujoco_scene import MujocoScene, refuse_fixtures
-from tasks.gymnasium_env.native import NATIVE, SteppedReward, native_task, noted_reward
-from tasks.gymnasium_env.puppet import STATE, Puppet, looks_like_mujoco
+from tasks.gymnasium_env.native import SteppedReward, native_task, noted_reward
+from tasks.gymnasium_env.puppet import Puppet, looks_like_mujoco
 from tasks.scene import Scene
 from tasks.spec import EnvSpec
 
@@ -55,9 +55,15 @@ def gymnasium_environment(text: str) -> Environment:
     finally:
         env.close()
     judge = SteppedReward(asked) if settable else noted_reward
+    task = native_task(asked, spec.obs_size, judge)
     return Environment(
-        spec, {NATIVE: native_task(asked, spec.obs_size, judge)}, SceneMaker(asked, spec, settable)
+        spec, {task.name: task}, SceneMaker(asked, spec, settable), _cameras(env) if settable else ()
     )
+
+
+def _cameras(env: gymnasium.Env[Any, Any]) -> tuple[str, ...]:
+    model = env.unwrapped.model  # type: ignore[attr-defined]
+    return tuple(model.camera(i).name for i in range(model.ncam))
 
 
 def _is_a_function_of_state(env: gymnasium.Env[Any, Any], asked: Asked, spec: EnvSpec) -> bool:
@@ -76,7 +82,9 @@ def _is_a_function_of_state(env: gymnasium.Env[Any, Any], asked: Asked, spec: En
             data.qacc_warmstart[:] = 0.0  # the solver starts cold, as in our roll-outs
             obs, given, *_ = env.step(action)
             after = scene.rollout(state[None], action[None, None])[:, 0]
-            if not np.isclose(reward(state[None], action[None], after)[0], given, rtol=1e-3, atol=1e-3):
+            if not np.isclose(
+                reward(state[None], action[None], after)[0], float(given), rtol=1e-3, atol=1e-3
+            ):
                 return False
             state = after[0]
     return True

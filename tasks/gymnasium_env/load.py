@@ -33,7 +33,7 @@ def load(asked: Asked) -> GymEnv:
             or spaces that are not boxes.
     """
     creator, make = _creator(asked)
-    options = dict(asked.options)
+    options = asked.arguments
     if _NEVER_END in inspect.signature(creator).parameters:
         options.setdefault(_NEVER_END, False)
     try:
