@@ -15,14 +15,20 @@ def _kitchen() -> Environment:
     return Environment(spec(), named_tasks(), make_scene, cameras=("cook", "side"))
 
 
-def _gymnasium(member: str) -> Environment:
+def _control_suite(domain: str) -> Environment:
+    from tasks.control_suite.environment import control_suite
+
+    return control_suite(domain)
+
+
+def _gymnasium(text: str) -> Environment:
     from tasks.gymnasium_env.environment import gymnasium_environment
 
-    return gymnasium_environment(member)
+    return gymnasium_environment(text)
 
 
 _REGISTRY: dict[str, Callable[[], Environment]] = {"kitchen": _kitchen}
-_FAMILIES: dict[str, Callable[[str], Environment]] = {"gym": _gymnasium}
+_FAMILIES: dict[str, Callable[[str], Environment]] = {"dm_control": _control_suite, "gym": _gymnasium}
 """Environments called FAMILY:NAME."""
 
 

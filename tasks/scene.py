@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
+import torch
 from jaxtyping import Float
 from mujoco import rollout
 from numpy import ndarray
@@ -76,9 +77,12 @@ class Scene:
             states[:, 1 + joint.qposadr[0]] = value
         return states
 
-    def witness(self, states: Float[ndarray, "*b S"]) -> Float[ndarray, "*b W"]:
-        """What the robot sees, and after it the state itself: O + S columns for those who judge."""
-        return np.concatenate([self.observe(states).astype(np.float64), states], axis=-1)
+    def shown(self, states: Float[ndarray, "*b S"], with_state: bool) -> torch.Tensor:
+        """What tasks are judged by: what the robot sees, and after it the state itself where they need it."""
+        seen = self.observe(states)
+        if with_state:
+            seen = np.concatenate([seen.astype(np.float64), states], axis=-1)
+        return torch.from_numpy(seen)
 
     def set_state(self, state: Float[ndarray, " S"]) -> Float[ndarray, " O"]:
         """Put the scene into a state and observe it."""
