@@ -19,17 +19,19 @@ class Behaviour(Protocol):
 
 
 class Noise:
-    """Coloured noise: a random walk through the action space that forgets slowly."""
+    """Coloured noise: a random walk through the action space, as wide as it is, that forgets slowly."""
 
     def __init__(self, spec: EnvSpec, batch: int, rng: np.random.Generator, memory: float = 0.9) -> None:
         self._rng, self._memory = rng, memory
         self._value = rng.normal(size=(batch, spec.action_size))
+        low, high = (np.array([getattr(action, end) for action in spec.action]) for end in ("low", "high"))
+        self._middle, self._half = (low + high) / 2, (high - low) / 2
 
     def act(self, obs: Float[ndarray, "B O"], state: Float[ndarray, "B S"]) -> Float[ndarray, "B A"]:
         """See `Behaviour.act`."""
         fresh = self._rng.normal(size=self._value.shape)
         self._value = self._memory * self._value + (1 - self._memory**2) ** 0.5 * fresh
-        return self._value
+        return self._middle + self._half * self._value
 
 
 PROBE = 5

@@ -21,8 +21,14 @@ def _control_suite(domain: str) -> Environment:
     return control_suite(domain)
 
 
+def _gymnasium(text: str) -> Environment:
+    from tasks.gymnasium_env.environment import gymnasium_environment
+
+    return gymnasium_environment(text)
+
+
 _REGISTRY: dict[str, Callable[[], Environment]] = {"kitchen": _kitchen}
-_FAMILIES: dict[str, Callable[[str], Environment]] = {"dm_control": _control_suite}
+_FAMILIES: dict[str, Callable[[str], Environment]] = {"dm_control": _control_suite, "gym": _gymnasium}
 """Environments called FAMILY:NAME."""
 
 
