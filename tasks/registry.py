@@ -15,7 +15,14 @@ def _kitchen() -> Environment:
     return Environment(spec(), named_tasks(), make_scene, cameras=("cook", "side"))
 
 
-_REGISTRY: dict[str, Callable[[], Environment]] = {"kitchen": _kitchen}
+def _franka_kitchen() -> Environment:
+    from tasks.franka_kitchen.catalogue import named_tasks
+    from tasks.franka_kitchen.scene import make_scene, spec
+
+    return Environment(spec(), named_tasks(), make_scene, cameras=("right_cap", "left_cap"))
+
+
+_REGISTRY: dict[str, Callable[[], Environment]] = {"kitchen": _kitchen, "franka_kitchen": _franka_kitchen}
 
 
 def register(name: str, factory: Callable[[], Environment]) -> None:

@@ -43,7 +43,9 @@ class EnvSpec:
     """The observation (O columns), the action (A columns), the fixtures and the clock of an environment.
 
     `hand` and `hand_velocity` are columns of the observation, along x, y and z; `hand_actions` are the
-    columns of the action that drive the hand along the same axes, where there are such.
+    columns of the action that drive the hand along the same axes, where there are such. `arm` are the columns
+    that say how the arm behind the hand stands and moves: without them no model could tell where an action
+    takes the hand.
     """
 
     name: str
@@ -55,6 +57,7 @@ class EnvSpec:
     control_dt: float
     episode_steps: int
     hand_actions: tuple[int, int, int] | None = None
+    arm: tuple[int, ...] = ()
 
     @property
     def obs_size(self) -> int:
