@@ -57,9 +57,7 @@ def left_to_complete(tasks: Iterable[str], path: Float[ndarray, "T O"]) -> set[s
     return {given for name, given in names.items() if not bool(known[name].success(obs).any())}
 
 
-def _subtask(
-    name: str, places: tuple[int, ...], goal: tuple[float, ...], moved: tuple[str, ...]
-) -> Subtask:
+def _subtask(name: str, places: tuple[int, ...], goal: tuple[float, ...], moved: tuple[str, ...]) -> Subtask:
     fixtures = tuple(spec().fixture(fixture) for fixture in moved)
     way = sum((INITIAL[place] - to) ** 2 for place, to in zip(places, goal, strict=True)) ** 0.5
     text = f"{name.replace('_', ' ')} as FrankaKitchen-v1 wants it"

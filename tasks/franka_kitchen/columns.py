@@ -89,7 +89,9 @@ def _kinematic() -> list[Variable]:
         Variable("hand_z", "m", 1.0, 3.3),
     ]  # fmt: skip
     hand += [Variable(f"hand_{axis}_velocity", "m/s", -10.0, 10.0) for axis in "xyz"]
-    return hand + [Variable(f"hand_to_{name}_{axis}", "m", -3.0, 3.0) for name, _, _ in HANDLES for axis in "xyz"]
+    return hand + [
+        Variable(f"hand_to_{name}_{axis}", "m", -3.0, 3.0) for name, _, _ in HANDLES for axis in "xyz"
+    ]
 
 
 @cache

@@ -10,7 +10,7 @@ from tasks.franka_kitchen.columns import HANDLES, spec
 from tasks.franka_kitchen.kinematics import Kinematics
 from tasks.lead import Lead
 
-HAND_SPEED = 0.8
+HAND_SPEED = 1.5
 """Speed of the hand (m/s) at a wish of 1."""
 
 JOINT_SPEED = 2.0
@@ -48,7 +48,10 @@ def lead(kinematics: Kinematics, columns: Mapping[str, int], locked: tuple[str, 
             if rng.random() < 0.5:
                 _displace(rng, state, HANDLES[k][2][0], columns, locked)
         obs = kinematics.observe(states)
-        hand, first = list(spec().hand), np.array([spec().fixture(names[0]).handle[0] for *_, names in HANDLES])
+        hand, first = (
+            list(spec().hand),
+            np.array([spec().fixture(names[0]).handle[0] for *_, names in HANDLES]),
+        )
         vector = obs[np.arange(len(states))[:, None], first[chosen][:, None] + np.arange(3)]
         way = rng.normal(size=(len(states), 3))
         way /= np.linalg.norm(way, axis=1, keepdims=True)
