@@ -108,7 +108,13 @@ def spec() -> EnvSpec:
     action = [Variable(f"joint{i}", "2 rad/s", -1.0, 1.0) for i in range(1, 8)]
     action += [Variable(name, "2 m/s", -1.0, 1.0) for name in ("right_finger", "left_finger")]
     return EnvSpec(
-        "franka_kitchen", (*_arm(), *_objects(), *_kinematic()), tuple(action), tuple(fixtures),
-        (hand, hand + 1, hand + 2), (hand + 3, hand + 4, hand + 5), CONTROL_DT, EPISODE_STEPS,
+        name="franka_kitchen",
+        observation=(*_arm(), *_objects(), *_kinematic()),
+        action=tuple(action),
+        fixtures=tuple(fixtures),
+        hand=(hand, hand + 1, hand + 2),
+        hand_velocity=(hand + 3, hand + 4, hand + 5),
+        control_dt=CONTROL_DT,
+        episode_steps=EPISODE_STEPS,
         arm=tuple(range(2 * ARM)),
-    )  # fmt: skip
+    )
