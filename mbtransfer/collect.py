@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 
 from mbtransfer.agent import MPCAgent, action_bounds
-from mbtransfer.behaviours import Babble, Behaviour, Noise
+from mbtransfer.behaviours import Babble, Behaviour, Led, Noise
 from mbtransfer.dataset import Dataset, Header
 from mbtransfer.episode import Episode
 from mbtransfer.errors import UserError
@@ -25,6 +26,7 @@ from mbtransfer.workers import in_processes
 from planners.base import Planner
 from planners.registry import make_planner
 from tasks.environment import Environment
+from tasks.lead import WISH
 from tasks.registry import make
 from tasks.scene import Scene
 from tasks.task import Task
@@ -109,7 +111,11 @@ def _one_thread() -> Iterator[None]:
 def _script(unit: Unit, scene: Scene, rng: np.random.Generator) -> Behaviour:
     if unit.behaviour == "noise":
         return Noise(scene.spec, unit.episodes, rng)
-    return Babble(scene.spec, unit.episodes, rng, reach_only=unit.behaviour == "reach")
+    reach_only = unit.behaviour == "reach"
+    if scene.lead is None:
+        return Babble(scene.spec, unit.episodes, rng, reach_only=reach_only)
+    wishes = Babble(replace(scene.spec, action=WISH), unit.episodes, rng, reach_only=reach_only)
+    return Led(wishes, scene.lead, Noise(scene.spec, unit.episodes, rng))
 
 
 def _plan(

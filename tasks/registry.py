@@ -27,7 +27,14 @@ def _gymnasium(text: str) -> Environment:
     return gymnasium_environment(text)
 
 
-_REGISTRY: dict[str, Callable[[], Environment]] = {"kitchen": _kitchen}
+def _franka_kitchen() -> Environment:
+    from tasks.franka_kitchen.catalogue import named_tasks
+    from tasks.franka_kitchen.scene import make_scene, spec
+
+    return Environment(spec(), named_tasks(), make_scene, cameras=("right_cap", "left_cap"))
+
+
+_REGISTRY: dict[str, Callable[[], Environment]] = {"kitchen": _kitchen, "franka_kitchen": _franka_kitchen}
 _FAMILIES: dict[str, Callable[[str], Environment]] = {"dm_control": _control_suite, "gym": _gymnasium}
 """Environments called FAMILY:NAME."""
 
