@@ -95,7 +95,7 @@ def _tasks(domain: str, spec: EnvSpec, body: Body, fixed: Mapping[str, Body], re
     return {
         name: PhysicsTask(
             name, f"{domain}: {name.replace('_', ' ')}, as dm_control rewards it",
-            "source" if name in sources else "held_out", spec.obs_size, body.judge(value, repeat),
+            "source" if name in sources else "held_out", spec.obs_size, body.judge(value, float(repeat)),
         )
         for name, value in values.items()
     }  # fmt: skip
