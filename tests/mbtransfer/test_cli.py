@@ -254,12 +254,17 @@ def test_killed_and_interrupted_two_processes_end_with_the_data_of_one(whole: Pa
     assert code == -signal.SIGKILL
     first = Dataset.open(data)
     assert 0 < first.steps < 24_000
-    code, errors = stopped(line, data, signal.SIGINT, len(first.keys()) + 1)
+    kept = {path for path in data.glob("shards/*") if path.name.split(".")[0] in first}
+    for _ in range(9):  # on a busy machine a run may end before the signal meets it: that was no interruption
+        code, errors = stopped(line, data, signal.SIGINT, len(first.keys()) + 1)
+        if code != 0:
+            break
+        for path in set(data.glob("shards/*")) - kept:
+            path.unlink()
     assert code == 130
     again = "run the same command again to continue"
     assert errors.splitlines() == [f"interrupted; what was finished is kept, {again}"]
-    second = Dataset.open(data)
-    assert first.steps < second.steps < 24_000
+    assert first.steps < Dataset.open(data).steps < 24_000
     ended = run(*line)
     assert ended.returncode == 0 and "steps were collected before and are kept" in ended.stdout
     assert Dataset.open(data).digest == Dataset.open(whole).digest
