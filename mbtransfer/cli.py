@@ -30,7 +30,9 @@ RUN = {
     "bench": "mbtransfer.commands.bench:run_bench",
     "report": "mbtransfer.commands.report:run_report",
     "tasks": "mbtransfer.commands.tasks:run_tasks",
-    "dataset": "mbtransfer.commands.dataset:run_dataset",
+    "dataset info": "mbtransfer.commands.dataset:run_dataset",
+    "dataset import": "mbtransfer.commands.exchange:run_import",
+    "dataset export": "mbtransfer.commands.exchange:run_export",
 }
 """What each command calls with its settings; imported only then, so that help comes at once."""
 
@@ -77,11 +79,11 @@ def _run(argv: list[str]) -> int:
     if argv == ["--version"]:
         print(f"mbtransfer {__version__}")
         return 0
-    from mbtransfer.arguments import parse  # not above: Ctrl-C is clean from the first moment on
+    from mbtransfer.arguments import command, parse  # not above: Ctrl-C is clean from the first moment on
 
     settings = parse(argv)
     _check(settings)
-    module, function = RUN[argv[0]].split(":")
+    module, function = RUN[command(argv)[0]].split(":")
     getattr(import_module(module), function)(settings)
     sys.stdout.flush()
     return 0
@@ -91,7 +93,7 @@ def _help() -> str:
     from mbtransfer.config import COMMANDS
 
     about = {name: (settings.__doc__ or "").strip().splitlines()[0] for name, settings in COMMANDS.items()}
-    return _HELP.format(commands="\n".join(f"  {name:12}{text}" for name, text in about.items()), debug=DEBUG)
+    return _HELP.format(commands="\n".join(f"  {name:16}{text}" for name, text in about.items()), debug=DEBUG)
 
 
 def _check(settings: Any) -> None:

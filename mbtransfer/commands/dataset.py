@@ -10,14 +10,14 @@ from rich.table import Table
 from rich.text import Text
 
 from mbtransfer.atomic import write_json
-from mbtransfer.config import DatasetConfig
+from mbtransfer.config import DatasetInfoConfig
 from mbtransfer.dataset import DamagedShardWarning, Dataset
 
 _HIDDEN = ("_velocity", "hand_")
 """Columns that are in the JSON but would hide the fixtures in a table."""
 
 
-def run_dataset(config: DatasetConfig) -> None:
+def run_dataset(config: DatasetInfoConfig) -> None:
     """Print what a dataset holds, and which shards are damaged.
 
     Raises:
