@@ -83,8 +83,8 @@ def command(argv: Sequence[str]) -> tuple[str, list[str]]:
     close = get_close_matches(second, group, n=1, cutoff=0.8) if len(argv) > 1 else []
     if close and not Path(argv[1]).exists():
         raise UserError(f"no command {second!r}; did you mean {close[0]!r}?")
-    if len(argv) == 1 or argv[1] in ("-h", "--help"):
-        raise UserError(f"{first} needs one more word: {', '.join(group)}; each has --help")
+    if len(argv) == 1:
+        raise UserError(f"{first} needs one more word: {', '.join(group)}; see mbtransfer {first} --help")
     return group[0], list(argv[1:])
 
 

@@ -76,6 +76,9 @@ def _run(argv: list[str]) -> int:
     if argv[:1] in (["-h"], ["--help"]):
         print(_help())
         return 0
+    if argv[1:] in (["-h"], ["--help"]) and argv[0] not in RUN:
+        print(_help(argv[0]))
+        return 0
     if argv == ["--version"]:
         print(f"mbtransfer {__version__}")
         return 0
@@ -89,10 +92,19 @@ def _run(argv: list[str]) -> int:
     return 0
 
 
-def _help() -> str:
+def _help(group: str = "") -> str:
+    """What there is: every command, or those of a group.
+
+    Raises:
+        UserError: there is no such group.
+    """
+    from mbtransfer.arguments import command
     from mbtransfer.config import COMMANDS
 
     about = {name: (settings.__doc__ or "").strip().splitlines()[0] for name, settings in COMMANDS.items()}
+    if group:
+        command([group, "--json"])  # it knows what to say of a group that is none
+        about = {name: text for name, text in about.items() if name.startswith(f"{group} ")}
     return _HELP.format(commands="\n".join(f"  {name:16}{text}" for name, text in about.items()), debug=DEBUG)
 
 

@@ -9,8 +9,8 @@ from mbtransfer.config.trust import BenchConfig, CalibrationConfig, CheckConfig
 __all__ = [
     "COMMANDS", "AdaptConfig", "AtLeast", "AtMost", "BenchConfig", "CalibrationConfig", "CheckConfig",
     "CollectConfig", "DatasetExportConfig", "DatasetImportConfig", "DatasetInfoConfig", "DecisionFlags",
-    "DemoConfig", "EvaluateConfig", "FitConfig", "MachineFlags", "PlanConfig", "ReportConfig", "SearchFlags", "TasksConfig",
-    "cores",
+    "DemoConfig", "EvaluateConfig", "FitConfig", "MachineFlags", "PlanConfig", "ReportConfig", "SearchFlags",
+    "TasksConfig", "cores",
 ]  # fmt: skip
 
 COMMANDS: dict[str, type] = {

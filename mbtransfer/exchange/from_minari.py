@@ -1,6 +1,7 @@
 """Minari's datasets: local ones, and those of its servers, which are downloaded first."""
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,16 +76,17 @@ def _load(minari: Any, name: str) -> Any:
     if local.exists():
         with readable(f"minari:{name}"):
             return minari.load_dataset(name)
+    lacking = f"there is no Minari dataset {name} here"
+    logging.getLogger("huggingface_hub").setLevel(
+        logging.ERROR
+    )  # it tells of each attempt; the last one counts
     try:
         return minari.load_dataset(name, download=True)
     except ImportError as error:
-        lacking = f"{error.name or 'a package'} is not installed: pip install 'mbtransfer[minari]'"
-        raise UserError(f"there is no Minari dataset {name} here, and to download it {lacking}") from error
+        raise UserError(f"{lacking}; to download one: pip install 'mbtransfer[minari]'") from error
     except Exception as error:  # servers, proxies and files fail in their own ways
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UserError(
-            f"there is no Minari dataset {name} here, and it cannot be downloaded: {reason}"
-        ) from error
+        raise UserError(f"{lacking}, and it cannot be downloaded: {reason}") from error
 
 
 def _metadata(storage: Any, name: str) -> dict[str, Any]:
