@@ -1,7 +1,7 @@
 """Minari's datasets: local ones, and those of its servers, which are downloaded first."""
 
 import json
-import logging
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,9 +77,7 @@ def _load(minari: Any, name: str) -> Any:
         with readable(f"minari:{name}"):
             return minari.load_dataset(name)
     lacking = f"there is no Minari dataset {name} here"
-    logging.getLogger("huggingface_hub").setLevel(
-        logging.ERROR
-    )  # it tells of each attempt; the last one counts
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # it tells of each attempt; the last one counts
     try:
         return minari.load_dataset(name, download=True)
     except ImportError as error:
