@@ -9,7 +9,7 @@ from numpy import ndarray
 from mbtransfer.dataset import Header
 from mbtransfer.episode import Episode
 
-Limits = tuple[Float[ndarray, " C"], Float[ndarray, " C"]]
+Limits = tuple[Float[ndarray, " _"], Float[ndarray, " _"]]
 """Lowest and highest value of each column; infinite where there is no limit."""
 
 

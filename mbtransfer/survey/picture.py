@@ -83,7 +83,7 @@ def _caption(found: Mapping[str, Any], columns: int) -> str:
 
 
 def _histogram(on: Axes, column: Variable, values: ndarray, colour: str) -> None:
-    """Of one column, over its range where it has one; what lies outside is in the outermost bars."""
+    """Of one column, over its range where it has one; heights are roots, what lies outside is in the outer bars."""
     low, high = (float(side(values)) for side in (np.min, np.max))
     low = column.low if np.isfinite(column.low) else low
     high = column.high if np.isfinite(column.high) else high
@@ -92,7 +92,9 @@ def _histogram(on: Axes, column: Variable, values: ndarray, colour: str) -> None
     counts, edges = np.histogram(np.clip(values, low, high), bins=40, range=(low, high))
     on.bar(edges[:-1], np.sqrt(counts), width=np.diff(edges), align="edge", color=colour, linewidth=0)
     on.set(xlim=(low, high), yticks=[], xticks=[low, high])
-    on.set_xticklabels([f"{low:.3g}", f"{high:.3g} {column.unit}".rstrip()], fontsize=6.5, color=MUTED)
+    times = "× " if column.unit[:1].isdigit() else ""
+    ends = f"{low:.3g}", f"{high:.3g} {times}{column.unit}".rstrip()
+    on.set_xticklabels(ends, fontsize=6.5, color=MUTED)
     _outwards(on)
     on.tick_params(length=0, pad=2)
     on.set_title(column.name, fontsize=7.5, color=INK, loc="left", pad=3)
