@@ -14,7 +14,7 @@ from mbtransfer.exchange.reading import numbers
 
 def assemble(
     name: str, obs: Float32[ndarray, "rows O"], actions: Any, *, behaviour: str, seed: int, terminated: bool,
-    next_obs: Float32[ndarray, "T O"] | None = None, rewards: Any = None, state: Any = None,
+    next_obs: ndarray | None = None, rewards: Any = None, state: Any = None,
     truncated: bool | None = None,
 ) -> Episode | None:  # fmt: skip
     """An episode of T steps, with T + 1 observations and states.

@@ -111,7 +111,8 @@ def test_flat_files_of_d4rl_are_read_too(tmp_path: Path, ran: Any) -> None:
     [
         ({"actions": None}, "demo_2/actions is missing"),
         ({"obs/hand": np.zeros((2, 3))}, "differ in length"),
-        ({"obs/hand": np.zeros((STEPS, 2)), "next_obs/hand": np.zeros((STEPS, 2))}, "does not lead to step"),
+        ({"next_obs/hand": np.zeros((STEPS, 3))}, "does not lead to step"),
+        ({"obs/hand": np.zeros((STEPS, 2)), "next_obs/hand": np.zeros((STEPS, 2))}, "differ: "),
         (
             {"obs/hand": np.full((STEPS, 3), np.nan), "next_obs/hand": np.full((STEPS, 3), np.nan)},
             "obs is NaN",
