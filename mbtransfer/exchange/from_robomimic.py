@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy import ndarray
+
 from mbtransfer.episode import Episode
 from mbtransfer.errors import UserError
 from mbtransfer.exchange.assemble import assemble
@@ -77,21 +80,31 @@ def _observed(demo: Any, group: str, keys: Sequence[str], name: str) -> tuple[tu
 
 def _episodes(path: Path, demos: Sequence[str], keys: Sequence[str]) -> Iterator[Episode]:
     with _opened(path) as file:
+        columns: tuple[str, ...] | None = None
         for demo in demos:
-            name, group = f"{path.name}: {demo}", hdf5_member(file["data"], demo, f"{path.name}: {demo}")
-            arrays = {
-                part: hdf5_numbers(group, part, f"{name}/{part}")
-                for part in ("actions", "rewards", "dones", "states")
-                if part in group or part == "actions"
-            }
-            dones = arrays.get("dones")
-            if dones is not None and dones.size != len(arrays["actions"]):
-                raise UserError(f"{name}: dones have shape {dones.shape}; one value per action is needed")
-            found = assemble(
-                name, _observed(group, "obs", keys, name)[1], arrays["actions"], behaviour=path.name,
-                seed=int(demo[5:]), terminated=dones is not None and dones.size > 0 and bool(dones.flat[-1]),
-                next_obs=_observed(group, "next_obs", keys, name)[1] if "next_obs" in group else None,
-                rewards=arrays.get("rewards"), state=arrays.get("states"),
-            )  # fmt: skip
+            name = f"{path.name}: {demo}"
+            group = hdf5_member(file["data"], demo, name)
+            seen, obs = _observed(group, "obs", keys, name)
+            columns = columns or seen
+            if seen != columns:
+                raise UserError(f"{name} and {demos[0]} differ: their observations have other parts or sizes")
+            found = _episode(group, obs, keys, name, int(demo[5:]), path.name)
             if found is not None:
                 yield found
+
+
+def _episode(
+    group: Any, obs: ndarray, keys: Sequence[str], name: str, seed: int, behaviour: str
+) -> Episode | None:
+    wanted = [
+        part for part in ("actions", "rewards", "dones", "states") if part in group or part == "actions"
+    ]
+    arrays = {part: hdf5_numbers(group, part, f"{name}/{part}") for part in wanted}
+    dones = arrays.get("dones", np.zeros(len(arrays["actions"])))
+    if dones.size != len(arrays["actions"]):
+        raise UserError(f"{name}: dones have shape {dones.shape}; one value per action is needed")
+    following = _observed(group, "next_obs", keys, name)[1] if "next_obs" in group else None
+    return assemble(
+        name, obs, arrays["actions"], behaviour=behaviour, seed=seed, terminated=bool(dones.size and dones.flat[-1]),
+        next_obs=following, rewards=arrays.get("rewards"), state=arrays.get("states"),
+    )  # fmt: skip

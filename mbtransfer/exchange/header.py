@@ -31,7 +31,7 @@ def survey(source: Source) -> Survey:
     """Go through all episodes once; they must have the same columns.
 
     Raises:
-        UserError: no episodes, sizes that differ, or numbers that are none.
+        UserError: no episodes, or sizes that differ.
     """
     first: Episode | None = None
     episodes = steps = 0
@@ -47,6 +47,8 @@ def survey(source: Source) -> Survey:
         episodes, steps = episodes + 1, steps + len(episode)
     if first is None:
         raise UserError(f"{source.name} holds no whole transitions")
+    if len(first.obs[0]) != len(source.columns):
+        raise UserError(f"{source.name}: {first.label} has other observation columns than the first one")
     if not len(first.actions[0]):
         raise UserError(f"{source.name} has no action columns")
     return Survey(episodes, steps, len(first.state[0]), seen["obs"], seen["actions"])

@@ -49,7 +49,7 @@ def cut(source: Source) -> Iterator[Unit]:
 
 def _parts(source: Source) -> Iterator[tuple[tuple[str, str], list[Episode]]]:
     if source.keys:
-        pairs = zip(source.keys, source.episodes(), strict=True)
+        pairs = zip(source.keys, source.episodes(), strict=False)
         for claimed, whole in itertools.groupby(pairs, lambda pair: pair[0]):
             yield claimed, [episode for _, episode in whole]
         return

@@ -36,7 +36,7 @@ def task_rewards(tasks: Iterable[Task], sample: Transitions) -> dict[str, Any]:
     return found
 
 
-def paid(dataset: Dataset) -> dict[str, float] | None:
+def paid(dataset: Dataset) -> dict[str, Any] | None:
     """Mean and highest of the rewards that came with the episodes, and the mean return; None without rewards."""
     returns, steps, highest = list[float](), 0, -np.inf
     for episode in dataset.episodes():

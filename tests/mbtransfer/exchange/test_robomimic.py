@@ -117,6 +117,10 @@ def test_flat_files_of_d4rl_are_read_too(tmp_path: Path, ran: Any) -> None:
             {"obs/hand": np.full((STEPS, 3), np.nan), "next_obs/hand": np.full((STEPS, 3), np.nan)},
             "obs is NaN",
         ),
+        (
+            {"obs/hand": None, "next_obs/hand": None, "obs/arm": np.zeros((STEPS, 3))},
+            "demo_2 and demo_0 differ",
+        ),
         ({"states": np.zeros((STEPS - 3, 5))}, "3 states do not fit 6 actions"),
         ({"states": np.zeros((STEPS, 4))}, "differ: "),
         ({"actions": np.zeros((STEPS, 3))}, "differ: "),
