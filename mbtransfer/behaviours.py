@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from tasks.lead import Lead
 from tasks.spec import EnvSpec
 
 
@@ -19,17 +20,19 @@ class Behaviour(Protocol):
 
 
 class Noise:
-    """Coloured noise: a random walk through the action space that forgets slowly."""
+    """Coloured noise: a random walk through the action space, as wide as it is, that forgets slowly."""
 
     def __init__(self, spec: EnvSpec, batch: int, rng: np.random.Generator, memory: float = 0.9) -> None:
         self._rng, self._memory = rng, memory
         self._value = rng.normal(size=(batch, spec.action_size))
+        low, high = (np.array([getattr(action, end) for action in spec.action]) for end in ("low", "high"))
+        self._middle, self._half = (low + high) / 2, (high - low) / 2
 
     def act(self, obs: Float[ndarray, "B O"], state: Float[ndarray, "B S"]) -> Float[ndarray, "B A"]:
         """See `Behaviour.act`."""
         fresh = self._rng.normal(size=self._value.shape)
         self._value = self._memory * self._value + (1 - self._memory**2) ** 0.5 * fresh
-        return self._value
+        return self._middle + self._half * self._value
 
 
 PROBE = 5
@@ -92,3 +95,21 @@ class Babble:
         self._left[pulling] -= 1
         leave = pulling & (self._left == 0) & (self._rng.random(len(pulling)) < 0.4)
         self._target[leave] = self._rng.integers(len(self._handles), size=int(leave.sum()))
+
+
+class Led:
+    """A behaviour that moves a hand along x, y and z, done by an arm of joints.
+
+    Args:
+        wishes: the behaviour, made for actions as in `tasks.lead.WISH`.
+        lead: turns its wishes into actions.
+        noise: what is added to each action, as a share of its range: the arm also stands otherwise at times.
+    """
+
+    def __init__(self, wishes: Behaviour, lead: Lead, noise: Noise, share: float = 0.15) -> None:
+        self._wishes, self._lead, self._noise, self._share = wishes, lead, noise, share
+
+    def act(self, obs: Float[ndarray, "B O"], state: Float[ndarray, "B S"]) -> Float[ndarray, "B A"]:
+        """See `Behaviour.act`."""
+        action = self._lead.steer(state, self._wishes.act(obs, state))
+        return action + self._share * self._noise.act(obs, state)

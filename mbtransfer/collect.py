@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -9,12 +10,13 @@ import numpy as np
 import torch
 
 from mbtransfer.agent import MPCAgent, action_bounds
-from mbtransfer.behaviours import Babble, Behaviour, Noise
+from mbtransfer.behaviours import Babble, Behaviour, Led, Noise
 from mbtransfer.dataset import Dataset, Header
 from mbtransfer.episode import Episode
 from mbtransfer.errors import UserError
-from mbtransfer.goal import Goal, TrueRewards
+from mbtransfer.goal import Goal, Rewards, TrueRewards
 from mbtransfer.layout import model_layout
+from mbtransfer.model import Model
 from mbtransfer.objective import Dynamics, LearnedDynamics, OracleDynamics
 from mbtransfer.planner_behaviour import Curious, PlannerBehaviour
 from mbtransfer.runner import fresh_states, run_lockstep
@@ -24,8 +26,10 @@ from mbtransfer.workers import in_processes
 from planners.base import Planner
 from planners.registry import make_planner
 from tasks.environment import Environment
+from tasks.lead import WISH
 from tasks.registry import make
 from tasks.scene import Scene
+from tasks.task import Task
 from world_models.checkpoint import load_dynamics
 from world_models.imagine import Imagination
 
@@ -107,7 +111,11 @@ def _one_thread() -> Iterator[None]:
 def _script(unit: Unit, scene: Scene, rng: np.random.Generator) -> Behaviour:
     if unit.behaviour == "noise":
         return Noise(scene.spec, unit.episodes, rng)
-    return Babble(scene.spec, unit.episodes, rng, reach_only=unit.behaviour == "reach")
+    reach_only = unit.behaviour == "reach"
+    if scene.lead is None:
+        return Babble(scene.spec, unit.episodes, rng, reach_only=reach_only)
+    wishes = Babble(replace(scene.spec, action=WISH), unit.episodes, rng, reach_only=reach_only)
+    return Led(wishes, scene.lead, Noise(scene.spec, unit.episodes, rng))
 
 
 def _plan(
@@ -123,12 +131,24 @@ def _plan(
     chosen, column = np.unique(turns, return_inverse=True)
     starts = np.concatenate([fresh_states(scene, tasks[turn], rng, 1) for turn in turns])
     active = torch.eye(len(chosen))[torch.from_numpy(column)]
-    goal = Goal(TrueRewards([tasks[turn] for turn in chosen]), active)
     planning = unit.planning or Planning()
+    goal = Goal(_rewards(unit.behaviour, planning, [tasks[turn] for turn in chosen]), active)
     bounds = action_bounds(scene.spec)
     dynamics, planner = _dynamics(scene, unit.behaviour, planning), _planner(scene, unit.behaviour, planning)
     agent = MPCAgent(dynamics, planner, bounds, unit.seed % 2**31)
     return PlannerBehaviour(agent, goal, planning.noise, rng), move_near(scene, rng, starts, unit.near)
+
+
+def _rewards(behaviour: str, planning: Planning, tasks: Sequence[Task]) -> Rewards:
+    """True rewards, unless only the simulator's state tells them: then what the model learned of them."""
+    if behaviour == "oracle" or not any(task.needs_state for task in tasks):
+        return TrueRewards(tasks)
+    return _model(planning.model, planning.model_digest).rewards(tasks)
+
+
+@lru_cache(maxsize=2)
+def _model(folder: str, digest: str) -> Model:
+    return Model.load(folder, "cpu")
 
 
 def _planner(scene: Scene, behaviour: str, planning: Planning) -> Planner:

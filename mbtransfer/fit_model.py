@@ -5,11 +5,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from mbtransfer.calibration import calibrate, recalibrate
 from mbtransfer.config import FitConfig as FitFlags
-from mbtransfer.dataset import Dataset
+from mbtransfer.dataset import Dataset, Pool
 from mbtransfer.errors import UserError
 from mbtransfer.fit_data import HELD_OUT, coverage, exceeds_memory, in_memory, streamed
 from mbtransfer.held_out import SHARE, stretches
@@ -96,7 +99,11 @@ def fit_model(
         **calibrate(dynamics, segments.to(where), held_out.to(where)), **recalibrate(dynamics, valid, seed),
     }  # fmt: skip
     been = coverage(environment.spec, dataset)
-    model = Model(environment, dynamics, _sample(some, seed).to(where), been, notes)
+    pool, states = (
+        _sample_with_states(train, seed) if environment.needs_state else (_sample(some, seed), None)
+    )
+    states = None if states is None else states.to(where)
+    model = Model(environment, dynamics, pool.to(where), been, notes, states=states)
     model.save(out)
     (out / STATE).unlink(missing_ok=True)
     return model
@@ -105,6 +112,14 @@ def fit_model(
 def _sample(data: Transitions, seed: int) -> Transitions:
     rows = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[:POOL]
     return data[rows.sort().values]
+
+
+def _sample_with_states(data: Pool, seed: int) -> tuple[Transitions, Float[Tensor, "B 2 S"]]:
+    """A sample of the same size, with the simulator's states before and after: some tasks are judged by these."""
+    rows = np.random.default_rng(seed).permutation(data.steps)[:POOL]
+    some = data.take(np.sort(rows))
+    pool = Transitions(*map(torch.from_numpy, (some.obs, some.actions, some.next_obs)))
+    return pool, torch.from_numpy(np.stack([some.state, some.next_state], axis=1))
 
 
 def _line(epoch: EpochReport) -> dict[str, Any]:

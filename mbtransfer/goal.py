@@ -55,6 +55,7 @@ class TrueRewards:
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         self.tasks = tuple(tasks)
+        self.needs_state = any(task.needs_state for task in tasks)
 
     def reward(
         self, obs: Float[Tensor, "*b O"], action: Float[Tensor, "*b A"], next_obs: Float[Tensor, "*b O"]
@@ -89,7 +90,7 @@ class TruePairs:
         values = obs.new_empty(*obs.shape[:-3], self._count, obs.shape[-2])
         for task, at, rows in self._parts:
             chosen = (x.index_select(-3, rows) for x in (obs, action, next_obs))
-            values = values.index_copy(-2, at, task.reward(*chosen))
+            values = values.index_copy(-2, at, task.reward(*chosen).to(obs.dtype))
         return values
 
     def success(self, obs: Float[Tensor, "*h B N O"]) -> Float[Tensor, "*h S N"]:
@@ -107,11 +108,15 @@ class Goal:
         rewards: the tasks.
         active: how much each of B episodes is after each task now.
         guarded: which tasks, once finished, must stay so; None where there are none.
+
+    Attributes:
+        needs_state: whether observations must be widened by the state; see `Scene.shown`.
     """
 
     def __init__(
         self, rewards: Rewards, active: Float[Tensor, "B K"], guarded: Float[Tensor, "B K"] | None = None
     ) -> None:
+        self.needs_state = bool(getattr(rewards, "needs_state", False))
         self._batch = len(active)
         self._active = _Share(rewards, active)
         self._guarded = None if guarded is None or not bool(guarded.any()) else _Share(rewards, guarded)

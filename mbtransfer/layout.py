@@ -5,7 +5,10 @@ from world_models.layout import Body, Layout
 
 
 def model_layout(spec: EnvSpec) -> Layout:
-    """Columns, limits and bodies of a spec; fixtures that share a handle are one body."""
+    """Columns, limits and bodies of a spec; fixtures that share a handle are one body.
+
+    The arm is part of the hand: every block reads it, and moves it as it moves the hand's velocity.
+    """
     limited = set(spec.hand) | {fixture.position for fixture in spec.fixtures}
     handles: dict[tuple[int, int, int], list[int]] = {}
     for i, fixture in enumerate(spec.fixtures):
@@ -25,7 +28,7 @@ def model_layout(spec: EnvSpec) -> Layout:
         high=tuple(variable.high for variable in spec.observation),
         limited=tuple(i in limited for i in range(spec.obs_size)),
         action_size=spec.action_size,
-        hand=Body("hand", spec.hand, spec.hand_velocity) if objects else None,
+        hand=Body("hand", spec.hand, (*spec.hand_velocity, *spec.arm)) if objects else None,
         objects=objects,
         hand_actions=spec.hand_actions or (),
     )

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from mbtransfer.coverage import Coverage
 from mbtransfer.layout import model_layout
@@ -52,6 +54,7 @@ class Model:
         coverage: where the whole pool has been.
         notes: what the report and `check` want to know of the fit: curves, errors, scales of disagreement.
         heads: reward heads fitted so far, by task and number of labels.
+        states: the simulator's states before and after each of them, where tasks are judged by these.
     """
 
     environment: Environment
@@ -60,6 +63,7 @@ class Model:
     coverage: Coverage
     notes: dict[str, Any]
     heads: dict[tuple[Task, int], RewardHeads] = field(default_factory=dict)
+    states: Float[Tensor, "B 2 S"] | None = None
 
     @property
     def device(self) -> torch.device:
@@ -95,8 +99,18 @@ class Model:
         generator = torch.Generator().manual_seed(zlib.crc32(task.name.encode()))
         rows = torch.randperm(len(self.pool), generator=generator)[:n].to(self.device)
         some = self.pool[rows]
-        reward = task.reward(some.obs, some.actions, some.next_obs)
-        return Labels(some.obs, some.actions, some.next_obs, reward, task.success(some.next_obs))
+        before, after = some.obs, some.next_obs
+        if task.needs_state:
+            before, after = self._widened(task, before, rows, 0), self._widened(task, after, rows, 1)
+        reward = task.reward(before, some.actions, after)
+        return Labels(some.obs, some.actions, some.next_obs, reward, task.success(after))
+
+    def _widened(self, task: Task, obs: Tensor, rows: Tensor, end: int) -> Tensor:
+        if self.states is None:
+            raise ModelError(
+                f"task {task.name!r} is judged by states, and this model's pool has none; fit it again"
+            )
+        return torch.cat([obs.double(), self.states[rows, end]], dim=-1)
 
     def with_dynamics(self, dynamics: EnsembleDynamics, **changes: Any) -> "Model":
         """The same model with other dynamics; heads are unchanged, as they never saw the dynamics."""
@@ -108,7 +122,7 @@ class Model:
         Raises:
             ModelError: the folder cannot be written.
         """
-        tensors = vars(self.pool)
+        tensors = vars(self.pool) | ({} if self.states is None else {"states": self.states})
         name = f"pool-{digest({key: value.cpu() for key, value in tensors.items()})[:16]}.safetensors"
         save_tensors(folder / name, tensors)
         extra = {"env": self.environment.spec.name, "pool": name, "coverage": dict(self.coverage.moves)}
@@ -135,8 +149,10 @@ class Model:
         if dynamics.layout != model_layout(environment.spec):
             raise ModelError(f"the model in {home} is of another {extra['env']}; fit it again")
         tensors, _ = load_tensors(home / Path(extra["pool"]).name)
+        states = tensors.pop("states", None)
         if tensors.keys() != {"obs", "actions", "next_obs"}:
             raise ModelError(f"{home / extra['pool']} is not the pool of a model; fit it again")
         pool = Transitions(**tensors).to(where)
         check_sizes(pool, dynamics.layout)
-        return cls(environment, dynamics, pool, Coverage(extra["coverage"]), extra["notes"])
+        states = None if states is None else states.to(where)
+        return cls(environment, dynamics, pool, Coverage(extra["coverage"]), extra["notes"], states=states)

@@ -20,33 +20,37 @@ Policy = Callable[[Float[Tensor, "R O"]], Float[Tensor, "R A"]]
 """An action for each observation; where a goal belongs to it, it knows the goal."""
 
 
+Future = tuple[Imagined, Float[Tensor, "points Q R W"]]
+"""What is expected, and what rewards are judged by: the same, unless the reward needs the simulator's state."""
+
+
 class Outlook:
     """Returns of candidate plans: the `Objective` of a planner.
 
     Args:
-        follow: plans [R H A] of B * N rows to their futures; the true simulator's have one particle.
+        follow: plans [R H A] of B * N rows to their futures (the true simulator's have one particle), and to
+            the path by which rewards are judged.
         reward: of each transition.
         valuation: from rewards to returns.
     """
 
-    def __init__(self, follow: Callable[[Tensor], Imagined], reward: Reward, valuation: Valuation) -> None:
+    def __init__(self, follow: Callable[[Tensor], Future], reward: Reward, valuation: Valuation) -> None:
         self._follow, self._reward, self._valuation = follow, reward, valuation
 
     def __call__(self, candidates: Float[Tensor, "B N H A"]) -> Float[Tensor, "B N"]:
         """The return of each candidate."""
-        futures, actions = self._futures(candidates)
-        path = futures.obs
+        futures, path, actions = self._futures(candidates)
         rewards = self._reward(path[:-1], actions.expand(*path[1:].shape[:-1], -1), path[1:])
         return self._valuation.returns(rewards, futures, actions).unflatten(0, candidates.shape[:2])
 
     def violation(self, plans: Float[Tensor, "B H A"]) -> Float[Tensor, " B"]:
         """How far each episode's plan breaks a constraint; zero where it keeps all of them."""
-        futures, actions = self._futures(plans[:, None])
+        futures, _, actions = self._futures(plans[:, None])
         return self._valuation.violation(futures, actions)
 
-    def _futures(self, candidates: Float[Tensor, "B N H A"]) -> tuple[Imagined, Float[Tensor, "H 1 R A"]]:
+    def _futures(self, candidates: Float[Tensor, "B N H A"]) -> tuple[Imagined, Tensor, Tensor]:
         plans = candidates.flatten(0, 1)
-        return self._follow(plans), plans.transpose(0, 1)[:, None]
+        return *self._follow(plans), plans.transpose(0, 1)[:, None]
 
 
 @runtime_checkable
@@ -79,9 +83,10 @@ class LearnedDynamics:
     ) -> Outlook:
         """See `Dynamics.objective`."""
 
-        def follow(plans: Float[Tensor, "R H A"]) -> Imagined:
+        def follow(plans: Float[Tensor, "R H A"]) -> Future:
             starts = obs.repeat_interleave(len(plans) // len(obs), dim=0)
-            return self.imagination(starts, plans, generator)
+            futures = self.imagination(starts, plans, generator)
+            return futures, futures.obs
 
         return Outlook(follow, reward, self.valuation)
 
@@ -111,7 +116,7 @@ class OracleDynamics:
             UserError: a planner asks for gradients; the simulator has none.
         """
 
-        def follow(plans: Float[Tensor, "R H A"]) -> Imagined:
+        def follow(plans: Float[Tensor, "R H A"]) -> Future:
             if plans.requires_grad:
                 raise UserError(
                     "this planner needs gradients, which the simulator has not; plan with a learned model"
@@ -120,7 +125,11 @@ class OracleDynamics:
             after = self.scene.rollout(starts, plans.cpu().numpy())
             states = np.concatenate([starts[:, None], after], axis=1)
             path = torch.from_numpy(self.scene.observe(states)).to(plans).transpose(0, 1)[:, None]
-            return Imagined(path, path, path.new_ones(path.shape[-1]))
+            futures = Imagined(path, path, path.new_ones(path.shape[-1]))
+            if not getattr(reward, "needs_state", False):
+                return futures, path
+            truth = torch.from_numpy(states).to(path.device).transpose(0, 1)[:, None]
+            return futures, torch.cat([path.double(), truth], dim=-1)
 
         return Outlook(follow, reward, self.valuation)
 

@@ -1,7 +1,6 @@
 """Episodes in lock step: a behaviour acts in B copies of the scene until all have ended."""
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from numpy import ndarray
 
@@ -23,7 +22,7 @@ def fresh_states(
     found: list[ndarray] = []
     for _ in range(tries):
         states = scene.sample_states(rng, max(8, 4 * n))
-        fresh = task.fresh(torch.from_numpy(scene.observe(states)))
+        fresh = task.fresh(scene.shown(states, task.needs_state))
         found.extend(states[fresh.numpy()])
         if len(found) >= n:
             return np.array(found[:n])

@@ -28,17 +28,26 @@ def move_near(
     Where the hand would stand inside a fixture, another place is drawn; after a few tries the start stays.
     """
     moved = np.array(states)
+    if not scene.spec.fixtures:
+        return moved
     rows = np.flatnonzero(rng.random(len(states)) < share)
-    columns, low, high = _hand(scene)
     for _ in range(_TRIES):
         if not len(rows):
             break
-        places = moved[rows]
-        places[:, columns] = np.clip(_targets(scene, rng, places), low, high)
+        places = _placed(scene, rng, moved[rows])
         free = _free(scene, places)
         moved[rows[free]] = places[free]
         rows = rows[~free]
     return moved
+
+
+def _placed(scene: Scene, rng: np.random.Generator, states: Float[ndarray, "n S"]) -> Float[ndarray, "n S"]:
+    """The states with the hand close to a random handle."""
+    if scene.lead:
+        return scene.lead.approach(rng, states)
+    columns, low, high = _hand(scene)
+    states[:, columns] = np.clip(_targets(scene, rng, states), low, high)
+    return states
 
 
 def _hand(scene: Scene) -> tuple[ndarray, ndarray, ndarray]:

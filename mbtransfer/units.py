@@ -18,6 +18,8 @@ SCRIPTED = ("noise", "reach", "babble")
 PLANNING = ("planner", "oracle", "explore")
 """Behaviours that plan: with a model, with the true simulator, with a model after what it does not know."""
 
+NEED_FIXTURES = ("reach", "babble")
+
 NEED_MODEL = ("planner", "explore")
 
 SHARES: Mapping[str, float] = MappingProxyType({"noise": 0.05, "reach": 0.05, "babble": 0.9})
@@ -28,9 +30,13 @@ MIXES: Mapping[str, Mapping[str, float]] = MappingProxyType(
         "scripted": SHARES,
         "tasks": MappingProxyType({"noise": 0.05, "reach": 0.05, "babble": 0.88, "oracle": 0.02}),
         "model": MappingProxyType({"babble": 0.96, "planner": 0.03, "explore": 0.01}),
+        "bare scripted": MappingProxyType({"noise": 1.0}),
+        "bare tasks": MappingProxyType({"noise": 0.5, "oracle": 0.5}),
+        "bare model": MappingProxyType({"noise": 0.1, "planner": 0.6, "explore": 0.3}),
     }
 )
-"""What to collect where nobody says it: with neither model nor tasks, with tasks alone, with a model."""
+"""What to collect where nobody says it: with neither model nor tasks, with tasks alone, with a model; `bare`
+is an environment without fixtures, where there is nothing to go to."""
 
 UNIT_EPISODES: Mapping[str, int] = MappingProxyType(
     {"noise": 50, "reach": 50, "babble": 50, "planner": 10, "oracle": 5, "explore": 10}

@@ -101,8 +101,8 @@ class TaskEnv(gymnasium.Env[ndarray, ndarray]):
         action = np.asarray(action, np.float32)
         if action.shape != self.action_space.shape:
             raise TaskError(f"an action has shape {self.action_space.shape}, not {action.shape}")
-        before, self._obs = self._obs, self.scene.step(action)
-        reward = self.task.reward(*(torch.from_numpy(x) for x in (before, action, self._obs)))
+        before, self._obs = self._shown(), self.scene.step(action)
+        reward = self.task.reward(before, torch.from_numpy(action), self._shown())
         return self._obs.copy(), float(reward), False, False, self._report()
 
     def render(self) -> UInt8[ndarray, "H W 3"] | None:
@@ -128,7 +128,7 @@ class TaskEnv(gymnasium.Env[ndarray, ndarray]):
             return self.scene.sample_states(self.np_random, 1, place)[0]
         for _ in range(_TRIES):
             states = self.scene.sample_states(self.np_random, 8)
-            fresh = self.task.fresh(torch.from_numpy(self.scene.observe(states))).numpy()
+            fresh = self.task.fresh(self.scene.shown(states, self.task.needs_state)).numpy()
             if fresh.any():
                 return states[fresh.argmax()]
         raise TaskError(
@@ -136,7 +136,10 @@ class TaskEnv(gymnasium.Env[ndarray, ndarray]):
         )
 
     def _report(self) -> dict[str, Any]:
-        return {"success": bool(self.task.success(torch.from_numpy(self._obs)))}
+        return {"success": bool(self.task.success(self._shown()))}
+
+    def _shown(self) -> torch.Tensor:
+        return self.scene.shown(self.scene.get_state(), self.task.needs_state)
 
 
 def _box(variables: tuple[Variable, ...]) -> Box:

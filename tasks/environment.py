@@ -25,6 +25,11 @@ class Environment:
     make_scene: Callable[[tuple[str, ...]], Scene]
     cameras: tuple[str, ...] = ()
 
+    @property
+    def needs_state(self) -> bool:
+        """Whether some of its tasks are judged by the simulator's state."""
+        return any(task.needs_state for task in self.tasks.values())
+
     def task(self, name: str) -> Task:
         """The named task.
 

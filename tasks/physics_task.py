@@ -1,7 +1,7 @@
 """Tasks whose reward only the simulator's state tells: distances, speeds and forces that nobody observes.
 
 Where such a task is asked for the truth, observations are widened by the state they were made from (see
-`Scene.witness`). A robot does not see the state: it plans with a reward head learned from observations.
+`Scene.shown`). A robot does not see the state: it plans with a reward head learned from observations.
 """
 
 from collections.abc import Callable

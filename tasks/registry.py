@@ -15,7 +15,28 @@ def _kitchen() -> Environment:
     return Environment(spec(), named_tasks(), make_scene, cameras=("cook", "side"))
 
 
-_REGISTRY: dict[str, Callable[[], Environment]] = {"kitchen": _kitchen}
+def _control_suite(domain: str) -> Environment:
+    from tasks.control_suite.environment import control_suite
+
+    return control_suite(domain)
+
+
+def _gymnasium(text: str) -> Environment:
+    from tasks.gymnasium_env.environment import gymnasium_environment
+
+    return gymnasium_environment(text)
+
+
+def _franka_kitchen() -> Environment:
+    from tasks.franka_kitchen.catalogue import named_tasks
+    from tasks.franka_kitchen.scene import make_scene, spec
+
+    return Environment(spec(), named_tasks(), make_scene, cameras=("right_cap", "left_cap"))
+
+
+_REGISTRY: dict[str, Callable[[], Environment]] = {"kitchen": _kitchen, "franka_kitchen": _franka_kitchen}
+_FAMILIES: dict[str, Callable[[str], Environment]] = {"dm_control": _control_suite, "gym": _gymnasium}
+"""Environments called FAMILY:NAME."""
 
 
 def register(name: str, factory: Callable[[], Environment]) -> None:
@@ -36,6 +57,10 @@ def make(name: str) -> Environment:
     Raises:
         TaskError: there is no such environment; names the nearest one.
     """
+    family, colon, member = name.partition(":")
+    if colon and family in _FAMILIES:
+        return _FAMILIES[family](member)
     if name not in _REGISTRY:
-        raise TaskError(f"no environment {name!r}{nearest(name, list(_REGISTRY))}")
+        known = [*_REGISTRY, *(f"{one}:NAME" for one in _FAMILIES)]
+        raise TaskError(f"no environment {name!r}{nearest(name, known)}")
     return _REGISTRY[name]()

@@ -88,7 +88,8 @@ class Renderer:
         """
         if self._context is None:
             raise TaskError("this renderer is closed; make a new one")
-        mujoco.mj_setState(self._model, self._data, state, _STATE)
+        physics = mujoco.mj_stateSize(self._model, _STATE)  # what a scene keeps beside it comes after
+        mujoco.mj_setState(self._model, self._data, state[:physics], _STATE)
         if self._look is not None:
             self._look.dress(self._model, state)
         mujoco.mj_forward(self._model, self._data)

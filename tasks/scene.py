@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
+import torch
 from jaxtyping import Float
 from mujoco import rollout
 from numpy import ndarray
 
 from tasks.errors import TaskError
+from tasks.lead import Lead
 from tasks.spec import EnvSpec
 
 _STATE = mujoco.mjtState.mjSTATE_FULLPHYSICS
@@ -41,6 +43,10 @@ class Scene:
         command: actions [*b A] in the spec's ranges to actuator controls [*b U].
         sample: draws the starts of episodes; see `sample_states`.
         look: what pictures show; by default the physics as it is.
+        servo: where actuators follow the state: commands [*b U] and the states [*b S] at which a control step
+            begins to controls [*b U], held during that step. By default the commands are the controls.
+        columns: the state's column of each fixture, where fixtures are not the model's joints by name.
+        lead: how to bring the hand somewhere, where no actions drive it along x, y and z.
     """
 
     def __init__(
@@ -51,14 +57,21 @@ class Scene:
         command: Callable[[ndarray], ndarray],
         sample: Callable[[np.random.Generator, int], ndarray],
         look: Look | None = None,
+        *,
+        servo: Callable[[ndarray, ndarray], ndarray] | None = None,
+        columns: Mapping[str, int] | None = None,
+        lead: Lead | None = None,
     ) -> None:
         self.model = model
         self.look = look
+        self.lead = lead
         self.spec = spec
         self.observe = observe
         self.data = mujoco.MjData(model)
         self.state_size = mujoco.mj_stateSize(model, _STATE)
         self._command = command
+        self._servo = servo
+        self._columns = columns
         self._sample = sample
         self._substeps = round(spec.control_dt / model.opt.timestep)
         self._low = np.array([variable.low for variable in spec.action], np.float32)
@@ -72,13 +85,15 @@ class Scene:
         """Random starts: hand and fixtures drawn anew, the fixtures in `place` put where it says."""
         states = self._sample(rng, n)
         for name, value in (place or {}).items():
-            joint = self.model.joint(self.spec.fixture(name).name)
-            states[:, 1 + joint.qposadr[0]] = value
+            states[:, self._column(self.spec.fixture(name).name)] = value
         return states
 
-    def witness(self, states: Float[ndarray, "*b S"]) -> Float[ndarray, "*b W"]:
-        """What the robot sees, and after it the state itself: O + S columns for those who judge."""
-        return np.concatenate([self.observe(states).astype(np.float64), states], axis=-1)
+    def shown(self, states: Float[ndarray, "*b S"], with_state: bool) -> torch.Tensor:
+        """What tasks are judged by: what the robot sees, and after it the state itself where they need it."""
+        seen = self.observe(states)
+        if with_state:
+            seen = np.concatenate([seen.astype(np.float64), states], axis=-1)
+        return torch.from_numpy(seen)
 
     def set_state(self, state: Float[ndarray, " S"]) -> Float[ndarray, " O"]:
         """Put the scene into a state and observe it."""
@@ -99,7 +114,8 @@ class Scene:
         Raises:
             TaskError: the action is not finite, or the simulation diverges.
         """
-        self.data.ctrl[:] = self._command(self._checked(action))
+        command = self._command(self._checked(action))
+        self.data.ctrl[:] = self._servo(command, self.get_state()) if self._servo else command
         self.data.qacc_warmstart[:] = 0.0
         mujoco.mj_step(self.model, self.data, self._substeps)
         state = self.get_state()
@@ -116,14 +132,21 @@ class Scene:
         Raises:
             TaskError: an action is not finite.
         """
-        controls = self._command(self._checked(actions)).astype(np.float64)
-        path = np.empty((*controls.shape[:2], self.state_size))
+        commands = self._command(self._checked(actions)).astype(np.float64)
+        path = np.empty((*commands.shape[:2], self.state_size))
         now = np.ascontiguousarray(states)
-        for t in range(controls.shape[1]):
-            held = np.repeat(controls[:, t : t + 1], self._substeps, axis=1)
+        for t in range(commands.shape[1]):
+            controls = self._servo(commands[:, t], now) if self._servo else commands[:, t]
+            held = np.repeat(controls[:, None], self._substeps, axis=1)
             now = self._pool.rollout(self.model, self._scratch, now, held)[0][:, -1]
             path[:, t] = now
         return path
+
+    def _column(self, fixture: str) -> int:
+        """The state's column of a fixture's position."""
+        if self._columns is not None:
+            return self._columns[fixture]
+        return 1 + int(self.model.joint(fixture).qposadr[0])
 
     def _checked(self, actions: ndarray) -> ndarray:
         if not np.isfinite(actions).all():

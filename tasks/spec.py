@@ -42,19 +42,22 @@ class Fixture:
 class EnvSpec:
     """The observation (O columns), the action (A columns), the fixtures and the clock of an environment.
 
-    `hand` and `hand_velocity` are columns of the observation, along x, y and z; `hand_actions` are the
-    columns of the action that drive the hand along the same axes, where there are such.
+    `hand` and `hand_velocity` are columns of the observation, along x, y and z, where there is a hand;
+    `hand_actions` are the columns of the action that drive it along the same axes, where there are such. `arm` are
+    the columns that say how the arm behind the hand stands and moves: without them no model could tell where an
+    action takes the hand.
     """
 
     name: str
     observation: tuple[Variable, ...]
     action: tuple[Variable, ...]
     fixtures: tuple[Fixture, ...]
-    hand: tuple[int, int, int]
-    hand_velocity: tuple[int, int, int]
     control_dt: float
     episode_steps: int
+    hand: tuple[int, ...] = ()
+    hand_velocity: tuple[int, ...] = ()
     hand_actions: tuple[int, int, int] | None = None
+    arm: tuple[int, ...] = ()
 
     @property
     def obs_size(self) -> int:

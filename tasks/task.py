@@ -164,6 +164,8 @@ def reach(spec: EnvSpec, target: str | Sequence[float], *, split: str = "user") 
     if isinstance(target, str):
         columns = spec.fixture(target).handle
         return Reach(f"reach({target})", f"touch the handle of {target}", split, columns, (0.0, 0.0, 0.0))
+    if len(spec.hand) != 3:
+        raise TaskError(f"{spec.name} has no hand that could reach {target!r}")
     point = tuple(target)
     if len(point) != 3 or not all(isinstance(x, int | float) and math.isfinite(x) for x in point):
         raise TaskError(f"{spec.name}: reach needs a fixture or three numbers in metres, not {target!r}")
@@ -176,7 +178,13 @@ def reach(spec: EnvSpec, target: str | Sequence[float], *, split: str = "user") 
             )
     x, y, z = (float(value) for value in point)
     name = f"reach({x:g}, {y:g}, {z:g})"
-    return Reach(name, f"bring the hand to ({x:g}, {y:g}, {z:g}) m", split, spec.hand, (x, y, z))
+    return Reach(
+        name,
+        f"bring the hand to ({x:g}, {y:g}, {z:g}) m",
+        split,
+        (spec.hand[0], spec.hand[1], spec.hand[2]),
+        (x, y, z),
+    )
 
 
 def all_of(name: str, parts: Sequence[Move], *, split: str = "user") -> AllOf:

@@ -8,7 +8,8 @@ from typing import Any
 class Body:
     """The columns of one thing that moves.
 
-    `vector` holds the three columns of the vector from the hand to it; empty for the hand itself.
+    `vector` holds the three columns of the vector from the hand to it; empty for the hand itself. The hand's
+    `velocities` may go on with the columns of the arm behind it.
     """
 
     name: str

@@ -78,7 +78,7 @@ class Suite:
         spec = EnvSpec(
             f"{self.domain} {self.task}", (),
             tuple(Variable(f"motor {i}", "", low, high) for i, (low, high) in enumerate(ends)),
-            (), (0, 0, 0), (0, 0, 0), self.hold * theirs.control_timestep(), self.steps // self.hold,
+            (), self.hold * theirs.control_timestep(), self.steps // self.hold,
         )  # fmt: skip
 
         def sample(rng: np.random.Generator, n: int) -> Float[ndarray, "n S"]:

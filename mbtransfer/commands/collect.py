@@ -12,7 +12,7 @@ from mbtransfer.config import CollectConfig
 from mbtransfer.dataset import Dataset
 from mbtransfer.errors import UserError
 from mbtransfer.progress import progress_bar
-from mbtransfer.units import MIXES, NEED_MODEL, PLANNING, Planning, Unit, parse_mix, plan_units
+from mbtransfer.units import MIXES, NEED_FIXTURES, NEED_MODEL, PLANNING, Planning, Unit, parse_mix, plan_units
 from planners.registry import make_planner
 from tasks.environment import Environment
 from tasks.registry import make
@@ -45,10 +45,13 @@ def plan(config: CollectConfig, environment: Environment) -> list[Unit]:
         TaskError: an unknown task or fixture.
         ModelError: no model, or one of another environment.
     """
-    shares = parse_mix(config.behaviours) if config.behaviours else MIXES[_default_mix(config)]
+    shares = parse_mix(config.behaviours) if config.behaviours else MIXES[_default_mix(config, environment)]
     used = {name for name, share in shares.items() if share > 0}
     if config.tasks and not used & set(PLANNING):
         raise UserError(f"--tasks is for the behaviours {', '.join(PLANNING)}, and there is none of them")
+    idle = sorted(used & set(NEED_FIXTURES))
+    if idle and not environment.spec.fixtures:
+        raise UserError(f"behaviour {idle[0]} needs fixtures, and {config.env} has none; use noise")
     lacking = sorted(used & set(NEED_MODEL))
     if lacking and config.model is None:
         raise UserError(f"behaviour {lacking[0]} needs --model")
@@ -60,8 +63,9 @@ def plan(config: CollectConfig, environment: Environment) -> list[Unit]:
     )  # fmt: skip
 
 
-def _default_mix(config: CollectConfig) -> str:
-    return "model" if config.model else "tasks" if config.tasks else "scripted"
+def _default_mix(config: CollectConfig, environment: Environment) -> str:
+    given = "model" if config.model else "tasks" if config.tasks else "scripted"
+    return given if environment.spec.fixtures else f"bare {given}"
 
 
 def _tasks(config: CollectConfig, environment: Environment) -> tuple[str, ...]:

@@ -44,7 +44,8 @@ class CollectConfig(SearchFlags):
     behaviours: tuple[str, ...] = ()
     """Mix, as NAME or NAME=SHARE: noise, reach, babble, planner, oracle, explore. Empty: babble=0.9
     noise=0.05 reach=0.05; with --model babble=0.96 planner=0.03 explore=0.01; with --tasks alone
-    babble=0.88 oracle=0.02 noise=0.05 reach=0.05."""
+    babble=0.88 oracle=0.02 noise=0.05 reach=0.05. Without fixtures: noise; with --model planner=0.6 explore=0.3
+    noise=0.1; with --tasks alone noise=0.5 oracle=0.5."""
     model: Path | None = None
     """Model folder, for the behaviours planner and explore."""
     locked: tuple[str, ...] = ()

@@ -138,20 +138,28 @@ class _Batch:
     def __init__(self, pilot: Pilot, script: Script, states: Float[ndarray, "B S"], agent_seed: int) -> None:
         self.live, self.state = np.arange(len(states)), states
         self._pilot, self._script, self._agent = pilot, script, pilot.agent(agent_seed)
-        self._obs = as_tensor(pilot.scene.observe(states), pilot.device)
-        script.begin(self._obs)
+        self._obs, self._shown = self._looked()
+        script.begin(self._shown)
+
+    def _looked(self) -> tuple[Tensor, Tensor]:
+        """What the robot sees, and what the script judges by."""
+        scene, device = self._pilot.scene, self._pilot.device
+        obs = as_tensor(scene.observe(self.state), device)
+        if not self._script.needs_state:
+            return obs, obs
+        return obs, scene.shown(self.state, with_state=True).to(device)
 
     def step(self, number: int) -> tuple[Moment, Verdict]:
         """Decide, act, and judge what came of it."""
-        pilot, script, obs = self._pilot, self._script, self._obs
+        pilot, script, obs, before = self._pilot, self._script, self._obs, self._shown
         after, begin = tuple(script.now(row) for row in range(len(self.live))), perf_counter()
         action = self._agent.act(obs, self.state, script.goal())
         command = action.cpu().numpy()[:, None]  # waits for the device, so it is a part of the decision
         plan_ms = 1e3 * (perf_counter() - begin) / len(self.live)
         self.state = pilot.scene.rollout(self.state, command)[:, 0]
-        self._obs = as_tensor(pilot.scene.observe(self.state), pilot.device)
-        reward = script.reward(obs, action, self._obs).nan_to_num().cpu().numpy()
-        verdict = script.advance(self._obs)
+        self._obs, self._shown = self._looked()
+        reward = script.reward(before, action, self._shown).nan_to_num().cpu().numpy()
+        verdict = script.advance(self._shown)
         return Moment(number, self._obs, after, reward, plan_ms, self._agent, script), verdict
 
     def go_on(self, rows: Bool[ndarray, " B"], changed: Bool[ndarray, " B"]) -> None:
@@ -160,4 +168,5 @@ class _Batch:
         self._agent.forget(torch.from_numpy(changed).to(self._obs.device))
         self._agent.keep(kept)
         self._script.keep(rows)
-        self.live, self.state, self._obs = self.live[rows], self.state[rows], self._obs[kept]
+        self.live, self.state = self.live[rows], self.state[rows]
+        self._obs, self._shown = self._obs[kept], self._shown[kept]

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 from torch import Tensor
 
+from mbtransfer.errors import UserError
 from mbtransfer.evaluation.pursuit import BELIEVED, Pursuit
 from mbtransfer.evaluation.scripts import Verdict
 from mbtransfer.goal import Goal, Rewards, TrueRewards
@@ -31,6 +32,7 @@ class RecipeScript:
 
     kind = "recipe"
     split = "recipes"
+    needs_state = False
 
     def __init__(
         self, recipe: Recipe, rewards: Callable[[Sequence[Task]], Rewards], action_size: int
@@ -41,6 +43,10 @@ class RecipeScript:
         tasks, names = list(by_name.values()), list(by_name)
         self._columns = [names.index(step.task.name) for step in recipe.steps]
         self._rewards, self._true = rewards(tasks), TrueRewards(tasks)
+        if self._true.needs_state:
+            raise UserError(
+                f"recipe {recipe.name} has a step that only the simulator's state tells: an agent cannot see it done"
+            )
         self._agent: list[Pursuit] = []
         self._truth: list[RecipeProgress] = []
         self._active = self._guarded = torch.zeros(0, len(tasks))

@@ -31,12 +31,16 @@ class Verdict:
 
 @runtime_checkable
 class Script(Protocol):
-    """Tells the agent what each episode is after, and judges what it did."""
+    """Tells the agent what each episode is after, and judges what it did.
+
+    Where it `needs_state`, all observations that it is given are widened by it; see `Scene.shown`.
+    """
 
     kind: str
     name: str
     split: str
     limit: int
+    needs_state: bool
 
     def begin(self, obs: Float[Tensor, "B O"]) -> None:
         """B episodes start."""
@@ -85,12 +89,13 @@ class TaskScript:
     def __init__(self, task: Task, rewards: Rewards, limit: int, hold: int = DEFAULT_HOLD) -> None:
         self.name, self.split, self.limit = task.name, task.split, limit
         self._task, self._rewards, self._hold = task, rewards, hold
+        self.needs_state = task.needs_state
         self._held, self._weights = np.zeros(0, int), torch.ones(0, 1)
 
     def begin(self, obs: Float[Tensor, "B O"]) -> None:
         """See `Script.begin`."""
         self._held = np.zeros(len(obs), int)
-        self._weights = obs.new_ones(len(obs), 1)
+        self._weights = torch.ones(len(obs), 1, device=obs.device)
 
     def goal(self) -> Goal:
         """See `Script.goal`."""

@@ -62,7 +62,7 @@ def _spec(model: mujoco.MjModel, handles: list[str]) -> EnvSpec:
     action.append(Variable("grip", "25 N", -1.0, 1.0))
     return EnvSpec(
         "kitchen", (*position, *velocity, *vectors), tuple(action), tuple(fixtures),
-        (0, 1, 2), (size, size + 1, size + 2), CONTROL_DT, EPISODE_STEPS, (0, 1, 2),
+        CONTROL_DT, EPISODE_STEPS, (0, 1, 2), (size, size + 1, size + 2), (0, 1, 2),
     )  # fmt: skip
 
 

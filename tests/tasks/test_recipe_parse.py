@@ -34,7 +34,7 @@ def small_spec() -> EnvSpec:
         Fixture("lid", 4, 6, (7, 8, 9), -0.1, 0.1, "m"),
     )
     columns = tuple(Variable(name, "m", -2.0, 2.0) for name in names)
-    return EnvSpec("flat", columns, columns[:3], fixtures, (0, 1, 2), (5, 5, 5), 0.1, 60)
+    return EnvSpec("flat", columns, columns[:3], fixtures, 0.1, 60, (0, 1, 2), (5, 5, 5))
 
 
 SPEC = small_spec()

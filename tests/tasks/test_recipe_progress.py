@@ -17,7 +17,7 @@ COLUMNS = tuple(Variable(name, "m", 0.0, 1.0) for name in "xyz" + FIXTURES)
 SPEC = EnvSpec(
     "row", COLUMNS, COLUMNS[:3],
     tuple(Fixture(name, 3 + i, 3 + i, (0, 1, 2), 0.0, 1.0, "m") for i, name in enumerate(FIXTURES)),
-    (0, 1, 2), (0, 1, 2), 0.1, 60,
+    0.1, 60, (0, 1, 2), (0, 1, 2),
 )  # fmt: skip
 
 

@@ -1,0 +1,115 @@
+"""A domain of the suite, looked at state by state: what is seen there, and what it is worth."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import mujoco
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from tasks.control_suite.variants import angular_momentum
+
+_STATE = mujoco.mjtState.mjSTATE_FULLPHYSICS
+
+Value = Callable[[Any], float]
+"""Physics to reward."""
+
+
+class Body:
+    """One environment of the suite, put into any state.
+
+    Everything is read as the suite reads it after a control step, but for contact forces: those are as with
+    idle motors, since a state does not tell the motors.
+
+    Args:
+        theirs: an environment of dm_control's suite.
+    """
+
+    def __init__(self, theirs: Any) -> None:
+        self.theirs, self._task = theirs, theirs.task
+        self.model: mujoco.MjModel = theirs.physics.model.ptr
+        self._data: mujoco.MjData = theirs.physics.data.ptr
+        sensors = (self.model.sensor(i) for i in range(self.model.nsensor))
+        self._moving = [s for s in sensors if s.type[0] == mujoco.mjtSensor.mjSENS_SUBTREELINVEL]
+        theirs.reset()
+        self.columns = self._columns()
+
+    def start(self, rng: np.random.Generator) -> Float[ndarray, " S"]:
+        """A state as the suite's episodes begin."""
+        self._task.random.seed(int(rng.integers(2**32)))
+        self.theirs.reset()
+        return self._state()
+
+    def observe(self, states: Float[ndarray, "*b S"]) -> Float[ndarray, "*b O"]:
+        """What the suite shows, and the motion of the whole where the body has a sensor of it."""
+        flat = states.reshape(-1, states.shape[-1])
+        seen = np.empty((len(flat), len(self.columns)), np.float32)
+        for row, state in zip(seen, flat, strict=True):
+            self._put(state)
+            row[:] = self._seen()
+        return seen.reshape(*states.shape[:-1], len(self.columns))
+
+    def judge(self, value: Value, scale: float) -> Callable[[ndarray, ndarray, ndarray], ndarray]:
+        """What the states reached are worth, `scale` times."""
+
+        def judged(states: ndarray, actions: ndarray, reached: ndarray) -> Float[ndarray, " n"]:
+            worth = np.empty(len(reached), np.float32)
+            for i, (state, action) in enumerate(zip(reached, actions, strict=True)):
+                self._put(state, action)
+                worth[i] = value(self.theirs.physics)
+            return scale * worth
+
+        return judged
+
+    def is_like(self, other: "Body") -> bool:
+        """Whether both are the same body in the same world, whatever is asked of it."""
+        parts = ("body_mass", "jnt_range", "geom_size", "actuator_gear")
+        mine, theirs = self.model, other.model
+        return self.columns == other.columns and all(
+            np.array_equal(getattr(mine, part), getattr(theirs, part)) for part in parts
+        )
+
+    def moves_its_model(self) -> bool:
+        """Whether episodes differ by more than their state, as when a target is put elsewhere."""
+        parts = ("body_pos", "body_quat", "geom_pos", "geom_size", "site_pos", "site_size")
+        looks: list[list[ndarray]] = []
+        for _ in range(3):
+            self.theirs.reset()
+            looks.append([np.array(getattr(self.model, part)) for part in parts])
+        return any(not np.array_equal(a, b) for look in looks for a, b in zip(looks[0], look, strict=True))
+
+    def _put(self, state: Float[ndarray, " S"], action: ndarray | None = None) -> None:
+        if not np.isfinite(state).all():
+            state = np.zeros_like(state)  # a simulation that diverged; its episode is told by its state
+        mujoco.mj_setState(self.model, self._data, np.ascontiguousarray(state), _STATE)
+        self._data.ctrl[:] = 0.0
+        mujoco.mj_forward(self.model, self._data)
+        if action is not None and len(action):
+            self._data.ctrl[:] = action
+
+    def _state(self) -> Float[ndarray, " S"]:
+        state = np.empty(mujoco.mj_stateSize(self.model, _STATE))
+        mujoco.mj_getState(self.model, self._data, state, _STATE)
+        return state
+
+    def _shown(self) -> Mapping[str, Any]:
+        shown: Mapping[str, Any] = self._task.get_observation(self.theirs.physics)
+        return shown
+
+    def _seen(self) -> Float[ndarray, " O"]:
+        parts = [np.ravel(value) for value in self._shown().values()]
+        for sensor in self._moving:
+            parts.append(self._data.sensordata[sensor.adr[0] : sensor.adr[0] + 3])
+            parts.append(angular_momentum(self.theirs.physics, self.model.body(sensor.objid[0]).name))
+        return np.concatenate(parts)
+
+    def _columns(self) -> tuple[str, ...]:
+        names = []
+        for key, value in self._shown().items():
+            size = int(np.size(value))
+            names += [key] if size == 1 else [f"{key}_{i}" for i in range(size)]
+        for sensor in self._moving:
+            body = self.model.body(sensor.objid[0]).name
+            names += [f"{body}_{what}_{axis}" for what in ("velocity", "spin") for axis in "xyz"]
+        return tuple(names)

@@ -1,0 +1,27 @@
+"""What an arm of joints needs to be led by its hand, as collecting behaviours do."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from tasks.spec import Variable
+
+WISH = (*(Variable(f"hand_{axis}", "1", -1.0, 1.0) for axis in "xyz"), Variable("grip", "1", -1.0, 1.0))
+"""What behaviours wish for: how fast the hand shall go along x, y and z, and whether it shall hold on (above 0)."""
+
+
+@dataclass(frozen=True)
+class Lead:
+    """How to bring the hand somewhere where no actions drive it along x, y and z.
+
+    Attributes:
+        steer: actions [n A] that come nearest to the wishes [n 4], from states [n S].
+        approach: the same states with the hand close to a random handle, from where something may happen;
+            a new draw at each call.
+    """
+
+    steer: Callable[[Float[ndarray, "n S"], Float[ndarray, "n 4"]], Float[ndarray, "n A"]]
+    approach: Callable[[np.random.Generator, Float[ndarray, "n S"]], Float[ndarray, "n S"]]

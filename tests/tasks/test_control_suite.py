@@ -1,0 +1,68 @@
+"""The suite's domains are judged as dm_control judges them."""
+
+import mujoco
+import numpy as np
+import pytest
+import torch
+
+from tasks.errors import TaskError
+from tasks.registry import make
+
+
+@pytest.fixture(scope="module")
+def path() -> tuple[np.ndarray, np.ndarray]:
+    scene = make("dm_control:walker").make_scene(())
+    rng = np.random.default_rng(0)
+    starts = scene.sample_states(rng, 3)
+    actions = rng.uniform(-1, 1, (3, 10, 6)).astype(np.float32)
+    return np.concatenate([starts[:, None], scene.rollout(starts, actions)], axis=1), actions
+
+
+@pytest.mark.parametrize("task", ["stand", "walk", "run"])
+def test_rewards_are_the_suites_own(path: tuple[np.ndarray, np.ndarray], task: str) -> None:
+    from dm_control import suite
+
+    states, actions = path
+    walker = make("dm_control:walker")
+    theirs = suite.load("walker", task)
+    theirs.reset()
+    physics = theirs.physics
+    seen = walker.make_scene(()).shown(states, with_state=True)
+    ours = walker.task(task).reward(seen[:, :-1], torch.from_numpy(actions), seen[:, 1:])
+    for row, plan in enumerate(actions):
+        full = mujoco.mjtState.mjSTATE_FULLPHYSICS
+        mujoco.mj_setState(physics.model.ptr, physics.data.ptr, states[row, 0], full)
+        physics.forward()
+        for t, action in enumerate(plan):
+            for _ in range(2):
+                reward = theirs.step(action).reward
+            assert float(ours[row, t]) / 2 == pytest.approx(reward, abs=1e-5)
+
+
+def test_rewards_of_ours_lie_between_nothing_and_one_per_control_step(
+    path: tuple[np.ndarray, np.ndarray],
+) -> None:
+    states, actions = path
+    walker = make("dm_control:walker")
+    seen = walker.make_scene(()).shown(states, with_state=True)
+    for task in walker.tasks.values():
+        reward = task.reward(seen[:, :-1], torch.from_numpy(actions), seen[:, 1:])
+        assert float(reward.min()) >= 0 and float(reward.max()) <= 2
+
+
+def test_a_reward_of_the_state_cannot_be_told_from_observations_alone() -> None:
+    walker = make("dm_control:walker")
+    obs = torch.zeros(2, walker.spec.obs_size)
+    with pytest.raises(TaskError, match="learned reward"):
+        walker.task("walk").reward(obs, torch.zeros(2, 6), obs)
+
+
+def test_tasks_that_move_their_target_are_left_out_and_named_places_are_there() -> None:
+    assert set(make("dm_control:reacher").tasks) == {
+        f"reach_{where}" for where in ("top_left", "top_right", "bottom_left", "bottom_right")
+    }
+
+
+def test_an_unknown_domain_names_the_nearest() -> None:
+    with pytest.raises(TaskError, match="walker"):
+        make("dm_control:walkre")
