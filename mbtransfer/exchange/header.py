@@ -11,8 +11,6 @@ from mbtransfer.episode import Episode
 from mbtransfer.errors import UserError
 from mbtransfer.exchange.source import Limits, Source
 from tasks.environment import Environment
-from tasks.errors import TaskError
-from tasks.registry import make
 from tasks.spec import Variable
 
 
@@ -54,16 +52,15 @@ def survey(source: Source) -> Survey:
     return Survey(episodes, steps, len(first.state[0]), seen["obs"], seen["actions"])
 
 
-def header_of(source: Source, found: Survey, env: str | None, control_dt: float | None) -> Header:
-    """The header for a source: its own if it was exported from a dataset, else that of the environment or the data.
+def header_of(
+    source: Source, found: Survey, env: tuple[str, Environment | None], control_dt: float | None
+) -> Header:
+    """The header for a source: that of its environment, if it is one of ours, else one made from the data.
 
     Raises:
         UserError: the sizes do not fit the environment.
     """
-    if source.header and env in (None, source.header.env):
-        return source.header
-    name = env or source.env
-    known = _known(name)
+    name, known = env
     if known is not None:
         return _of_environment(source, found, known)
     observation = _columns(source.columns, found.obs, source.observation)
@@ -75,13 +72,6 @@ def header_of(source: Source, found: Survey, env: str | None, control_dt: float 
 def _widened(seen: Limits | None, values: ndarray) -> Limits:
     low, high = values.min(axis=0).astype(np.float64), values.max(axis=0).astype(np.float64)
     return (low, high) if seen is None else (np.minimum(seen[0], low), np.maximum(seen[1], high))
-
-
-def _known(name: str) -> Environment | None:
-    try:
-        return make(name)
-    except TaskError:
-        return None
 
 
 def _of_environment(source: Source, found: Survey, known: Environment) -> Header:

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mbtransfer.dataset import Dataset
-from mbtransfer.dataset.manifest import is_dataset
+from mbtransfer.dataset.manifest import is_dataset, read_header
 from mbtransfer.dataset.refuse import refuse_unfit
+from mbtransfer.exchange.complete import completed, environment_of
 from mbtransfer.exchange.header import header_of, same_but_ranges, survey
 from mbtransfer.exchange.source import Source
 from mbtransfer.exchange.units import cut
@@ -33,12 +34,16 @@ def take_in(source: Source, out: Path, env: str | None = None, control_dt: float
     Raises:
         UserError: an episode that cannot be used, or a dataset of something else. Nothing is written then.
     """
-    found = survey(source)
-    header = header_of(source, found, env, control_dt)
-    if is_dataset(out):
-        present = Dataset.open(out, verify=False).header
-        if not source.header and same_but_ranges(present, header):
-            header = present  # the ranges were taken from what was imported first
+    if source.header and env in (None, source.header.env):
+        found, header = survey(source), source.header
+    else:
+        name, known = environment_of(source, env)
+        source = source if known is None else completed(source, known)
+        found = survey(source)
+        header = header_of(source, found, (name, known), control_dt)
+        if known is None and is_dataset(out):
+            present = read_header(out)  # its ranges were taken from what was imported first
+            header = present if same_but_ranges(present, header) else header
     for _, episodes in cut(source):
         refuse_unfit(episodes, header)
     dataset = Dataset.open_or_create(out, header)

@@ -1,5 +1,6 @@
 """One look at a dataset: whole counts from all of it, distributions and rewards from a sample."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,7 +69,9 @@ def _sample(dataset: Dataset) -> Transitions:
 
 
 def _environment(dataset: Dataset) -> Environment | None:
-    """The environment, if it is one of ours and has these columns."""
+    """The environment, if it is one of ours and has these columns; none that is a program of the user's."""
+    if re.match(r"\w+:.*(:|\.py)", dataset.header.env):
+        return None
     try:
         found = make(dataset.header.env)
     except TaskError:

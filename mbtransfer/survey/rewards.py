@@ -11,6 +11,9 @@ from numpy import ndarray
 from mbtransfer.dataset import Dataset, Transitions
 from tasks.task import Task
 
+JUDGED = 2000
+"""Control steps of the sample that are shown to a task judged by states: the simulator is asked about each."""
+
 
 def task_rewards(tasks: Iterable[Task], sample: Transitions) -> dict[str, Any]:
     """Mean and highest reward of each task, and the share of control steps that end in success.
@@ -18,7 +21,10 @@ def task_rewards(tasks: Iterable[Task], sample: Transitions) -> dict[str, Any]:
     Tasks that the simulator's state judges see observations widened by it; without state they are left out.
     """
     plain = [torch.from_numpy(part) for part in (sample.obs, sample.actions, sample.next_obs)]
-    wide = [_widened(sample.obs, sample.state), plain[1], _widened(sample.next_obs, sample.next_state)]
+    some = np.linspace(0, len(sample) - 1, min(len(sample), JUDGED)).astype(int)
+    sides = (sample.obs, sample.state), (sample.next_obs, sample.next_state)
+    before, after = (_widened(obs[some], state[some]) for obs, state in sides)
+    wide = [before, plain[1][some], after]
     found = {}
     for task in tasks:
         if task.needs_state and not sample.state.shape[1]:

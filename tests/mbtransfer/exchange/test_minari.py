@@ -10,7 +10,9 @@ import gymnasium
 import numpy as np
 import pytest
 
+from mbtransfer.collect import open_dataset
 from mbtransfer.dataset import Dataset
+from tasks.registry import make
 
 minari = pytest.importorskip("minari")
 h5py = pytest.importorskip("h5py")
@@ -204,3 +206,37 @@ def test_without_minari_the_line_says_what_to_install(
     monkeypatch.setitem(sys.modules, "minari", None)
     for line in (("import", "minari:a-v0", "--out", "x"), ("export", pool.path, "minari:a-v0")):
         assert "pip install 'mbtransfer[minari]'" in refused("dataset", *line)
+
+
+def test_a_franka_kitchen_gets_its_states_hand_and_handles(tmp_path: Path, ran: Callable[..., str]) -> None:
+    pytest.importorskip("gymnasium_robotics")
+    kitchen = make("franka_kitchen")
+    scene, random = kitchen.make_scene(()), np.random.default_rng(0)
+    start, actions = scene.sample_states(random, 1), random.uniform(-1, 1, (1, 6, 9)).astype(np.float32)
+    states = np.concatenate([start[:, None], scene.rollout(start, actions)], axis=1)[0]
+    seen = scene.observe(states)
+    one = minari.data_collector.EpisodeBuffer(
+        observations={"observation": seen[:, :59].astype(float), "desired_goal": seen[:, :1]}, actions=actions[0],
+        rewards=np.zeros(6), terminations=np.zeros(6, bool), truncations=np.arange(6) == 5,
+    )  # fmt: skip
+    space = Dict({"observation": Box(-np.inf, np.inf, (59,), np.float64), "desired_goal": Box(-9, 9, (1,))})
+    minari.create_dataset_from_buffers("k-v0", [one], observation_space=space, action_space=Box(-1, 1, (9,)))
+    said = ran("dataset", "import", "minari:k-v0", "--out", tmp_path / "data", "--env", "franka_kitchen")
+    assert f"{scene.state_size} state values" in said
+    (found,) = Dataset.open(tmp_path / "data").episodes()
+    np.testing.assert_allclose(found.obs, seen, atol=1e-5)
+    np.testing.assert_allclose(found.state, states, atol=1e-6)
+    open_dataset(kitchen, str(tmp_path / "data"))  # `collect` can add to it
+    assert "slide_cabinet" in ran("dataset", "info", tmp_path / "data")
+
+
+def test_a_source_cannot_name_a_program(tmp_path: Path, ran: Any, refused: Any, home: Path) -> None:
+    kitchen_like("franka-v0")
+    path = home / "franka-v0" / "data" / "metadata.json"
+    program = tmp_path / "evil.py"
+    program.write_text("raise SystemExit(7)\n")
+    spec = gymnasium.envs.registration.EnvSpec("x-v0", entry_point="a:b").to_json()
+    spec = json.dumps(json.loads(spec) | {"id": f"gym:{program}:Evil"})
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"env_spec": spec}))
+    refused("dataset", "import", "minari:franka-v0", "--out", tmp_path / "data")
+    assert not (tmp_path / "data").exists()
