@@ -27,16 +27,24 @@ def environment_of(source: Source, env: str | None) -> tuple[str, Environment | 
         UserError: the source names a program.
     """
     name = env or OURS.get(source.env, source.env)
-    if env is None and re.match(r"\w+:.*(:|\.py)", name):
-        raise UserError(
-            f"{source.name} names a program as its environment, {name!r}; give --env to accept it"
-        )
+    if env is None:
+        refuse_program(source.name, name)
     try:
         return name, make(name)
     except TaskError as error:
         if env and ":" in env:
             raise UserError(str(error)) from error
         return name, None
+
+
+def refuse_program(source: str, env: str) -> None:
+    """See to it that a file that was read does not decide what is run.
+
+    Raises:
+        UserError: the environment's name is that of a Python file or a module.
+    """
+    if re.match(r"\w+:.*(:|\.py)", env):
+        raise UserError(f"{source} names a program as its environment, {env!r}; give --env to accept it")
 
 
 def completed(source: Source, known: Environment) -> Source:

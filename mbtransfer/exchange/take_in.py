@@ -6,7 +6,7 @@ from pathlib import Path
 from mbtransfer.dataset import Dataset
 from mbtransfer.dataset.manifest import is_dataset, read_header
 from mbtransfer.dataset.refuse import refuse_unfit
-from mbtransfer.exchange.complete import completed, environment_of
+from mbtransfer.exchange.complete import completed, environment_of, refuse_program
 from mbtransfer.exchange.header import header_of, same_but_ranges, survey
 from mbtransfer.exchange.source import Source
 from mbtransfer.exchange.units import cut
@@ -35,6 +35,8 @@ def take_in(source: Source, out: Path, env: str | None = None, control_dt: float
         UserError: an episode that cannot be used, or a dataset of something else. Nothing is written then.
     """
     if source.header and env in (None, source.header.env):
+        if env is None:
+            refuse_program(source.name, source.header.env)
         found, header = survey(source), source.header
     else:
         name, known = environment_of(source, env)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from collections.abc import Callable
@@ -230,13 +231,14 @@ def test_a_franka_kitchen_gets_its_states_hand_and_handles(tmp_path: Path, ran: 
     assert "slide_cabinet" in ran("dataset", "info", tmp_path / "data")
 
 
-def test_a_source_cannot_name_a_program(tmp_path: Path, ran: Any, refused: Any, home: Path) -> None:
-    kitchen_like("franka-v0")
-    path = home / "franka-v0" / "data" / "metadata.json"
-    program = tmp_path / "evil.py"
-    program.write_text("raise SystemExit(7)\n")
-    spec = gymnasium.envs.registration.EnvSpec("x-v0", entry_point="a:b").to_json()
-    spec = json.dumps(json.loads(spec) | {"id": f"gym:{program}:Evil"})
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"env_spec": spec}))
-    refused("dataset", "import", "minari:franka-v0", "--out", tmp_path / "data")
-    assert not (tmp_path / "data").exists()
+def test_a_source_cannot_name_a_program(pool: Dataset, tmp_path: Path, ran: Any, refused: Any) -> None:
+    header = dataclasses.replace(pool.header, env=f"gym:{tmp_path}/evil.py:Evil")
+    (tmp_path / "evil.py").write_text("raise SystemExit(7)\n")
+    dataset = Dataset.create(tmp_path / "evil", header)
+    dataset.append([next(pool.episodes())], "unit")
+    ran("dataset", "info", dataset.path)
+    ran("dataset", "export", dataset.path, "minari:evil-v0")
+    command = ("dataset", "import", "minari:evil-v0", "--out", tmp_path / "data")
+    assert "names a program as its environment" in refused(*command)
+    ran(*command, "--env", header.env)
+    assert Dataset.open(tmp_path / "data").digest == dataset.digest
