@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields
+from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -52,17 +53,39 @@ def parse(argv: Sequence[str]) -> Any:
         UserError: an unknown command, flag or choice, or a value that is missing or wrong.
         SystemExit: help was asked for and has been printed.
     """
-    if not argv:
-        raise UserError(f"a command must be given; there are {', '.join(COMMANDS)}")
-    name, rest = argv[0], list(argv[1:])
-    if name.startswith("-"):
-        raise UserError(f"no flag {name} before the command; see mbtransfer --help")
-    if name not in COMMANDS:
-        raise UserError(f"no command {name!r}{nearest(name, list(COMMANDS))}")
+    name, rest = command(argv)
     settings = COMMANDS[name]
     if not {"-h", "--help"} & set(rest):
         _check(f"mbtransfer {name}", {flag.name: flag for flag in flags(settings)}, rest)
     return _read(name, settings, rest)
+
+
+def command(argv: Sequence[str]) -> tuple[str, list[str]]:
+    """The name of the command, of one word or two, and what follows it.
+
+    `mbtransfer dataset DIR` is `mbtransfer dataset info DIR`.
+
+    Raises:
+        UserError: there is no such command.
+    """
+    if not argv:
+        raise UserError(f"a command must be given; there are {', '.join(COMMANDS)}")
+    first, second = argv[0], " ".join(argv[:2])
+    if first.startswith("-"):
+        raise UserError(f"no flag {first} before the command; see mbtransfer --help")
+    if first in COMMANDS:
+        return first, list(argv[1:])
+    if second in COMMANDS:
+        return second, list(argv[2:])
+    group = [name for name in COMMANDS if name.startswith(f"{first} ")]
+    if not group:
+        raise UserError(f"no command {first!r}{nearest(first, [name.split()[0] for name in COMMANDS])}")
+    close = get_close_matches(second, group, n=1, cutoff=0.8) if len(argv) > 1 else []
+    if close and not Path(argv[1]).exists():
+        raise UserError(f"no command {second!r}; did you mean {close[0]!r}?")
+    if len(argv) == 1:
+        raise UserError(f"{first} needs one more word: {', '.join(group)}; see mbtransfer {first} --help")
+    return group[0], list(argv[1:])
 
 
 def flags(settings: type) -> Iterator[Flag]:

@@ -30,7 +30,9 @@ RUN = {
     "bench": "mbtransfer.commands.bench:run_bench",
     "report": "mbtransfer.commands.report:run_report",
     "tasks": "mbtransfer.commands.tasks:run_tasks",
-    "dataset": "mbtransfer.commands.dataset:run_dataset",
+    "dataset info": "mbtransfer.commands.dataset:run_dataset",
+    "dataset import": "mbtransfer.commands.exchange:run_import",
+    "dataset export": "mbtransfer.commands.exchange:run_export",
 }
 """What each command calls with its settings; imported only then, so that help comes at once."""
 
@@ -74,24 +76,36 @@ def _run(argv: list[str]) -> int:
     if argv[:1] in (["-h"], ["--help"]):
         print(_help())
         return 0
+    if argv[1:] in (["-h"], ["--help"]) and argv[0] not in RUN:
+        print(_help(argv[0]))
+        return 0
     if argv == ["--version"]:
         print(f"mbtransfer {__version__}")
         return 0
-    from mbtransfer.arguments import parse  # not above: Ctrl-C is clean from the first moment on
+    from mbtransfer.arguments import command, parse  # not above: Ctrl-C is clean from the first moment on
 
     settings = parse(argv)
     _check(settings)
-    module, function = RUN[argv[0]].split(":")
+    module, function = RUN[command(argv)[0]].split(":")
     getattr(import_module(module), function)(settings)
     sys.stdout.flush()
     return 0
 
 
-def _help() -> str:
+def _help(group: str = "") -> str:
+    """What there is: every command, or those of a group.
+
+    Raises:
+        UserError: there is no such group.
+    """
+    from mbtransfer.arguments import command
     from mbtransfer.config import COMMANDS
 
     about = {name: (settings.__doc__ or "").strip().splitlines()[0] for name, settings in COMMANDS.items()}
-    return _HELP.format(commands="\n".join(f"  {name:12}{text}" for name, text in about.items()), debug=DEBUG)
+    if group:
+        command([group, "--json"])  # it knows what to say of a group that is none
+        about = {name: text for name, text in about.items() if name.startswith(f"{group} ")}
+    return _HELP.format(commands="\n".join(f"  {name:16}{text}" for name, text in about.items()), debug=DEBUG)
 
 
 def _check(settings: Any) -> None:

@@ -19,6 +19,7 @@ class Episode:
         seed: the seed that reproduces this episode.
         terminated: the environment ended it (there is no next state to value).
         truncated: a time limit or the collector ended it.
+        rewards: float64 [T], what the source of the episode paid for each step; None where nobody paid.
 
     Raises:
         UserError: an array has the wrong number of axes, steps or the wrong dtype.
@@ -32,6 +33,7 @@ class Episode:
     seed: int
     terminated: bool
     truncated: bool
+    rewards: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         steps = len(self.actions)
@@ -40,6 +42,8 @@ class Episode:
         self._check("obs", self.obs, steps + 1, np.dtype(np.float32))
         self._check("actions", self.actions, steps, np.dtype(np.float32))
         self._check("state", self.state, steps + 1, np.dtype(np.float64))
+        if self.rewards is not None:
+            self._check("rewards", self.rewards, steps, np.dtype(np.float64), axes=1)
 
     def __len__(self) -> int:
         """Number of control steps T."""
@@ -50,9 +54,9 @@ class Episode:
         """How messages call this episode: by its behaviour and seed."""
         return f"episode of behaviour {self.behaviour!r}, seed {self.seed}"
 
-    def _check(self, name: str, array: np.ndarray, rows: int, dtype: np.dtype) -> None:
-        if array.ndim != 2 or len(array) != rows:
-            expected = f"({rows}, columns)"
+    def _check(self, name: str, array: np.ndarray, rows: int, dtype: np.dtype, axes: int = 2) -> None:
+        if array.ndim != axes or len(array) != rows:
+            expected = f"({rows}, columns)" if axes == 2 else f"({rows},)"
             raise UserError(f"{self.label}: {name} has shape {array.shape}, expected {expected}")
         if array.dtype != dtype:
             raise UserError(f"{self.label}: {name} is {array.dtype}, expected {dtype}")

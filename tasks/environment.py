@@ -3,10 +3,25 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from numpy import ndarray
+
 from tasks.errors import TaskError
 from tasks.scene import Scene
 from tasks.spec import EnvSpec, nearest
 from tasks.task import Move, Reach, Task, move, reach
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """How episodes that others have recorded of the same world become ours.
+
+    Attributes:
+        size: columns of its observations.
+        states: the states [n S] of an episode, from its observations [n size].
+    """
+
+    size: int
+    states: Callable[[ndarray], ndarray]
 
 
 @dataclass(frozen=True)
@@ -18,12 +33,14 @@ class Environment:
         tasks: the named tasks.
         make_scene: builds the simulator; takes the names of fixtures to lock in place.
         cameras: names of its cameras, best first.
+        recorded: how to read what others recorded of it, where they did.
     """
 
     spec: EnvSpec
     tasks: Mapping[str, Task]
     make_scene: Callable[[tuple[str, ...]], Scene]
     cameras: tuple[str, ...] = ()
+    recorded: Recorded | None = None
 
     @property
     def needs_state(self) -> bool:

@@ -67,6 +67,8 @@ class PhysicsTask(Task):
         shape = next_obs.shape[:-1]
         before, after = (x[..., self.obs_size :].expand(*shape, -1) for x in (obs, next_obs))
         parts = (before, action.expand(*shape, -1), after)
-        states, actions, reached = (x.double().reshape(-1, x.shape[-1]).cpu().numpy() for x in parts)
+        states, actions, reached = (
+            x.double().reshape(shape.numel(), x.shape[-1]).cpu().numpy() for x in parts
+        )
         values = np.asarray(judge(states, actions, reached), np.float32)
         return torch.from_numpy(values).to(next_obs.device).reshape(shape)

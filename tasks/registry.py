@@ -29,9 +29,11 @@ def _gymnasium(text: str) -> Environment:
 
 def _franka_kitchen() -> Environment:
     from tasks.franka_kitchen.catalogue import named_tasks
+    from tasks.franka_kitchen.recorded import RECORDED
     from tasks.franka_kitchen.scene import make_scene, spec
 
-    return Environment(spec(), named_tasks(), make_scene, cameras=("right_cap", "left_cap"))
+    cameras = ("right_cap", "left_cap")
+    return Environment(spec(), named_tasks(), make_scene, cameras=cameras, recorded=RECORDED)
 
 
 _REGISTRY: dict[str, Callable[[], Environment]] = {"kitchen": _kitchen, "franka_kitchen": _franka_kitchen}

@@ -1,14 +1,16 @@
 """The settings of every command: fields are flags, their docstrings the help."""
 
 from mbtransfer.config.act import EvaluateConfig, PlanConfig, ReportConfig, TasksConfig
+from mbtransfer.config.data import DatasetExportConfig, DatasetImportConfig, DatasetInfoConfig
 from mbtransfer.config.flags import AtLeast, AtMost, DecisionFlags, MachineFlags, SearchFlags, cores
-from mbtransfer.config.learn import AdaptConfig, CollectConfig, DatasetConfig, DemoConfig, FitConfig
+from mbtransfer.config.learn import AdaptConfig, CollectConfig, DemoConfig, FitConfig
 from mbtransfer.config.trust import BenchConfig, CalibrationConfig, CheckConfig
 
 __all__ = [
     "COMMANDS", "AdaptConfig", "AtLeast", "AtMost", "BenchConfig", "CalibrationConfig", "CheckConfig",
-    "CollectConfig", "DatasetConfig", "DecisionFlags", "DemoConfig", "EvaluateConfig", "FitConfig",
-    "MachineFlags", "PlanConfig", "ReportConfig", "SearchFlags", "TasksConfig", "cores",
+    "CollectConfig", "DatasetExportConfig", "DatasetImportConfig", "DatasetInfoConfig", "DecisionFlags",
+    "DemoConfig", "EvaluateConfig", "FitConfig", "MachineFlags", "PlanConfig", "ReportConfig", "SearchFlags",
+    "TasksConfig", "cores",
 ]  # fmt: skip
 
 COMMANDS: dict[str, type] = {
@@ -23,6 +25,8 @@ COMMANDS: dict[str, type] = {
     "bench": BenchConfig,
     "report": ReportConfig,
     "tasks": TasksConfig,
-    "dataset": DatasetConfig,
+    "dataset info": DatasetInfoConfig,
+    "dataset import": DatasetImportConfig,
+    "dataset export": DatasetExportConfig,
 }
-"""Every command and its settings, in the order of the help."""
+"""Every command and its settings, in the order of the help. Of two words: a command of a group."""

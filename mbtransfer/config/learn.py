@@ -1,10 +1,8 @@
-"""Commands that gather and learn: demo, collect, fit, adapt, dataset."""
+"""Commands that gather and learn: demo, collect, fit, adapt."""
 
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Literal
-
-from tyro.conf import Positional
 
 from mbtransfer.config.flags import AtLeast, Count, MachineFlags, SearchFlags, Seed, Share, command, cores
 
@@ -127,13 +125,3 @@ class AdaptConfig(SearchFlags, MachineFlags):
     """Everything random comes from it."""
     json: Path | None = None
     """File for the report."""
-
-
-@command
-class DatasetConfig:
-    """Say what a dataset holds: behaviours, coverage, damage."""
-
-    dir: Positional[Path]
-    """Dataset folder."""
-    json: Path | None = None
-    """File for the description."""

@@ -49,7 +49,8 @@ def write_shard(folder: Path, key: str, episodes: Sequence[Episode]) -> None:
         UserError: the folder is unwritable or the disk is full.
     """
     records = [_record(key, index, episode) for index, episode in enumerate(episodes)]
-    joined = {name: np.concatenate([getattr(e, name) for e in episodes]) for name in Arrays._fields}
+    names = [name for name in Arrays._fields if getattr(episodes[0], name) is not None]
+    joined = {name: np.concatenate([getattr(e, name) for e in episodes]) for name in names}
     tensors = {name: np.ascontiguousarray(array) for name, array in joined.items()}
     # A single entry: the order of several is not fixed, and equal data should give equal bytes.
     about = json.dumps({"key": key, "episodes": [asdict(record) for record in records]})
@@ -131,7 +132,8 @@ def _read_layout(path: Path, key: str, header: Header) -> tuple[EpisodeRecord, .
     try:
         with safe_open(path, framework="numpy") as file:  # for the layout alone, PyTorch need not be loaded
             about: dict[str, Any] = json.loads(file.metadata()[METADATA])
-            slices = {name: file.get_slice(name) for name in Arrays._fields}
+            stored = set(file.keys())
+            slices = {name: file.get_slice(name) for name in Arrays._fields if name in stored}
             found = {name: (part.get_dtype(), part.get_shape()) for name, part in slices.items()}
         records = tuple(EpisodeRecord(**item) for item in about["episodes"])
         steps = sum(record.steps for record in records)
@@ -145,6 +147,8 @@ def _read_layout(path: Path, key: str, header: Header) -> tuple[EpisodeRecord, .
         "actions": ("F32", [steps, len(header.action)]),
         "state": ("F64", [rows, header.state_size]),
     }
+    if "rewards" in found:
+        expected["rewards"] = ("F64", [steps])
     for name, wanted in expected.items():
         if found.get(name) != wanted:
             raise DamagedShardError(path.name, f"{name} is {found.get(name)}, the dataset needs {wanted}")

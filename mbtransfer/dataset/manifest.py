@@ -68,11 +68,24 @@ def write_header(folder: Path, header: Header) -> None:
     Raises:
         UserError: the folder cannot be written.
     """
+    write_json(folder / HEADER_FILE, header_content(header))
+
+
+def header_content(header: Header) -> dict[str, Any]:
+    """A header in plain values; an infinite limit becomes None."""
     content = {"format": FORMAT, "version": VERSION, "env": header.env, "control_dt": header.control_dt}
     content |= {"observation_size": len(header.observation), "action_size": len(header.action)}
     content |= {"state_size": header.state_size}
-    content |= {kind: [vars(c) for c in getattr(header, kind)] for kind in ("observation", "action")}
-    write_json(folder / HEADER_FILE, content)
+    for kind in ("observation", "action"):
+        columns = (vars(column) for column in getattr(header, kind))
+        content[kind] = [
+            {
+                name: None if isinstance(value, float) and math.isinf(value) else value
+                for name, value in c.items()
+            }
+            for c in columns
+        ]
+    return content
 
 
 def read_header(folder: Path) -> Header:
@@ -93,10 +106,15 @@ def read_header(folder: Path) -> Header:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
         raise UserError(f"{path} is damaged: it is not JSON; restore it or collect anew") from error
-    return _parse(path, content)
+    return parse_header(path, content)
 
 
-def _parse(path: Path, content: Any) -> Header:
+def parse_header(path: Path, content: Any) -> Header:
+    """A header from its plain values; `path` is what messages call it.
+
+    Raises:
+        UserError: it is none, damaged, or of another version.
+    """
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UserError(f"{path.parent} is not a dataset: {path.name} does not say {FORMAT!r}")
     if content.get("version") != VERSION:

@@ -23,6 +23,10 @@ def refuse_unfit(episodes: Sequence[Episode], header: Header) -> None:
         _refuse(episode, "obs", episode.obs, [variable.name for variable in header.observation])
         _refuse(episode, "actions", episode.actions, [variable.name for variable in header.action])
         _refuse(episode, "state", episode.state, [str(number) for number in range(header.state_size)])
+        if (episode.rewards is None) != (episodes[0].rewards is None):
+            raise UserError(f"{episode.label}: in one unit either all episodes have rewards or none has")
+        if episode.rewards is not None:
+            _refuse(episode, "rewards", episode.rewards[:, None], ["reward"])
 
 
 def _refuse(episode: Episode, name: str, values: np.ndarray, columns: list[str]) -> None:

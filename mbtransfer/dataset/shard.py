@@ -32,6 +32,7 @@ class Arrays(NamedTuple):
     obs: Float32[np.ndarray, "rows O"]
     actions: Float32[np.ndarray, "steps A"]
     state: Float64[np.ndarray, "rows S"]
+    rewards: Float64[np.ndarray, " steps"] | None = None
 
 
 @dataclass(frozen=True)
@@ -65,17 +66,19 @@ class Shard:
 
     def episode(self, index: int) -> Episode:
         """The episode at `index`, as views of the mapped file."""
-        record, (obs, actions, state) = self.records[index], self.arrays
+        record, (obs, actions, state, rewards) = self.records[index], self.arrays
         rows = slice(self.obs_starts[index], self.obs_starts[index + 1])
         steps = slice(self.action_starts[index], self.action_starts[index + 1])
         tags = record.behaviour, record.seed, record.terminated, record.truncated
-        return Episode(obs[rows], actions[steps], state[rows], *tags)
+        paid = None if rewards is None else rewards[steps]
+        return Episode(obs[rows], actions[steps], state[rows], *tags, rewards=paid)
 
 
 def _map(path: Path) -> Arrays:
     # PyTorch's loader maps the file copy-on-write; safetensors' NumPy loader would copy it all.
     try:
         with safe_open(path, framework="pt") as file:
-            return Arrays(*(file.get_tensor(name).numpy() for name in Arrays._fields))
+            stored = set(file.keys())
+            return Arrays(**{n: file.get_tensor(n).numpy() for n in Arrays._fields if n in stored})
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path} was changed or removed while in use; open the dataset again") from error

@@ -67,7 +67,7 @@ def test_help_of_a_command_shows_each_flag_with_its_default_and_says_what_it_is(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as end:
-        parse([name, "--help"])
+        parse([*name.split(), "--help"])
     assert end.value.code in (0, None)
     shown = capsys.readouterr().out
     for flag in flags(COMMANDS[name]):
@@ -97,9 +97,16 @@ def test_flags_of_the_contract() -> None:
         "plan --model M --task NAME --video v.mp4",
         "tasks --env kitchen --json F",
         "report D",
-        "dataset D",
     ):
         assert type(parse(other.split())) is COMMANDS[other.split()[0]]
+    for other, name in (
+        ("dataset info D --json F --plot F.png", "dataset info"),
+        ("dataset D --json F", "dataset info"),
+        ("dataset --json F D", "dataset info"),
+        ("dataset import minari:NAME --out D --env E --keys a b", "dataset import"),
+        ("dataset export D minari:NAME", "dataset export"),
+    ):
+        assert type(parse(other.split())) is COMMANDS[name]
 
 
 def test_defaults_of_fit_are_those_of_the_models() -> None:
@@ -118,6 +125,10 @@ def test_defaults_of_fit_are_those_of_the_models() -> None:
         ("", "a command must be given"),
         ("--verbose", "no flag --verbose before the command"),
         ("colect --out x", "no command 'colect'; did you mean 'collect'?"),
+        ("datasets", "no command 'datasets'; did you mean 'dataset'?"),
+        ("datasets --help", "no command 'datasets'; did you mean 'dataset'?"),
+        ("dataset", "needs one more word: dataset info, dataset import, dataset export"),
+        ("dataset exprt x minari:y", "no command 'dataset exprt'; did you mean 'dataset export'?"),
         ("collect", "--out must be given"),
         ("collect --out", "--out needs a value"),
         ("collect --out x --step 10", "no flag --step; did you mean '--steps'?"),
