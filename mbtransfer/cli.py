@@ -23,6 +23,7 @@ RUN = {
     "collect": "mbtransfer.commands.collect:run_collect",
     "fit": "mbtransfer.fit_model:run_fit",
     "evaluate": "mbtransfer.evaluate:run_evaluate",
+    "prepare": "mbtransfer.commands.prepare:run_prepare",
     "adapt": "mbtransfer.commands.adapt:run_adapt",
     "plan": "mbtransfer.plan:run_plan",
     "check": "mbtransfer.commands.check:run_check",

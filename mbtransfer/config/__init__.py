@@ -3,14 +3,14 @@
 from mbtransfer.config.act import EvaluateConfig, PlanConfig, ReportConfig, TasksConfig
 from mbtransfer.config.data import DatasetExportConfig, DatasetImportConfig, DatasetInfoConfig
 from mbtransfer.config.flags import AtLeast, AtMost, DecisionFlags, MachineFlags, SearchFlags, cores
-from mbtransfer.config.learn import AdaptConfig, CollectConfig, DemoConfig, FitConfig
+from mbtransfer.config.learn import AdaptConfig, CollectConfig, DemoConfig, FitConfig, PrepareConfig
 from mbtransfer.config.trust import BenchConfig, CalibrationConfig, CheckConfig
 
 __all__ = [
     "COMMANDS", "AdaptConfig", "AtLeast", "AtMost", "BenchConfig", "CalibrationConfig", "CheckConfig",
     "CollectConfig", "DatasetExportConfig", "DatasetImportConfig", "DatasetInfoConfig", "DecisionFlags",
-    "DemoConfig", "EvaluateConfig", "FitConfig", "MachineFlags", "PlanConfig", "ReportConfig", "SearchFlags",
-    "TasksConfig", "cores",
+    "DemoConfig", "EvaluateConfig", "FitConfig", "MachineFlags", "PlanConfig", "PrepareConfig", "ReportConfig",
+    "SearchFlags", "TasksConfig", "cores",
 ]  # fmt: skip
 
 COMMANDS: dict[str, type] = {
@@ -18,6 +18,7 @@ COMMANDS: dict[str, type] = {
     "collect": CollectConfig,
     "fit": FitConfig,
     "evaluate": EvaluateConfig,
+    "prepare": PrepareConfig,
     "adapt": AdaptConfig,
     "plan": PlanConfig,
     "check": CheckConfig,

@@ -1,10 +1,20 @@
-"""Commands that gather and learn: demo, collect, fit, adapt."""
+"""Commands that gather and learn: demo, collect, fit, prepare, adapt."""
 
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from mbtransfer.config.flags import AtLeast, Count, MachineFlags, SearchFlags, Seed, Share, command, cores
+from mbtransfer.config.flags import (
+    AtLeast,
+    Count,
+    MachineFlags,
+    SearchFlags,
+    Seed,
+    Share,
+    Split,
+    command,
+    cores,
+)
 
 
 @command
@@ -105,6 +115,26 @@ class FitConfig(MachineFlags):
     stream: bool = False
     """Leave the data on the disk and read them while training, as is done anyway where they exceed half the
     memory."""
+
+
+@command
+class PrepareConfig(MachineFlags):
+    """Train a policy and a value for tasks in imagination, so that plans are judged beyond their horizon."""
+
+    model: Path
+    """Model folder; what is prepared is kept in it."""
+    tasks: tuple[str, ...] = ()
+    """Tasks by name: named ones, or those of --task-file."""
+    split: Split | None = None
+    """What to add to the named ones. None: nothing, or all where nothing is named."""
+    task_file: Path | None = None
+    """Python file that defines tasks of your own."""
+    seconds: Annotated[float, AtLeast(0)] = 60.0
+    """Time for each task."""
+    labels: Count | None = None
+    """Labelled transitions behind each reward. None: the heads of the model."""
+    seed: Seed = 0
+    """Everything random comes from it."""
 
 
 @command
