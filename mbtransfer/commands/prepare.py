@@ -11,7 +11,6 @@ from mbtransfer.model import Model
 from mbtransfer.prepare import prepare
 from mbtransfer.progress import progress_bar
 from mbtransfer.task_file import load_task_file
-from mbtransfer.threads import threads
 from tasks.task import Task
 
 
@@ -22,15 +21,14 @@ def run_prepare(config: PrepareConfig, console: Console | None = None) -> dict[s
         UserError, TaskError, ModelError: anything that is wrong with the input.
     """
     console, found = console or Console(), {}
-    with threads(config.threads):
-        model = Model.load(config.model, device=config.device)
-        own = load_task_file(config.task_file, model.environment) if config.task_file else ()
-        asked = find_asked(model.environment, tasks=config.tasks, split=config.split, own=own)
-        tasks = [task for task in asked if isinstance(task, Task)]
-        if not tasks:
-            raise UserError("no task to prepare for; name some with --tasks")
-        for task in tasks:
-            found[task.name] = _one(config, model, task, console)
+    model = Model.load(config.model, device=config.device)
+    own = load_task_file(config.task_file, model.environment) if config.task_file else ()
+    asked = find_asked(model.environment, tasks=config.tasks, split=config.split, own=own)
+    tasks = [task for task in asked if isinstance(task, Task)]
+    if not tasks:
+        raise UserError("no task to prepare for; name some with --tasks")
+    for task in tasks:
+        found[task.name] = _one(config, model, task, console)
     console.print(f"evaluate and plan use it: mbtransfer evaluate --model {config.model}", soft_wrap=True)
     return found
 
