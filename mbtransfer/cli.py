@@ -29,6 +29,7 @@ RUN = {
     "check": "mbtransfer.commands.check:run_check",
     "calibration": "mbtransfer.commands.calibration:run_calibration",
     "bench": "mbtransfer.commands.bench:run_bench",
+    "benchmark": "mbtransfer.commands.benchmark:run_benchmark",
     "report": "mbtransfer.commands.report:run_report",
     "tasks": "mbtransfer.commands.tasks:run_tasks",
     "dataset info": "mbtransfer.commands.dataset:run_dataset",

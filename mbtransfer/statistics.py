@@ -73,6 +73,14 @@ def bootstrap_interval(rows: pd.DataFrame, aggregate: Aggregate = mean, seed: in
     return _middle(aggregate(_resamples(_runs(rows), seed)))
 
 
+def mean_interval(rows: pd.DataFrame, column: str, seed: int = 0) -> tuple[float, Interval]:
+    """Mean of one task's column, and its 95% bootstrap interval over seeds; over episodes where there is one seed."""
+    of_seeds = rows.groupby("seed")[column].mean() if rows["seed"].nunique() > 1 else rows[column]
+    values = of_seeds.to_numpy(dtype=np.float64)
+    draws = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
+    return float(values.mean()), _middle(values[draws].mean(axis=1))
+
+
 def headline(rows: pd.DataFrame, dynamics: str) -> pd.DataFrame:
     """The rows that speak for `dynamics` when a file holds several ways of running the same task.
 
@@ -153,12 +161,10 @@ def _returns(rows: pd.DataFrame, seed: int) -> dict[str, Any]:
     """Mean return of one task, its interval over seeds (over episodes where there is one seed), and whether
     there is nothing else to tell: an endless task cannot succeed.
     """
-    of_seeds = rows.groupby("seed")["return_"].mean() if rows["seed"].nunique() > 1 else rows["return_"]
-    values = of_seeds.to_numpy(dtype=np.float64)
-    draws = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
+    middle, interval = mean_interval(rows, "return_", seed)
     return {
-        "return_mean": float(values.mean()),
-        "return_ci95": list(_middle(values[draws].mean(axis=1))),
+        "return_mean": middle,
+        "return_ci95": list(interval),
         "endless": bool((rows["steps_total"] == 0).all()),
     }
 

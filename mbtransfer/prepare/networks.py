@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-WIDTH = 256
+WIDTH = 128
 
 
 class Scaled(nn.Module):
@@ -23,8 +23,8 @@ class Scaled(nn.Module):
         self.register_buffer("centre", torch.zeros(inputs))
         self.register_buffer("scale", torch.ones(inputs))
         self.layers = nn.Sequential(
-            nn.Linear(inputs, WIDTH), nn.LayerNorm(WIDTH), nn.Tanh(),
-            nn.Linear(WIDTH, WIDTH), nn.ELU(), nn.Linear(WIDTH, outputs),
+            nn.Linear(inputs, WIDTH), nn.LayerNorm(WIDTH), nn.ReLU(),
+            nn.Linear(WIDTH, WIDTH), nn.ReLU(), nn.Linear(WIDTH, outputs),
         )  # fmt: skip
 
     def look_at(self, obs: Float[Tensor, "N O"]) -> None:

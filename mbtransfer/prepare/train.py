@@ -1,9 +1,10 @@
 """A policy and a value for one task, trained in imagination: no step in the world.
 
-The gradient of lambda-returns flows through the ensemble, the task's reward head and the value at the end of
-a short roll-out (Heess et al. 2015, "Learning continuous control policies by stochastic value gradients";
-Hafner et al. 2020, "Dream to control", section 3). Roll-outs start from the pool, and every step is taken by
-another member, so that no member's errors can be made use of for long (Chua et al. 2018, TS1).
+The gradient of the return flows through the ensemble, the task's reward head and the value at the end of a short
+roll-out; the value learns from lambda-returns (Xu et al. 2022, "Accelerated policy learning with parallel
+differentiable simulation", SHAC, section 3; Heess et al. 2015, SVG(H)). Roll-outs start from the pool or go on
+where the last ones ended, and every step is taken by another member, so that no member's errors can be made use
+of for long (Chua et al. 2018, TS1).
 """
 
 import copy
@@ -32,6 +33,7 @@ class Course:
         actor_rate: learning rate of the policy.
         critic_rate: learning rate of the value.
         follow: share of the value's change that its slow copy takes over in an update.
+        stay: share of the roll-outs that go on where those of the last update ended; the others start anew.
     """
 
     horizon: int = 8
@@ -41,7 +43,8 @@ class Course:
     noise: float = 0.2
     actor_rate: float = 3e-4
     critic_rate: float = 1e-3
-    follow: float = 0.02
+    follow: float = 0.05
+    stay: float = 0.5
 
 
 class Trainer:
@@ -74,38 +77,48 @@ class Trainer:
         self.actor.look_at(starts)
         self.critic.look_at(starts)
         self.slow = copy.deepcopy(self.critic).requires_grad_(False)
+        self._ends: Tensor | None = None
         self._actor_steps = torch.optim.Adam(self.actor.parameters(), course.actor_rate)
         self._critic_steps = torch.optim.Adam(self.critic.parameters(), course.critic_rate)
 
     def update(self) -> tuple[float, float]:
         """One update of both; the mean scaled reward of the roll-outs, and the error of the value."""
         obs, rewards = self._imagine()
-        returns = self._returns(rewards, obs)
-        self._step(self._actor_steps, -returns.mean())
-        seen = obs[:-1].detach()
-        error = (self.critic.both(seen) - returns.detach()).square().mean()
+        self._step(self._actor_steps, -self._promised(obs[-1], rewards).mean())
+        seen, rewards = obs.detach(), rewards.detach()
+        returns = self._returns(rewards, seen)
+        self._ends = seen[-1].flatten(0, 1)
+        error = (self.critic.both(seen[:-1]) - returns).square().mean()
         self._step(self._critic_steps, error)
         for slow, fast in zip(self.slow.parameters(), self.critic.parameters(), strict=True):
             slow.lerp_(fast.detach(), self._course.follow)
-        return float(rewards.detach().mean()), float(error.detach())
+        return float(rewards.mean()), float(error.detach())
 
     def _imagine(self) -> tuple[Float[Tensor, "points P R O"], Float[Tensor, "H P R"]]:
         """Roll-outs of the policy: where they lead, and the scaled rewards on the way."""
-        course, members = self._course, self._imagination.particles
-        rows = torch.randint(
-            len(self._starts), (members, course.rows), generator=self._generator, device=self._starts.device
-        )
-        path, rewards = [self._starts[rows]], list[Tensor]()
-        for _ in range(course.horizon):
-            order = torch.randperm(members, generator=self._generator, device=self._starts.device)
-            obs = path[-1][order]
-            path = [points[order] for points in path]
-            rewards = [reward[order] for reward in rewards]
+        members, device = self._imagination.particles, self._starts.device
+        path, rewards = [self._beginnings()], list[Tensor]()
+        for _ in range(self._course.horizon):
+            order = torch.randperm(members, generator=self._generator, device=device)
+            path, rewards = [points[order] for points in path], [reward[order] for reward in rewards]
+            obs = path[-1]
             action = self._act(obs)
             ahead = self._imagination.step(obs.mT, action.mT).mT
             rewards.append(self._scaled(self._reward(obs, action, ahead)))
             path.append(ahead)
         return torch.stack(path), torch.stack(rewards)
+
+    def _beginnings(self) -> Float[Tensor, "P R O"]:
+        """States of the pool; some roll-outs go on where those of the last update ended."""
+        course, members = self._course, self._imagination.particles
+        shape, device = (members * course.rows,), self._starts.device
+        rows = torch.randint(len(self._starts), shape, generator=self._generator, device=device)
+        fresh = self._starts[rows]
+        if self._ends is not None:
+            stays = torch.rand(shape, generator=self._generator, device=device) < course.stay
+            stays &= self._ends.isfinite().all(dim=1)
+            fresh = torch.where(stays[:, None], self._ends, fresh)
+        return fresh.unflatten(0, (members, course.rows))
 
     def _act(self, obs: Float[Tensor, "P R O"]) -> Float[Tensor, "P R A"]:
         noise = torch.randn(
@@ -118,12 +131,20 @@ class Trainer:
         low, high = self._span
         return ((reward - low) / max(high - low, 1e-6)).clamp(0.0, 1.0)
 
+    def _promised(self, end: Float[Tensor, "P R O"], rewards: Float[Tensor, "H P R"]) -> Float[Tensor, "P R"]:
+        """What the policy is improved by: rewards of the roll-out, and the value at its end."""
+        discount, horizon = self._course.discount, len(rewards)
+        power = discount ** torch.arange(horizon, device=rewards.device)
+        total = (1 - discount) * torch.einsum("h,hpr->pr", power, rewards)
+        return total + discount**horizon * self.slow(end).clamp(0.0, 1.0)
+
+    @torch.no_grad()
     def _returns(
         self, rewards: Float[Tensor, "H P R"], obs: Float[Tensor, "points P R O"]
     ) -> Float[Tensor, "H P R"]:
         """Lambda-returns, times 1 - discount (Sutton and Barto 2018, section 12.1)."""
         course, values = self._course, self.slow(obs[1:]).clamp(0.0, 1.0)
-        ahead, returns = values[-1], []
+        ahead, returns = values[-1], list[Tensor]()
         for reward, value in zip(reversed(rewards), reversed(values), strict=True):
             beyond = (1 - course.trace) * value + course.trace * ahead
             ahead = (1 - course.discount) * reward + course.discount * beyond

@@ -19,7 +19,7 @@ from mbtransfer.prepare import Course, Prepared, load_prepared, prepare, prepare
 from world_models.errors import ModelError
 from world_models.storage import save_tensors
 
-COURSE = Course(horizon=4, rows=32, discount=0.9)
+COURSE = Course(horizon=4, rows=32, discount=0.9, actor_rate=1e-3)
 POINT = (0.1, 0.0, 0.5)
 
 
@@ -34,7 +34,7 @@ def model(request: pytest.FixtureRequest) -> Model:
 @pytest.fixture(scope="module")
 def prepared(model: Model) -> Prepared:
     """Prepared to reach a point."""
-    return prepare(model, model.environment.reach(list(POINT)), 1e9, updates=150, labels=500, course=COURSE)
+    return prepare(model, model.environment.reach(list(POINT)), 1e9, updates=300, labels=500, course=COURSE)
 
 
 def gap(model: Model, obs: torch.Tensor) -> torch.Tensor:
@@ -83,7 +83,7 @@ def test_it_comes_back_from_the_disk_as_it_was(model: Model, prepared: Prepared,
     path, obs, bounds = prepared.save(tmp_path), model.pool.obs[:20], action_bounds(model.environment.spec)
     assert path == prepared_path(tmp_path, prepared.task)
     again = load_prepared(tmp_path, prepared.task, model.digest, bounds)
-    assert again is not None and again.notes["updates"] == 150
+    assert again is not None and again.notes["updates"] == 300
     assert torch.equal(again.policy(obs), prepared.policy(obs))
     assert torch.equal(again.value(obs), prepared.value(obs))
     assert load_prepared(tmp_path, "another", model.digest, bounds) is None

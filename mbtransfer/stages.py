@@ -32,7 +32,9 @@ class Stages:
             for name, value in settings.items():
                 if before.get(name) != value:
                     was = f"{name} was {before.get(name)}, is {value}"
-                    raise UserError(f"{folder.parent} holds another demo ({was}); give another --out")
+                    raise UserError(
+                        f"{folder.parent} holds results of other settings ({was}); give another --out"
+                    )
         write_json(known, settings)
         self.seconds: dict[str, float] = {}
 
