@@ -54,7 +54,7 @@ def run_seed(protocol: Protocol, out: Path, seed: int, workers: int, console: Co
         do("prepare", "prepare", partial(run_prepare, prepare, console))
     for way, own in protocol.evaluate.items():
         rows = {"rows": out / "rows" / f"{way}.csv", "json": out / "rows" / f"{way}.json"}
-        given = {"seeds": (LATER_SEED + seed,), "workers": workers} | rows
+        given = {"env": protocol.env, "seeds": (LATER_SEED + seed,), "workers": workers} | rows
         evaluate = _flags(EvaluateConfig, common, given, own)
         do(f"evaluate-{way}", f"evaluate: {way}", partial(run_evaluate, evaluate, console))
     return {"seconds": _by_kind(stages.seconds), "steps": Dataset.open(data).steps}
