@@ -1,5 +1,6 @@
 """A protocol runs from nothing to its table, goes on where it stopped, and says what is wrong with it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,12 +30,13 @@ published: [{what: Somebody, value: 321, source: a paper}]
 
 
 @pytest.fixture
-def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr("tasks.control_suite.environment.STEPS", 20)
-    make.cache_clear() if hasattr(make, "cache_clear") else None
+    make.cache_clear()
     path = tmp_path / "tiny.yaml"
     path.write_text(TINY)
-    return path
+    yield path
+    make.cache_clear()  # others want whole episodes
 
 
 def test_it_runs_and_goes_on_where_it_stopped(
