@@ -11,6 +11,8 @@ import torch
 
 from mbtransfer.agent import MPCAgent, action_bounds
 from mbtransfer.behaviours import Babble, Behaviour, Led, Noise
+from mbtransfer.branches import branch
+from mbtransfer.chain import Chain
 from mbtransfer.dataset import Dataset, Header
 from mbtransfer.episode import Episode
 from mbtransfer.errors import UserError
@@ -19,6 +21,7 @@ from mbtransfer.layout import model_layout
 from mbtransfer.model import Model
 from mbtransfer.objective import Dynamics, LearnedDynamics, OracleDynamics
 from mbtransfer.planner_behaviour import Curious, PlannerBehaviour
+from mbtransfer.planner_settings import parse_settings
 from mbtransfer.runner import fresh_states, run_lockstep
 from mbtransfer.starts import move_near, sample_starts
 from mbtransfer.units import PLANNING, Planning, Unit, plan_units
@@ -89,7 +92,8 @@ def run_unit(environment: str, unit: Unit) -> list[Episode]:
         else:
             behaviour = _script(unit, scene, rng)
             states = sample_starts(scene, rng, unit.episodes, unit.near)
-        return run_lockstep(scene, behaviour, states, unit.steps, tag=unit.behaviour, seed=unit.seed)
+        episodes = run_lockstep(scene, behaviour, states, unit.steps, tag=unit.behaviour, seed=unit.seed)
+        return episodes + branch(scene, episodes, unit.planning.branches if unit.planning else 0, rng)
 
 
 @lru_cache(maxsize=4)
@@ -128,15 +132,16 @@ def _plan(
     if not tasks:
         raise UserError(f"behaviour {unit.behaviour} needs at least one task; name some with --tasks")
     turns = (np.arange(unit.episodes) + unit.index * unit.episodes) % len(tasks)
-    chosen, column = np.unique(turns, return_inverse=True)
     starts = np.concatenate([fresh_states(scene, tasks[turn], rng, 1) for turn in turns])
-    active = torch.eye(len(chosen))[torch.from_numpy(column)]
+    active = torch.eye(len(tasks))[torch.from_numpy(turns)]
     planning = unit.planning or Planning()
-    goal = Goal(_rewards(unit.behaviour, planning, [tasks[turn] for turn in chosen]), active)
+    rewards = _rewards(unit.behaviour, planning, tasks)
+    chain = Chain(rewards, len(tasks), turns, rng) if planning.chain else None
     bounds = action_bounds(scene.spec)
     dynamics, planner = _dynamics(scene, unit.behaviour, planning), _planner(scene, unit.behaviour, planning)
-    agent = MPCAgent(dynamics, planner, bounds, unit.seed % 2**31)
-    return PlannerBehaviour(agent, goal, planning.noise, rng), move_near(scene, rng, starts, unit.near)
+    agent = MPCAgent(dynamics, planner, bounds, unit.seed % 2**31, replan=planning.replan)
+    behaviour = PlannerBehaviour(agent, Goal(rewards, active), planning.noise, rng, chain)
+    return behaviour, move_near(scene, rng, starts, unit.near)
 
 
 def _rewards(behaviour: str, planning: Planning, tasks: Sequence[Task]) -> Rewards:
@@ -152,11 +157,12 @@ def _model(folder: str, digest: str) -> Model:
 
 
 def _planner(scene: Scene, behaviour: str, planning: Planning) -> Planner:
-    settings = dict(ORACLE_BUDGET) if behaviour == "oracle" else {}
+    settings: dict[str, int | float] = dict(ORACLE_BUDGET) if behaviour == "oracle" else {}
     for name in ("horizon", "candidates", "iterations"):
         value = getattr(planning, name)
         if value is not None:
             settings[name] = value
+    settings |= parse_settings(planning.settings)
     return make_planner(planning.planner, action_bounds(scene.spec), settings)
 
 

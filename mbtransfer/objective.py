@@ -110,10 +110,13 @@ class LearnedDynamics:
 
 
 class OracleDynamics:
-    """Plans are followed by the true simulator: the bound of every result, and an expert that fills data."""
+    """Plans are followed by the true simulator: the bound of every result, and an expert that fills data.
+
+    In larger time steps where the scene offers them; what is done is done in the true ones.
+    """
 
     def __init__(self, scene: Scene, valuation: Valuation | None = None) -> None:
-        self.scene, self.valuation = scene, valuation or Valuation()
+        self.scene, self.valuation = scene.coarse or scene, valuation or Valuation()
 
     def valued(self, valuation: Valuation) -> "OracleDynamics":
         """See `Dynamics.valued`."""

@@ -57,6 +57,14 @@ class Planning:
     """Standard deviation of what is added to each action, as a share of half the action range."""
     bonus: float = 1.0
     """What one unit of disagreement is worth to `explore`, in reward."""
+    settings: tuple[str, ...] = ()
+    """Other settings of the planner, as NAME=VALUE."""
+    replan: int = 1
+    """Control steps between two decisions."""
+    chain: bool = False
+    """Whether an episode goes on with another task once one is done."""
+    branches: int = 0
+    """Short side branches taken from every episode, besides the steps asked for."""
     model: str = ""
     """Folder of the model."""
     model_digest: str = ""

@@ -66,6 +66,14 @@ class CollectConfig(SearchFlags):
     """Control steps per episode."""
     noise: Annotated[float, AtLeast(0)] = 0.2
     """Spread of the noise on planned actions, as a share of half the action range."""
+    settings: tuple[str, ...] = ()
+    """Other settings of the planner, as NAME=VALUE: knots=4."""
+    replan: Count = 1
+    """Control steps between two decisions; the plan is followed in between."""
+    chain: bool = False
+    """Go on with another task, drawn at random, once one is done. For planning behaviours."""
+    branches: Annotated[int, AtLeast(0)] = 0
+    """Side branches of 12 steps taken from each planned episode: its actions with more noise. Besides --steps."""
     bonus: Annotated[float, AtLeast(0)] = 1.0
     """Reward of explore for one unit of disagreement."""
     workers: Count = field(default_factory=cores)
@@ -104,6 +112,8 @@ class FitConfig(MachineFlags):
     longer. 1: every prediction starts from data."""
     choose: Literal["loss", "rollout"] = "loss"
     """What tells the best epoch of each member, on held-out episodes: the loss, or the error of roll-outs."""
+    moving: Share = 0.0
+    """Share of each batch in which an object moves, each object as often. 0: transitions as they come."""
     batch: Count = 256
     """Transitions per member and update."""
     learning_rate: Annotated[float, AtLeast(0)] = 1e-2

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from mbtransfer.agent import action_bounds
 from mbtransfer.errors import UserError
 from mbtransfer.evaluation.pilot import PARTICLES, PLANNER, Pilot, learned_pilot, oracle_pilot
-from mbtransfer.evaluation.settings import parse_settings
 from mbtransfer.goal import Rewards
 from mbtransfer.objective import LearnedDynamics
+from mbtransfer.planner_settings import parse_settings
 from mbtransfer.prepare import Prepared, load_prepared, prepared_digest
 from mbtransfer.valuation import Risk, Valuation
 from planners.registry import PLANNERS
