@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mbtransfer.agent import MPCAgent, action_bounds
+from mbtransfer.agent import MPCAgent, Seeding, action_bounds
 from mbtransfer.behaviours import Babble, Behaviour, Led, Noise
 from mbtransfer.branches import branch
 from mbtransfer.chain import Chain
@@ -22,6 +22,7 @@ from mbtransfer.model import Model
 from mbtransfer.objective import Dynamics, LearnedDynamics, OracleDynamics
 from mbtransfer.planner_behaviour import Curious, PlannerBehaviour
 from mbtransfer.planner_settings import parse_settings
+from mbtransfer.prepare import Mixed, load_prepared
 from mbtransfer.runner import fresh_states, run_lockstep
 from mbtransfer.starts import move_near, sample_starts
 from mbtransfer.units import PLANNING, Planning, Unit, plan_units
@@ -139,9 +140,25 @@ def _plan(
     chain = Chain(rewards, len(tasks), turns, rng) if planning.chain else None
     bounds = action_bounds(scene.spec)
     dynamics, planner = _dynamics(scene, unit.behaviour, planning), _planner(scene, unit.behaviour, planning)
-    agent = MPCAgent(dynamics, planner, bounds, unit.seed % 2**31, replan=planning.replan)
+    seeding = None
+    if ready := _ready(world, unit.behaviour, planning, tasks, turns):
+        dynamics = dynamics.valued(replace(dynamics.valuation, discount=ready.discount, value=ready.value))
+        seeding = Seeding(ready.policy)
+    agent = MPCAgent(dynamics, planner, bounds, unit.seed % 2**31, seeding=seeding, replan=planning.replan)
     behaviour = PlannerBehaviour(agent, Goal(rewards, active), planning.noise, rng, chain)
     return behaviour, move_near(scene, rng, starts, unit.near)
+
+
+def _ready(
+    world: Environment, behaviour: str, planning: Planning, tasks: Sequence[Task], turns: np.ndarray
+) -> Mixed | None:
+    """What was prepared, if it was for all of the tasks, and they do not change on the way."""
+    if not planning.prepared or planning.chain or behaviour == "oracle":
+        return None
+    digest, bounds = _model(planning.model, planning.model_digest).digest, action_bounds(world.spec)
+    found = [load_prepared(Path(planning.model), task.name, digest, bounds) for task in tasks]
+    there = [one for one in found if one is not None]
+    return Mixed(there, torch.from_numpy(turns)) if len(there) == len(tasks) else None
 
 
 def _rewards(behaviour: str, planning: Planning, tasks: Sequence[Task]) -> Rewards:

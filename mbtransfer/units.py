@@ -67,6 +67,8 @@ class Planning:
     """Short side branches taken from every episode, besides the steps asked for."""
     model: str = ""
     """Folder of the model."""
+    prepared: str = ""
+    """What was prepared for the model; nothing where it is not used."""
     model_digest: str = ""
     """What the model is, wherever it lies: part of the unit's key."""
 
@@ -103,6 +105,8 @@ class Unit:
         about = asdict(self)
         if self.planning:
             del about["planning"]["model"]  # a model is the same wherever it lies
+            if not self.planning.prepared:
+                del about["planning"]["prepared"]
         digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
         return f"{self.behaviour}-{self.index:05d}-{digest[:8]}"
 

@@ -33,6 +33,7 @@ class Protocol:
         env: the environment.
         rounds: settings of `collect`, one after the other; from the second on with the model of the round before.
         between: settings of `fit` between rounds.
+        ready: settings of `prepare` between rounds; none leaves it out.
         fit: settings of the last `fit`.
         prepare: settings of `prepare`; none leaves it out.
         evaluate: settings of `evaluate` under each name of a way to act; `learned` is the result.
@@ -52,6 +53,7 @@ class Protocol:
     tasks: tuple[str, ...]
     measure: str
     between: dict[str, Any] = field(default_factory=dict)
+    ready: dict[str, Any] = field(default_factory=dict)
     prepare: dict[str, Any] = field(default_factory=dict)
     least: float | None = None
     aim: float | None = None
@@ -74,7 +76,7 @@ class Protocol:
         asked: list[tuple[str, type, dict[str, Any]]]
         asked = [("collect", CollectConfig, one) for one in self.rounds]
         asked += [("fit", FitConfig, self.between), ("fit", FitConfig, self.fit)]
-        asked += [("prepare", PrepareConfig, self.prepare)]
+        asked += [("prepare", PrepareConfig, self.ready), ("prepare", PrepareConfig, self.prepare)]
         return [*asked, *(("evaluate", EvaluateConfig, one) for one in self.evaluate.values())]
 
 

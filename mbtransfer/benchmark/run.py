@@ -48,6 +48,10 @@ def run_seed(protocol: Protocol, out: Path, seed: int, workers: int, console: Co
         given = {"data": data, "out": model if last else out / f"round-{number}", "seed": seed, "threads": 1}
         fit = _flags(FitConfig, given, protocol.fit if last else protocol.between)
         do(f"fit-{number}", f"fit after round {number + 1}", partial(run_fit, fit))
+        if protocol.ready and not last:
+            given = {"model": out / f"round-{number}", "seed": seed, "threads": 1}
+            ready = _flags(PrepareConfig, given, protocol.ready)
+            do(f"prepare-{number}", f"prepare after round {number + 1}", partial(run_prepare, ready, console))
     common = {"model": model, "tasks": protocol.tasks, "threads": 1}
     if protocol.prepare:
         prepare = _flags(PrepareConfig, common, {"seed": seed}, protocol.prepare)

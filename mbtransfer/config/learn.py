@@ -74,6 +74,8 @@ class CollectConfig(SearchFlags):
     """Go on with another task, drawn at random, once one is done. For planning behaviours."""
     branches: Annotated[int, AtLeast(0)] = 0
     """Side branches of 12 steps taken from each planned episode: its actions with more noise. Besides --steps."""
+    prepared: bool = True
+    """Let planner and explore use what `mbtransfer prepare` made for all of their tasks, if it did."""
     bonus: Annotated[float, AtLeast(0)] = 1.0
     """Reward of explore for one unit of disagreement."""
     workers: Count = field(default_factory=cores)

@@ -10,12 +10,13 @@ import torch
 
 from mbtransfer.agent import action_bounds
 from mbtransfer.cli import main
+from mbtransfer.dataset import Dataset
 from mbtransfer.errors import UserError
 from mbtransfer.evaluation.episodes import play_episodes
 from mbtransfer.evaluation.pilot import learned_pilot
 from mbtransfer.evaluation.setup import Setup
 from mbtransfer.model import Model
-from mbtransfer.prepare import Course, Prepared, load_prepared, prepare, prepared_path
+from mbtransfer.prepare import Course, Mixed, Prepared, load_prepared, prepare, prepared_path
 from world_models.errors import ModelError
 from world_models.storage import save_tensors
 
@@ -152,3 +153,38 @@ def test_nothing_to_prepare_for_is_told(
     drifting().save(tmp_path / "model")
     assert main(["prepare", "--model", str(tmp_path / "model"), "--split", "recipes"]) == 2
     assert "no task to prepare for" in capsys.readouterr().err
+
+
+def test_each_episode_of_a_batch_has_its_own_task(model: Model, prepared: Prepared) -> None:
+    other = prepare(model, model.environment.reach("drawer"), 1e9, updates=2, labels=200, course=COURSE)
+    mixed = Mixed([prepared, other], torch.tensor([1, 0]))
+    obs = model.pool.obs[:12].unflatten(0, (2, 6))  # particles, then three candidates of each of two episodes
+    policy, value = mixed.policy(obs), mixed.value(obs)
+    assert torch.equal(policy[:, 3:], prepared.policy(obs[:, 3:]))
+    assert torch.equal(policy[:, :3], other.policy(obs[:, :3]))
+    assert torch.equal(value[:, 3:], prepared.value(obs[:, 3:]))
+    assert torch.equal(value[:, :3], other.value(obs[:, :3]))
+
+
+def test_collection_uses_what_was_prepared_for_all_of_its_tasks(
+    drifting: Callable[..., Model], tmp_path: Path
+) -> None:
+    folder, names = tmp_path / "model", ["drawer_open", "tap_open"]
+    model = drifting()
+    model.save(folder)
+    line = [
+        "collect", "--model", str(folder), "--behaviours", "planner", "--steps", "40", "--episode-steps", "10",
+        "--candidates", "4", "--horizon", "2", "--workers", "1", "--tasks", *names,
+    ]  # fmt: skip
+
+    def done(out: str, *more: str) -> list[float]:
+        assert main([*line, "--out", str(tmp_path / out), *more]) == 0
+        shard, chosen = Dataset.open(tmp_path / out).pool.parts[0]
+        actions: list[float] = shard.episode(int(chosen[0])).actions.ravel().tolist()
+        return actions
+
+    bare = done("bare")
+    for number, name in enumerate(names):
+        prepare(model, model.environment.task(name), 1e9, updates=1, labels=200, course=COURSE).save(folder)
+        assert (done(f"with-{number}") == bare) == (number == 0)
+    assert done("without", "--no-prepared") == bare
