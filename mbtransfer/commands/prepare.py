@@ -43,7 +43,15 @@ def _one(config: PrepareConfig, model: Model, task: Task, console: Console) -> d
             advance(now - shown)
             shown = now
 
-        prepared = prepare(model, task, config.seconds, labels=config.labels, seed=config.seed, report=report)
+        prepared = prepare(
+            model,
+            task,
+            config.seconds,
+            updates=config.updates,
+            labels=config.labels,
+            seed=config.seed,
+            report=report,
+        )
     path, notes = prepared.save(config.model), prepared.notes
     console.print(
         f"{task.name}: {notes['updates']:,} updates in {notes['seconds']:.0f} s, imagined reward "

@@ -142,7 +142,9 @@ class PrepareConfig(MachineFlags):
     task_file: Path | None = None
     """Python file that defines tasks of your own."""
     seconds: Annotated[float, AtLeast(0)] = 60.0
-    """Time for each task."""
+    """Most time for each task."""
+    updates: Count | None = None
+    """Stop after as many updates, if that comes first: the result then does not depend on the clock."""
     labels: Count | None = None
     """Labelled transitions behind each reward. None: the heads of the model."""
     seed: Seed = 0

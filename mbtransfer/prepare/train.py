@@ -37,12 +37,12 @@ class Course:
     """
 
     horizon: int = 8
-    rows: int = 100
+    rows: int = 50
     discount: float = 0.98
     trace: float = 0.9
     noise: float = 0.2
-    actor_rate: float = 3e-4
-    critic_rate: float = 1e-3
+    actor_rate: float = 1e-3
+    critic_rate: float = 2e-3
     follow: float = 0.05
     stay: float = 0.5
 
