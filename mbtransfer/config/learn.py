@@ -94,15 +94,16 @@ class FitConfig(MachineFlags):
     """Model folder."""
     seed: Seed = 0
     """Everything random comes from it."""
-    epochs: Count = 20
-    """Passes over the data, each cut short after 250 updates."""
+    epochs: Count | None = None
+    """Passes over the data, each cut short after 250 updates. None: 20, or 80 where there are no objects."""
     members: Count = 5
     """Networks in the ensemble."""
-    structure: Literal["objects", "shared", "attention", "dense"] = "objects"
+    structure: Literal["objects", "shared", "attention", "dense"] | None = None
     """One block of weights per object, the same weights for all objects, blocks with attention between them, or one
-    block for all. A model of blocks that share weights or hear of each other cannot be adapted."""
-    hidden: Count = 64
-    """Width of each block's hidden layers."""
+    block for all. A model of blocks that share weights or hear of each other cannot be adapted.
+    None: objects, or dense where there are none."""
+    hidden: Count | None = None
+    """Width of each block's hidden layers. None: 64, or 256 where there are no objects."""
     layers: Count = 2
     """Hidden layers of each block."""
     head: Literal["deterministic", "gaussian"] = "deterministic"
@@ -118,8 +119,8 @@ class FitConfig(MachineFlags):
     """Share of each batch in which an object moves, each object as often. 0: transitions as they come."""
     batch: Count = 256
     """Transitions per member and update."""
-    learning_rate: Annotated[float, AtLeast(0)] = 1e-2
-    """Highest learning rate. A wide network needs a lower one."""
+    learning_rate: Annotated[float, AtLeast(0)] | None = None
+    """Highest learning rate; a wide network needs a lower one. None: 0.01, or 0.001 where there are no objects."""
     weight_decay: Annotated[float, AtLeast(0)] = 0.0
     """Decoupled weight decay: the share by which weights shrink in an update, per unit of learning rate."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
