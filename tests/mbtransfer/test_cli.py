@@ -48,15 +48,15 @@ def refused(*argv: str | Path, **options: Any) -> str:
 
 
 def test_help_comes_at_once_and_names_every_command() -> None:
-    began = time.perf_counter()
     ended = run("--help")
-    seconds = time.perf_counter() - began
     assert ended.returncode == 0 and not ended.stderr
     assert all(f"\n  {name} " in ended.stdout for name in COMMANDS)
-    assert seconds < 2.0  # 0.15 s where the machine is idle
-    heavy = "import sys, mbtransfer.cli; print({'torch', 'mujoco', 'pandas'} & set(sys.modules))"
+    heavy = (
+        "import sys, mbtransfer.cli; mbtransfer.cli.main(['--help']); "
+        "print({'torch', 'mujoco', 'pandas', 'numpy'} & set(sys.modules))"
+    )
     imported = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
-    assert imported.stdout.strip() == "set()"
+    assert imported.stdout.splitlines()[-1] == "set()"
 
 
 def test_version() -> None:
