@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,3 +104,16 @@ def test_a_few_episodes_are_tried(
     assert told.startswith("check: no state of the pool fulfils this task")
     assert "light_on" in told and "drawer_open" in told
     assert Model.load(out, device="cpu").digest
+
+
+def test_the_loop_in_the_documentation_runs(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = EXAMPLES.parent / "docs" / "own-loop.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), flags=re.DOTALL)
+    (tmp_path / "runs" / "demo").mkdir(parents=True)
+    (tmp_path / "runs" / "demo" / "model").symlink_to(model)
+    monkeypatch.chdir(tmp_path)
+    told: dict[str, Any] = {}
+    exec(code, told)
+    assert told["step"] == 59 or "open after" in capsys.readouterr().out
