@@ -73,7 +73,7 @@ $(DOCS_READY): $(READY)
 	@touch $@
 
 docs: $(DOCS_READY)  ## build the documentation site: site/index.html
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 figures: $(READY)  ## draw the figures of the concept pages again, from runs/demo
 	$(BIN)/python -m benchmarks.figures $(ARGS)
