@@ -22,12 +22,13 @@ def risk(demo: Demo, figure: Figure) -> None:
     axes, found = figure.add_subplot(), _read(demo, "diagnostics.json")["check"]
     order = np.argsort(np.array(found["score"]), kind="stable")
     names, scores, known = (np.array(found[key])[order] for key in ("fixture", "score", "visited"))
+    least = 0.01  # a risk of nought stays visible
     for flag, colour, label in (
         (0, ORANGE, "its fixture was locked"),
         (1, BLUE, "its fixtures moved in the data"),
     ):
         rows = np.flatnonzero(known == flag)
-        axes.bar(rows, np.maximum(scores[rows], 0.01), color=colour, label=label)
+        axes.bar(rows, np.maximum(scores[rows], least), color=colour, label=label)
     axes.set_xticks(range(len(names)), names, rotation=90, fontsize=6.5)
     axes.grid(axis="x", visible=False)
     axes.set(ylabel="risk", xlim=(-0.7, len(names) - 0.3))
