@@ -10,10 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mbtransfer import Model, collect_data, fit_model, load_recipe, make
 from tasks.errors import TaskError
+from tasks.gymnasium_env.mujoco_scene import MujocoScene
 from world_models import adapt
 from world_models.ensemble import EnsembleConfig
 from world_models.fit import FitConfig
@@ -92,6 +94,18 @@ def test_an_environment_of_ones_own_is_learned(run: Run, tmp_path: Path) -> None
     found = Model.load(tmp_path / "model", device="cpu")
     assert [column.name for column in found.environment.spec.observation][:2] == ["x", "y"]
     assert found.dynamics.config.structure == "dense"
+
+
+def test_states_of_the_crane_can_be_set() -> None:
+    crane = make(f"gym:{EXAMPLES / 'own_mujoco.py'}:Crane")
+    scene, rng = crane.make_scene(()), np.random.default_rng(0)
+    assert isinstance(scene, MujocoScene)
+    assert (crane.spec.control_dt, crane.spec.episode_steps) == (0.05, 100)
+    states, push = scene.sample_states(rng, 3), np.ones((3, 20, 1), np.float32)
+    path = scene.observe(scene.rollout(states, push))
+    cart = crane.spec.index("cart")
+    assert (path[:, -1, cart] > path[:, 0, cart]).all()
+    np.testing.assert_array_equal(path, scene.observe(scene.rollout(states, push)))
 
 
 def test_a_few_episodes_are_tried(

@@ -127,9 +127,12 @@ def test_usual_ranges_are_the_space_s_or_those_of_a_trial() -> None:
     )
 
 
-@pytest.mark.parametrize(("name", "columns"), [("Named", ["place", "clock"]), ("Grid", ["obs_0", "obs_1"])])
-def test_an_environment_names_its_columns(name: str, columns: list[str]) -> None:
-    assert [column.name for column in make(f"gym:{EXAMPLES}:{name}").spec.observation] == columns
+@pytest.mark.parametrize(
+    ("name", "columns", "steps"), [("Named", ["place", "clock"], 70), ("Grid", ["obs_0", "obs_1"], 1000)]
+)
+def test_an_environment_names_its_columns_and_its_length(name: str, columns: list[str], steps: int) -> None:
+    spec = make(f"gym:{EXAMPLES}:{name}").spec
+    assert ([column.name for column in spec.observation], spec.episode_steps) == (columns, steps)
 
 
 def test_a_start_that_no_seed_decides_is_refused() -> None:
