@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mbtransfer.objective import Dynamics, Policy, Reward
-from planners.base import Bounds, Plan, Planner
+from planners.base import Bounds, Plan, Planner, shift
 from tasks.spec import EnvSpec
 
 
@@ -45,6 +45,7 @@ class MPCAgent:
         seeding: a policy that proposes plans; None for none.
         decision_ms: time that the decision of one episode may take (anytime planning), so that B episodes
             have B times as much; None for as long as it takes.
+        replan: control steps between two decisions; the plan is followed in between.
     """
 
     def __init__(
@@ -56,10 +57,12 @@ class MPCAgent:
         *,
         seeding: Seeding | None = None,
         decision_ms: float | None = None,
+        replan: int = 1,
     ) -> None:
         self.dynamics, self.planner, self.bounds = dynamics, planner, bounds
         self.generator = torch.Generator(bounds.low.device).manual_seed(seed)
         self._seeding, self._seconds = seeding, None if decision_ms is None else decision_ms / 1e3
+        self._replan, self._left = replan, 0
         self._plan: Tensor | None = None
         self._elites: Tensor | None = None
         self._pause: Tensor | None = None
@@ -71,6 +74,7 @@ class MPCAgent:
     def reset(self) -> None:
         """Forget all plans: new episodes begin."""
         self._plan = self._elites = self._pause = None
+        self._left = 0
 
     def keep(self, rows: Tensor) -> None:
         """Go on with some of the episodes only; `rows` is a mask or an index."""
@@ -83,6 +87,7 @@ class MPCAgent:
         They let go and rest for one control step: a first plan is crude, and would drag along what was held.
         """
         if self._plan is not None and bool(rows.any()):
+            self._left = 0
             self._pause = rows.to(self._plan.device)
             self._plan = torch.where(self._pause[:, None, None], self.bounds.middle, self._plan)
             if self._elites is not None:
@@ -91,6 +96,8 @@ class MPCAgent:
 
     def act(self, obs: Float[Tensor, "B O"], state: np.ndarray, reward: Reward) -> Float[Tensor, "B A"]:
         """The next action of each episode."""
+        if self._plan is not None and self._left:
+            return self._followed(self._plan)
         deadline = None if self._seconds is None else perf_counter() + self._seconds * len(obs)
         shape = (obs.shape[0], self.planner.horizon, self.bounds.low.shape[0])
         start = self.bounds.middle.expand(shape) if self._plan is None else self._plan
@@ -104,7 +111,15 @@ class MPCAgent:
             action = torch.where(self._pause[:, None], self.bounds.middle, action)
             self._plan = torch.where(self._pause[:, None, None], plan.actions, self._plan)
             self._pause = None
+        self._left = self._replan - 1
         return action
+
+    def _followed(self, plan: Float[Tensor, "B H A"]) -> Float[Tensor, "B A"]:
+        """The next action of the plans made before."""
+        self._left -= 1
+        self._plan = shift(plan)
+        self._elites = None if self._elites is None else shift(self._elites)
+        return plan[:, 0]
 
     def _proposals(self, obs: Float[Tensor, "B O"], state: np.ndarray) -> Float[Tensor, "B M H A"] | None:
         """The last decision's elites, and what the policy would do."""

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mbtransfer.agent import MPCAgent, action_bounds
+from mbtransfer.agent import MPCAgent, Seeding, action_bounds
 from mbtransfer.behaviours import Babble, Behaviour, Led, Noise
+from mbtransfer.branches import branch
+from mbtransfer.chain import Chain
 from mbtransfer.dataset import Dataset, Header
 from mbtransfer.episode import Episode
 from mbtransfer.errors import UserError
@@ -19,6 +21,8 @@ from mbtransfer.layout import model_layout
 from mbtransfer.model import Model
 from mbtransfer.objective import Dynamics, LearnedDynamics, OracleDynamics
 from mbtransfer.planner_behaviour import Curious, PlannerBehaviour
+from mbtransfer.planner_settings import parse_settings
+from mbtransfer.prepare import Mixed, load_prepared
 from mbtransfer.runner import fresh_states, run_lockstep
 from mbtransfer.starts import move_near, sample_starts
 from mbtransfer.units import MIXES, PLANNING, Planning, Unit, plan_units
@@ -128,7 +132,8 @@ def run_unit(environment: str, unit: Unit) -> list[Episode]:
         else:
             behaviour = _script(unit, scene, rng)
             states = sample_starts(scene, rng, unit.episodes, unit.near)
-        return run_lockstep(scene, behaviour, states, unit.steps, tag=unit.behaviour, seed=unit.seed)
+        episodes = run_lockstep(scene, behaviour, states, unit.steps, tag=unit.behaviour, seed=unit.seed)
+        return episodes + branch(scene, episodes, unit.planning.branches if unit.planning else 0, rng)
 
 
 @lru_cache(maxsize=4)
@@ -167,15 +172,32 @@ def _plan(
     if not tasks:
         raise UserError(f"behaviour {unit.behaviour} needs at least one task; name some with --tasks")
     turns = (np.arange(unit.episodes) + unit.index * unit.episodes) % len(tasks)
-    chosen, column = np.unique(turns, return_inverse=True)
     starts = np.concatenate([fresh_states(scene, tasks[turn], rng, 1) for turn in turns])
-    active = torch.eye(len(chosen))[torch.from_numpy(column)]
+    active = torch.eye(len(tasks))[torch.from_numpy(turns)]
     planning = unit.planning or Planning()
-    goal = Goal(_rewards(unit.behaviour, planning, [tasks[turn] for turn in chosen]), active)
+    rewards = _rewards(unit.behaviour, planning, tasks)
+    chain = Chain(rewards, len(tasks), turns, rng) if planning.chain else None
     bounds = action_bounds(scene.spec)
     dynamics, planner = _dynamics(scene, unit.behaviour, planning), _planner(scene, unit.behaviour, planning)
-    agent = MPCAgent(dynamics, planner, bounds, unit.seed % 2**31)
-    return PlannerBehaviour(agent, goal, planning.noise, rng), move_near(scene, rng, starts, unit.near)
+    seeding = None
+    if ready := _ready(world, unit.behaviour, planning, tasks, turns):
+        dynamics = dynamics.valued(replace(dynamics.valuation, discount=ready.discount, value=ready.value))
+        seeding = Seeding(ready.policy)
+    agent = MPCAgent(dynamics, planner, bounds, unit.seed % 2**31, seeding=seeding, replan=planning.replan)
+    behaviour = PlannerBehaviour(agent, Goal(rewards, active), planning.noise, rng, chain)
+    return behaviour, move_near(scene, rng, starts, unit.near)
+
+
+def _ready(
+    world: Environment, behaviour: str, planning: Planning, tasks: Sequence[Task], turns: np.ndarray
+) -> Mixed | None:
+    """What was prepared, if it was for all of the tasks, and they do not change on the way."""
+    if not planning.prepared or planning.chain or behaviour == "oracle":
+        return None
+    digest, bounds = _model(planning.model, planning.model_digest).digest, action_bounds(world.spec)
+    found = [load_prepared(Path(planning.model), task.name, digest, bounds) for task in tasks]
+    there = [one for one in found if one is not None]
+    return Mixed(there, torch.from_numpy(turns)) if len(there) == len(tasks) else None
 
 
 def _rewards(behaviour: str, planning: Planning, tasks: Sequence[Task]) -> Rewards:
@@ -191,11 +213,12 @@ def _model(folder: str, digest: str) -> Model:
 
 
 def _planner(scene: Scene, behaviour: str, planning: Planning) -> Planner:
-    settings = dict(ORACLE_BUDGET) if behaviour == "oracle" else {}
+    settings: dict[str, int | float] = dict(ORACLE_BUDGET) if behaviour == "oracle" else {}
     for name in ("horizon", "candidates", "iterations"):
         value = getattr(planning, name)
         if value is not None:
             settings[name] = value
+    settings |= parse_settings(planning.settings)
     return make_planner(planning.planner, action_bounds(scene.spec), settings)
 
 

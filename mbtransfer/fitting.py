@@ -15,6 +15,7 @@ from mbtransfer.config import FitConfig as FitFlags
 from mbtransfer.dataset import Dataset, Pool
 from mbtransfer.errors import UserError
 from mbtransfer.fit_data import HELD_OUT, coverage, exceeds_memory, in_memory, streamed
+from mbtransfer.fit_defaults import suited
 from mbtransfer.held_out import SHARE, stretches
 from mbtransfer.layout import model_layout
 from mbtransfer.model import POOL, Model, pick_device
@@ -40,6 +41,7 @@ def run_fit(flags: FitFlags) -> None:
 
     dataset = Dataset.open(flags.data)
     environment = make(dataset.header.env)
+    flags = suited(flags, environment.spec)
     settings, shape = _of(FitConfig, flags), _of(EnsembleConfig, flags)
     with epochs_bar(settings.epochs) as show:
         model = fit_model(

@@ -31,4 +31,6 @@ def model_layout(spec: EnvSpec) -> Layout:
         hand=Body("hand", spec.hand, (*spec.hand_velocity, *spec.arm)) if objects else None,
         objects=objects,
         hand_actions=spec.hand_actions or (),
+        angles=spec.angles,
+        axes=spec.axes,
     )

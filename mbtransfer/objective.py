@@ -59,6 +59,10 @@ class Dynamics(Protocol):
 
     valuation: Valuation
 
+    def valued(self, valuation: Valuation) -> "Dynamics":
+        """The same, with plans judged otherwise."""
+        ...
+
     def objective(
         self, obs: Float[Tensor, "B O"], state: np.ndarray, reward: Reward, generator: torch.Generator
     ) -> Outlook:
@@ -77,6 +81,10 @@ class LearnedDynamics:
 
     def __init__(self, imagination: Imagination, valuation: Valuation | None = None) -> None:
         self.imagination, self.valuation = imagination, valuation or Valuation()
+
+    def valued(self, valuation: Valuation) -> "LearnedDynamics":
+        """See `Dynamics.valued`."""
+        return LearnedDynamics(self.imagination, valuation)
 
     def objective(
         self, obs: Float[Tensor, "B O"], state: np.ndarray, reward: Reward, generator: torch.Generator
@@ -102,10 +110,17 @@ class LearnedDynamics:
 
 
 class OracleDynamics:
-    """Plans are followed by the true simulator: the bound of every result, and an expert that fills data."""
+    """Plans are followed by the true simulator: the bound of every result, and an expert that fills data.
+
+    In larger time steps where the scene offers them; what is done is done in the true ones.
+    """
 
     def __init__(self, scene: Scene, valuation: Valuation | None = None) -> None:
-        self.scene, self.valuation = scene, valuation or Valuation()
+        self.scene, self.valuation = scene.coarse or scene, valuation or Valuation()
+
+    def valued(self, valuation: Valuation) -> "OracleDynamics":
+        """See `Dynamics.valued`."""
+        return OracleDynamics(self.scene, valuation)
 
     def objective(
         self, obs: Float[Tensor, "B O"], state: np.ndarray, reward: Reward, generator: torch.Generator

@@ -9,6 +9,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from mbtransfer.agent import MPCAgent
+from mbtransfer.chain import Chain
 from mbtransfer.objective import Reward
 from mbtransfer.valuation import Valuation
 from world_models.imagine import Imagined
@@ -28,17 +29,25 @@ class PlannerBehaviour:
         reward: what it plans for: `Task.reward`, or a `Goal` with one row per episode.
         noise_std: spread of the coloured noise on each action, as a share of half the action range.
         rng: source of the noise.
+        chain: gives the reward from step to step instead, where episodes go on with other tasks.
     """
 
-    def __init__(self, agent: MPCAgent, reward: Reward, noise_std: float, rng: np.random.Generator) -> None:
-        self._agent, self._reward = agent, reward
+    def __init__(
+        self, agent: MPCAgent, reward: Reward, noise_std: float, rng: np.random.Generator,
+        chain: Chain | None = None,
+    ) -> None:  # fmt: skip
+        self._agent, self._reward, self._chain = agent, reward, chain
         self._noise_std, self._rng = noise_std, rng
         self._noise: ndarray | None = None
 
     def act(self, obs: Float[ndarray, "B O"], state: Float[ndarray, "B S"]) -> Float[ndarray, "B A"]:
         """See `Behaviour.act`."""
         bounds = self._agent.bounds
-        action = self._agent.act(torch.from_numpy(obs).to(bounds.low), state, self._reward)
+        seen = torch.from_numpy(obs).to(bounds.low)
+        if self._chain is not None:
+            self._agent.forget(self._chain.advance(seen))
+            self._reward = self._chain.goal()
+        action = self._agent.act(seen, state, self._reward)
         noise = torch.from_numpy(self._next_noise(tuple(action.shape))).to(action)
         noisy: ndarray = bounds.clamp(action + self._noise_std * bounds.half * noise).cpu().numpy()
         return noisy

@@ -64,7 +64,7 @@ class EpisodeResult:
     steps_done: int
     """Recipe steps finished (0 or 1 for a task)."""
     steps_total: int
-    """Recipe steps asked for (1 for a task)."""
+    """Recipe steps asked for (1 for a task, 0 where there is nothing to finish)."""
     plan_ms: float
     """Mean time of one decision in this episode, milliseconds."""
     cut: float = 0.0

@@ -73,6 +73,14 @@ def bootstrap_interval(rows: pd.DataFrame, aggregate: Aggregate = mean, seed: in
     return _middle(aggregate(_resamples(_runs(rows), seed)))
 
 
+def mean_interval(rows: pd.DataFrame, column: str, seed: int = 0) -> tuple[float, Interval]:
+    """Mean of one task's column, and its 95% bootstrap interval over seeds; over episodes where there is one seed."""
+    of_seeds = rows.groupby("seed")[column].mean() if rows["seed"].nunique() > 1 else rows[column]
+    values = of_seeds.to_numpy(dtype=np.float64)
+    draws = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
+    return float(values.mean()), _middle(values[draws].mean(axis=1))
+
+
 def headline(rows: pd.DataFrame, dynamics: str) -> pd.DataFrame:
     """The rows that speak for `dynamics` when a file holds several ways of running the same task.
 
@@ -102,7 +110,7 @@ def summarise(rows: pd.DataFrame, seed: int = 0) -> dict[str, Any]:
     """
     learned, oracle = headline(rows, "learned"), headline(rows, "oracle")
     main = oracle if learned.empty else learned
-    splits, tasks = summarise_splits(main, seed), summarise_tasks(main)
+    splits, tasks = summarise_splits(main, seed), summarise_tasks(main, seed)
     summary: dict[str, Any] = {"splits": splits, "tasks": tasks, "decisions": summarise_decisions(main)}
     if not learned.empty and not oracle.empty:
         summary["oracle"] = summarise_splits(oracle, seed)
@@ -115,10 +123,10 @@ def summarise_splits(rows: pd.DataFrame, seed: int = 0) -> dict[str, dict[str, A
     return {split: _split(rows[rows["split"] == split], seed) for split in present}
 
 
-def summarise_tasks(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Per task or recipe, in the order of the rows: episodes, success with its interval, return, steps."""
+def summarise_tasks(rows: pd.DataFrame, seed: int = 0) -> list[dict[str, Any]]:
+    """Per task or recipe, in the order of the rows: episodes, success and return with intervals, steps."""
     groups = rows.groupby(["kind", "task", "split"], sort=False)
-    return [_task(str(name), str(kind), str(split), group) for (kind, name, split), group in groups]
+    return [_task(str(name), str(kind), str(split), group, seed) for (kind, name, split), group in groups]
 
 
 def summarise_decisions(rows: pd.DataFrame) -> dict[str, float]:
@@ -149,7 +157,19 @@ def _split(rows: pd.DataFrame, seed: int) -> dict[str, Any]:
     return entry | {"tasks": len(runs), "episodes": len(rows)}
 
 
-def _task(name: str, kind: str, split: str, rows: pd.DataFrame) -> dict[str, Any]:
+def _returns(rows: pd.DataFrame, seed: int) -> dict[str, Any]:
+    """Mean return of one task, its interval over seeds (over episodes where there is one seed), and whether
+    there is nothing else to tell: an endless task cannot succeed.
+    """
+    middle, interval = mean_interval(rows, "return_", seed)
+    return {
+        "return_mean": middle,
+        "return_ci95": list(interval),
+        "endless": bool((rows["steps_total"] == 0).all()),
+    }
+
+
+def _task(name: str, kind: str, split: str, rows: pd.DataFrame, seed: int) -> dict[str, Any]:
     finished = rows["steps_to_success"].dropna()
     return {
         "name": name,
@@ -158,7 +178,7 @@ def _task(name: str, kind: str, split: str, rows: pd.DataFrame) -> dict[str, Any
         "episodes": len(rows),
         "success_rate": float(rows["success"].mean()),
         "success_ci95": list(wilson_interval(int(rows["success"].sum()), len(rows))),
-        "return_mean": float(rows["return_"].mean()),
+        **_returns(rows, seed),
         "steps_to_success_mean": None if finished.empty else float(finished.mean()),
         "steps_done_share": float(rows["steps_done"].sum() / max(1, rows["steps_total"].sum())),
     }

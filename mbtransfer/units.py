@@ -57,8 +57,18 @@ class Planning:
     """Standard deviation of what is added to each action, as a share of half the action range."""
     bonus: float = 1.0
     """What one unit of disagreement is worth to `explore`, in reward."""
+    settings: tuple[str, ...] = ()
+    """Other settings of the planner, as NAME=VALUE."""
+    replan: int = 1
+    """Control steps between two decisions."""
+    chain: bool = False
+    """Whether an episode goes on with another task once one is done."""
+    branches: int = 0
+    """Short side branches taken from every episode, besides the steps asked for."""
     model: str = ""
     """Folder of the model."""
+    prepared: str = ""
+    """What was prepared for the model; nothing where it is not used."""
     model_digest: str = ""
     """What the model is, wherever it lies: part of the unit's key."""
 
@@ -95,6 +105,8 @@ class Unit:
         about = asdict(self)
         if self.planning:
             del about["planning"]["model"]  # a model is the same wherever it lies
+            if not self.planning.prepared:
+                del about["planning"]["prepared"]
         digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
         return f"{self.behaviour}-{self.index:05d}-{digest[:8]}"
 

@@ -36,6 +36,11 @@ class PhysicsTask(Task):
 
     needs_state = True
 
+    @property
+    def endless(self) -> bool:
+        """See `Task.endless`."""
+        return self.done is None
+
     def reward(
         self, obs: Float[Tensor, "*b W"], action: Float[Tensor, "*b A"], next_obs: Float[Tensor, "*b W"]
     ) -> Float[Tensor, "*b"]:

@@ -47,7 +47,10 @@ class Scene:
             begins to controls [*b U], held during that step. By default the commands are the controls.
         columns: the state's column of each fixture, where fixtures are not the model's joints by name.
         lead: how to bring the hand somewhere, where no actions drive it along x, y and z.
+        coarse: the same world in larger time steps: not quite as true, but quick enough to plan in.
     """
+
+    coarse: "Scene | None" = None
 
     def __init__(
         self,
@@ -61,10 +64,12 @@ class Scene:
         servo: Callable[[ndarray, ndarray], ndarray] | None = None,
         columns: Mapping[str, int] | None = None,
         lead: Lead | None = None,
+        coarse: "Scene | None" = None,
     ) -> None:
         self.model = model
         self.look = look
         self.lead = lead
+        self.coarse = coarse
         self.spec = spec
         self.observe = observe
         self.data = mujoco.MjData(model)

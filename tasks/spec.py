@@ -45,7 +45,8 @@ class EnvSpec:
     `hand` and `hand_velocity` are columns of the observation, along x, y and z, where there is a hand;
     `hand_actions` are the columns of the action that drive it along the same axes, where there are such. `arm` are
     the columns that say how the arm behind the hand stands and moves: without them no model could tell where an
-    action takes the hand.
+    action takes the hand. `axes` are the nine columns of them that hold the hand's own x, y and z axis in the room,
+    one axis after the other, where the hand can turn; `angles` those that are angles in radians.
     """
 
     name: str
@@ -58,6 +59,8 @@ class EnvSpec:
     hand_velocity: tuple[int, ...] = ()
     hand_actions: tuple[int, int, int] | None = None
     arm: tuple[int, ...] = ()
+    axes: tuple[int, ...] = ()
+    angles: tuple[int, ...] = ()
 
     @property
     def obs_size(self) -> int:

@@ -32,6 +32,11 @@ class Task:
     needs_state = False
     """Whether only the simulator's state tells its reward; see `tasks.physics_task`."""
 
+    @property
+    def endless(self) -> bool:
+        """Whether there is nothing to fulfil, only reward to gather until time is up."""
+        return False
+
     def reward(
         self, obs: Float[Tensor, "*b O"], action: Float[Tensor, "*b A"], next_obs: Float[Tensor, "*b O"]
     ) -> Float[Tensor, "*b"]:

@@ -53,12 +53,13 @@ class Blocks:
 class Features:
     """Where each kind of input begins.
 
-    These are the observation, nearness, bent vectors, room to the limits, sines, cosines, the action, a zero
-    and a one.
+    These are the observation, nearness, bent vectors, the same as they lie in the hand (where it turns), room to
+    the limits, sines, cosines, the action, a zero and a one.
     """
 
     near: int
     bent: int
+    held: int
     room: int
     sine: int
     cosine: int
@@ -69,9 +70,11 @@ class Features:
     def of(cls, layout: Layout) -> "Features":
         """The order of inputs for a layout with n objects, L limited columns and some angles."""
         near, n, angles = layout.obs_size, len(layout.objects), len(layout.angles)
-        sine = near + 4 * n + 2 * sum(layout.limited)
+        held = near + 4 * n
+        room = held + (3 * n if layout.axes else 0)
+        sine = room + 2 * sum(layout.limited)
         action = sine + 2 * angles
-        return cls(near, near + n, near + 4 * n, sine, sine + angles, action, action + layout.action_size)
+        return cls(near, near + n, held, room, sine, sine + angles, action, action + layout.action_size)
 
 
 def make_blocks(layout: Layout, structure: str) -> Blocks:
@@ -115,17 +118,26 @@ def _touch(layout: Layout, body: Body) -> list[list[int]]:
     """What any block of a body reads: its state, its room to the limits, the action."""
     at = Features.of(layout)
     order = [column for column, limited in enumerate(layout.limited) if limited]
-    plain = [column for column in body.positions if column not in layout.angles]
-    angles = [layout.angles.index(column) for column in body.positions if column in layout.angles]
-    turned = [first + angle for angle in angles for first in (at.sine, at.cosine)]
+    plain, turned = _seen(layout, body.positions)
     room = [at.room + 2 * order.index(c) + side for c in plain if c in order for side in (0, 1)]
-    return [plain, turned, [*body.velocities], room, [*range(at.action, at.zero)]]
+    moving = [*chain.from_iterable(_seen(layout, body.velocities))]
+    return [plain, turned, moving, room, [*range(at.action, at.zero)]]
+
+
+def _seen(layout: Layout, columns: tuple[int, ...]) -> tuple[list[int], list[int]]:
+    """What stands for columns: themselves, or sines and cosines where they are angles."""
+    at = Features.of(layout)
+    angles = [layout.angles.index(column) for column in columns if column in layout.angles]
+    turned = [first + angle for angle in angles for first in (at.sine, at.cosine)]
+    return [column for column in columns if column not in layout.angles], turned
 
 
 def _object_block(layout: Layout, hand: Body, k: int) -> _Wired:
     at, body = Features.of(layout), layout.objects[k]
     bent = range(at.bent + 3 * k, at.bent + 3 * k + 3)
-    reads = [*_touch(layout, body), [*body.vector, at.near + k, *bent, *hand.velocities]]
+    held = range(at.held + 3 * k, at.held + 3 * k + 3) if layout.axes else ()
+    moving = chain.from_iterable(_seen(layout, hand.velocities))
+    reads = [*_touch(layout, body), [*body.vector, at.near + k, *bent, *moving, *held]]
     kinds = (body.positions, body.velocities, body.vector)
     outputs: list[_Outputs] = [[[(column, 1.0)] for column in columns] for columns in kinds]
     return reads, [*outputs, _hand_outputs(layout, hand)]

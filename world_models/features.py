@@ -1,4 +1,5 @@
-"""What the blocks read: scaled observations, nearness to handles, room to the joints' limits, angles, the action.
+"""What the blocks read: scaled observations, nearness to handles, where they lie in the hand, room to the joints'
+limits, angles, the action.
 
 Everything is columns before rows: blocks then gather whole rows of memory, and no product needs a transposed
 copy.
@@ -71,7 +72,16 @@ def features(
     distance = vectors.square().unflatten(1, (-1, 3)).sum(dim=2).clamp(min=1e-12).sqrt()
     near, bent = torch.exp(distance * (-BENT / NEAR)), torch.tanh(vectors)
     local = torch.sigmoid(torch.rsub(distance, FADE * REACH, alpha=FADE * BENT))
-    return torch.cat([scaled, near, bent, room.exp(), *turned, action, constants], dim=1), local
+    held = [torch.tanh(_in_hand(layout, obs, vectors))] if layout.axes else []
+    return torch.cat([scaled, near, bent, *held, room.exp(), *turned, action, constants], dim=1), local
+
+
+def _in_hand(
+    layout: Layout, obs: Float[Tensor, "E O B"], vectors: Float[Tensor, "E v B"]
+) -> Float[Tensor, "E v B"]:
+    """The vectors along the hand's own axes instead of the room's."""
+    axes = obs[:, list(layout.axes)].unflatten(1, (1, 3, 3))
+    return (axes * vectors.unflatten(1, (-1, 1, 3))).sum(dim=3).flatten(1, 2)
 
 
 @lru_cache(maxsize=8)

@@ -17,9 +17,11 @@ from torch import Tensor
 from world_models.ensemble import EnsembleDynamics
 from world_models.errors import ModelError
 from world_models.fit_config import LONG_EPOCH, FitConfig, check_config, training_dtype
+from world_models.layout import Layout
 from world_models.losses import JUDGES
 from world_models.resident import as_source
 from world_models.rollout import relative_error
+from world_models.rows import moving_weights
 from world_models.schedule import OneCycle, Rate
 from world_models.source import Epoch, Source
 from world_models.storage import digest
@@ -76,9 +78,19 @@ def fit(
         check_sizes(part, dynamics.layout)
     check_sizes(train if isinstance(train, Transitions) else train.sample(), dynamics.layout)
     device = dynamics.normalizer.change.device
+    if config.moving:
+        weights = _moving(train, weights, dynamics.layout, config.moving)
     source = as_source(train, weights, config.bootstrap, device)
     run = _Training(dynamics, source, valid, segments, config, seed)
     return run.reports(None if state is None else Path(state), keep_scales)
+
+
+def _moving(
+    train: Transitions | Source, weights: Tensor | None, layout: Layout, share: float
+) -> Float[Tensor, " N"]:
+    if weights is not None or not isinstance(train, Transitions):
+        raise ModelError("moving needs transitions in memory, and no other weights")
+    return moving_weights(train, layout, share)
 
 
 class _Training:

@@ -38,6 +38,8 @@ class FitConfig:
     """Of the products in training: float32, bfloat16, or auto, which is bfloat16 on a GPU that has it."""
     bootstrap: bool = False
     """Give each member its own bootstrap sample instead of its own shuffle of everything."""
+    moving: float = 0.0
+    """Share of each batch in which an object moves, each object as often; 0 draws transitions as they come."""
     elites: int = 5
     """Members that planning follows: the best ones by error of roll-outs on held-out episodes."""
     choose: Choice = "loss"

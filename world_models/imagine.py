@@ -113,6 +113,15 @@ class Imagination:
         obs_path = particles.mean(dim=1, keepdim=True) if self._mean else particles
         return Imagined(obs_path, particles, self._change)
 
+    def step(
+        self,
+        obs: Float[Tensor, "P O R"],
+        action: Float[Tensor, "P A R"],
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "P O R"]:
+        """One control step of R roll-outs of each particle, each with an action of its own; with its gradient."""
+        return self._step(obs, action, None, generator)
+
     def _compiled(self) -> Callable[..., Tensor]:
         if self._shuffle or self._noisy:
             raise ModelError(

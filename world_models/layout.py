@@ -26,7 +26,8 @@ class Layout:
     predictions are clamped to them, also for joints that never moved in the data. `hand_actions` are the
     action columns that drive the hand along x, y and z; empty where there are none such. `angles` are columns
     of unlimited angles in radians, which may count turns: networks read their sine and cosine instead, so that
-    a turn never seen is like any other.
+    a turn never seen is like any other. `axes` are the nine columns of the hand's own x, y and z axis, where it can
+    turn: networks then also read the vectors to the objects as they lie in the hand.
     """
 
     columns: tuple[str, ...]
@@ -38,6 +39,7 @@ class Layout:
     objects: tuple[Body, ...] = ()
     hand_actions: tuple[int, ...] = ()
     angles: tuple[int, ...] = ()
+    axes: tuple[int, ...] = ()
 
     @property
     def obs_size(self) -> int:
@@ -64,5 +66,6 @@ class Layout:
             hand=body(data["hand"]) if data["hand"] else None,
             objects=tuple(map(body, data["objects"])),
             hand_actions=tuple(data["hand_actions"]),
-            angles=tuple(data.get("angles", ())),  # older models have none
+            angles=tuple(data.get("angles", ())),  # older models have neither
+            axes=tuple(data.get("axes", ())),
         )

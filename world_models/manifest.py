@@ -116,6 +116,8 @@ def _check_layout(layout: Layout) -> None:
     for at in layout.angles:
         if type(at) is not int or not 0 <= at < size or layout.limited[at]:
             raise ValueError(f"angle {at!r} is no unlimited column")
+    if layout.axes and (len(layout.axes) != 9 or not set(layout.axes) <= set(range(size))):
+        raise ValueError(f"axes {layout.axes!r} are not nine columns")
     bodies = [*layout.objects, *([layout.hand] if layout.hand else [])]
     for body in bodies:
         for at in (*body.positions, *body.velocities, *body.vector):
@@ -134,6 +136,8 @@ def first_difference(model: Layout, world: Layout) -> str | None:
         return f"{model.action_size} actions in the model, {world.action_size} here"
     if model.angles != world.angles:
         return f"columns {model.angles} are angles in the model, {world.angles} here"
+    if model.axes != world.axes:
+        return f"columns {model.axes} are the hand's axes in the model, {world.axes} here"
     for what in ("low", "high", "limited"):
         ours, theirs = getattr(model, what), getattr(world, what)
         for i, column in enumerate(model.columns):

@@ -1,7 +1,7 @@
 """Scales of observations and of their changes, fitted on training data and saved with the model."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from world_models.layout import Layout
@@ -39,6 +39,11 @@ class Normalizer(nn.Module):
 
 def moving_scale(obs: Float[Tensor, "B O"], next_obs: Float[Tensor, "B O"]) -> Float[Tensor, " O"]:
     """Root mean square of each column's change over the transitions in which it moves."""
+    moves = moved(obs, next_obs)
+    return (((next_obs - obs).square() * moves).sum(dim=0) / moves.sum(dim=0).clamp(min=1)).sqrt()
+
+
+def moved(obs: Float[Tensor, "B O"], next_obs: Float[Tensor, "B O"]) -> Bool[Tensor, "B O"]:
+    """Which columns move in which transitions: by a tenth of the spread of their change, or more."""
     change = next_obs - obs
-    moves = change.abs() > (0.1 * change.std(dim=0)).clamp(min=1e-5)
-    return ((change.square() * moves).sum(dim=0) / moves.sum(dim=0).clamp(min=1)).sqrt()
+    return change.abs() > (0.1 * change.std(dim=0)).clamp(min=1e-5)

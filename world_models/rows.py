@@ -8,6 +8,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from world_models.errors import ModelError
+from world_models.layout import Layout
+from world_models.normalizer import moved
+from world_models.transitions import Transitions
+
+MOST = 20.0
+"""Times that a transition is drawn, at most, for one time without weights: more would be learned by heart."""
 
 
 def draw_rows(
@@ -53,6 +59,25 @@ def replay_weights(sizes: Sequence[int], shares: Sequence[float]) -> Float[Tenso
     if min(shares) < 0 or not 0 < sum(shares) < math.inf:
         raise ModelError(f"shares of a replay mix must be positive and finite, not {shares}")
     return torch.cat([torch.full((n,), share / n) for n, share in zip(sizes, shares, strict=True)])
+
+
+def moving_weights(data: Transitions, layout: Layout, share: float) -> Float[Tensor, " N"]:
+    """Row weights with which `share` of each batch are transitions in which an object moves, each object as often.
+
+    Most fixtures rest most of the time, and some move in one transition of a thousand: drawn as they come, those
+    would hardly be learned. A row is never drawn more than `MOST` times as often as without weights.
+
+    Raises:
+        ModelError: no share, or nothing of which it could be.
+    """
+    if not 0 < share <= 1:
+        raise ModelError(f"the share of moving transitions must be above 0 and at most 1, not {share}")
+    if not layout.objects:
+        raise ModelError("a share of moving transitions needs objects that move; there are none here")
+    moves = moved(data.obs, data.next_obs)
+    rows = torch.stack([moves[:, list(body.positions)].any(dim=1) for body in layout.objects]).float()
+    each = (rows / rows.sum(dim=1, keepdim=True).clamp(min=1)).sum(dim=0) * len(data) / len(layout.objects)
+    return ((1 - share) + share * each).clamp(max=MOST)
 
 
 def check_weights(weights: Tensor, rows: int) -> None:

@@ -11,6 +11,8 @@ from mbtransfer.commands.dataset import print_dataset
 from mbtransfer.config import CollectConfig
 from mbtransfer.dataset import Dataset
 from mbtransfer.errors import UserError
+from mbtransfer.planner_settings import parse_settings
+from mbtransfer.prepare import prepared_digest
 from mbtransfer.progress import progress_bar
 from mbtransfer.units import MIXES, NEED_FIXTURES, NEED_MODEL, PLANNING, Planning, Unit, parse_mix, plan_units
 from planners.registry import make_planner
@@ -86,11 +88,13 @@ def _tasks(config: CollectConfig, environment: Environment) -> tuple[str, ...]:
 def _planning(config: CollectConfig, environment: Environment) -> Planning:
     sizes = {name: getattr(config, name) for name in ("horizon", "candidates", "iterations")}
     asked = {name: size for name, size in sizes.items() if size is not None}
-    make_planner(config.planner, action_bounds(environment.spec), asked)
+    make_planner(config.planner, action_bounds(environment.spec), asked | parse_settings(config.settings))
     digest = weights_digest(config.model, environment) if config.model else ""
+    ready = prepared_digest(config.model) if config.model and config.prepared else ""
     return Planning(
         config.planner, **sizes, particles=config.particles, noise=config.noise, bonus=config.bonus,
-        model=str(config.model or ""), model_digest=digest,
+        model=str(config.model or ""), model_digest=digest, prepared=ready, settings=config.settings,
+        replan=config.replan, chain=config.chain, branches=config.branches,
     )  # fmt: skip
 
 

@@ -3,14 +3,14 @@
 from mbtransfer.config.act import EvaluateConfig, PlanConfig, ReportConfig, TasksConfig
 from mbtransfer.config.data import DatasetExportConfig, DatasetImportConfig, DatasetInfoConfig
 from mbtransfer.config.flags import AtLeast, AtMost, DecisionFlags, MachineFlags, SearchFlags, cores
-from mbtransfer.config.learn import AdaptConfig, CollectConfig, DemoConfig, FitConfig
-from mbtransfer.config.trust import BenchConfig, CalibrationConfig, CheckConfig
+from mbtransfer.config.learn import AdaptConfig, CollectConfig, DemoConfig, FitConfig, PrepareConfig
+from mbtransfer.config.trust import BenchConfig, BenchmarkConfig, CalibrationConfig, CheckConfig
 
 __all__ = [
-    "COMMANDS", "AdaptConfig", "AtLeast", "AtMost", "BenchConfig", "CalibrationConfig", "CheckConfig",
-    "CollectConfig", "DatasetExportConfig", "DatasetImportConfig", "DatasetInfoConfig", "DecisionFlags",
-    "DemoConfig", "EvaluateConfig", "FitConfig", "MachineFlags", "PlanConfig", "ReportConfig", "SearchFlags",
-    "TasksConfig", "cores",
+    "COMMANDS", "AdaptConfig", "AtLeast", "AtMost", "BenchConfig", "BenchmarkConfig", "CalibrationConfig",
+    "CheckConfig", "CollectConfig", "DatasetExportConfig", "DatasetImportConfig", "DatasetInfoConfig",
+    "DecisionFlags", "DemoConfig", "EvaluateConfig", "FitConfig", "MachineFlags", "PlanConfig",
+    "PrepareConfig", "ReportConfig", "SearchFlags", "TasksConfig", "cores",
 ]  # fmt: skip
 
 COMMANDS: dict[str, type] = {
@@ -18,11 +18,13 @@ COMMANDS: dict[str, type] = {
     "collect": CollectConfig,
     "fit": FitConfig,
     "evaluate": EvaluateConfig,
+    "prepare": PrepareConfig,
     "adapt": AdaptConfig,
     "plan": PlanConfig,
     "check": CheckConfig,
     "calibration": CalibrationConfig,
     "bench": BenchConfig,
+    "benchmark": BenchmarkConfig,
     "report": ReportConfig,
     "tasks": TasksConfig,
     "dataset info": DatasetInfoConfig,

@@ -81,6 +81,9 @@ class DecisionFlags(SearchFlags):
     """Which imagined futures of a plan count: all, the worse half or the better half."""
     doubt: float = 0.0
     """Cost per control step of the highest percentile of disagreement seen in validation; below 0 a bonus."""
+    prepared: bool = True
+    """Use what `mbtransfer prepare` made for a task, where it is there: the policy's proposals among the plans, and
+    the value at the end of the horizon."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,10 +1,20 @@
-"""Commands that gather and learn: demo, collect, fit, adapt."""
+"""Commands that gather and learn: demo, collect, fit, prepare, adapt."""
 
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from mbtransfer.config.flags import AtLeast, Count, MachineFlags, SearchFlags, Seed, Share, command, cores
+from mbtransfer.config.flags import (
+    AtLeast,
+    Count,
+    MachineFlags,
+    SearchFlags,
+    Seed,
+    Share,
+    Split,
+    command,
+    cores,
+)
 
 
 @command
@@ -56,6 +66,16 @@ class CollectConfig(SearchFlags):
     """Control steps per episode."""
     noise: Annotated[float, AtLeast(0)] = 0.2
     """Spread of the noise on planned actions, as a share of half the action range."""
+    settings: tuple[str, ...] = ()
+    """Other settings of the planner, as NAME=VALUE: knots=4."""
+    replan: Count = 1
+    """Control steps between two decisions; the plan is followed in between."""
+    chain: bool = False
+    """Go on with another task, drawn at random, once one is done. For planning behaviours."""
+    branches: Annotated[int, AtLeast(0)] = 0
+    """Side branches of 12 steps taken from each planned episode: its actions with more noise. Besides --steps."""
+    prepared: bool = True
+    """Let planner and explore use what `mbtransfer prepare` made for all of their tasks, if it did."""
     bonus: Annotated[float, AtLeast(0)] = 1.0
     """Reward of explore for one unit of disagreement."""
     workers: Count = field(default_factory=cores)
@@ -74,15 +94,16 @@ class FitConfig(MachineFlags):
     """Model folder."""
     seed: Seed = 0
     """Everything random comes from it."""
-    epochs: Count = 20
-    """Passes over the data, each cut short after 250 updates."""
+    epochs: Count | None = None
+    """Passes over the data, each cut short after 250 updates. None: 20, or 80 where there are no objects."""
     members: Count = 5
     """Networks in the ensemble."""
-    structure: Literal["objects", "shared", "attention", "dense"] = "objects"
+    structure: Literal["objects", "shared", "attention", "dense"] | None = None
     """One block of weights per object, the same weights for all objects, blocks with attention between them, or one
-    block for all. A model of blocks that share weights or hear of each other cannot be adapted."""
-    hidden: Count = 64
-    """Width of each block's hidden layers."""
+    block for all. A model of blocks that share weights or hear of each other cannot be adapted.
+    None: objects, or dense where there are none."""
+    hidden: Count | None = None
+    """Width of each block's hidden layers. None: 64, or 256 where there are no objects."""
     layers: Count = 2
     """Hidden layers of each block."""
     head: Literal["deterministic", "gaussian"] = "deterministic"
@@ -94,10 +115,12 @@ class FitConfig(MachineFlags):
     longer. 1: every prediction starts from data."""
     choose: Literal["loss", "rollout"] = "loss"
     """What tells the best epoch of each member, on held-out episodes: the loss, or the error of roll-outs."""
+    moving: Share = 0.0
+    """Share of each batch in which an object moves, each object as often. 0: transitions as they come."""
     batch: Count = 256
     """Transitions per member and update."""
-    learning_rate: Annotated[float, AtLeast(0)] = 1e-2
-    """Highest learning rate. A wide network needs a lower one."""
+    learning_rate: Annotated[float, AtLeast(0)] | None = None
+    """Highest learning rate; a wide network needs a lower one. None: 0.01, or 0.001 where there are no objects."""
     weight_decay: Annotated[float, AtLeast(0)] = 0.0
     """Decoupled weight decay: the share by which weights shrink in an update, per unit of learning rate."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -105,6 +128,28 @@ class FitConfig(MachineFlags):
     stream: bool = False
     """Leave the data on the disk and read them while training, as is done anyway where they exceed half the
     memory."""
+
+
+@command
+class PrepareConfig(MachineFlags):
+    """Train a policy and a value for tasks in imagination, so that plans are judged beyond their horizon."""
+
+    model: Path
+    """Model folder; what is prepared is kept in it."""
+    tasks: tuple[str, ...] = ()
+    """Tasks by name: named ones, or those of --task-file."""
+    split: Split | None = None
+    """What to add to the named ones. None: nothing, or all where nothing is named."""
+    task_file: Path | None = None
+    """Python file that defines tasks of your own."""
+    seconds: Annotated[float, AtLeast(0)] = 60.0
+    """Most time for each task."""
+    updates: Count | None = None
+    """Stop after as many updates, if that comes first: the result then does not depend on the clock."""
+    labels: Count | None = None
+    """Labelled transitions behind each reward. None: the heads of the model."""
+    seed: Seed = 0
+    """Everything random comes from it."""
 
 
 @command

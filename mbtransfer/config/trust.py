@@ -84,3 +84,19 @@ class BenchConfig:
     """File for the figures."""
     plot: Path | None = None
     """PNG or SVG file for a picture of `scaling`."""
+
+
+@command
+class BenchmarkConfig:
+    """Run a published protocol from an empty folder to its table of results. Run again to continue."""
+
+    name: Positional[str]
+    """Protocol: the name of a shipped one (see docs/results), or a YAML file."""
+    seeds: tuple[Seed, ...] = (0,)
+    """Seeds of data, model and episodes; those that are finished are kept."""
+    out: Path | None = None
+    """Folder of the seeds. None: runs/benchmark/NAME."""
+    table: Path | None = None
+    """Markdown file for the table. None: results.md in that folder."""
+    workers: Count = 1
+    """Processes that collect and evaluate."""

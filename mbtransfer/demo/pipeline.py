@@ -11,12 +11,12 @@ from mbtransfer import __version__
 from mbtransfer.atomic import write_json
 from mbtransfer.config import DemoConfig
 from mbtransfer.demo import learn, measure, show, transfer
-from mbtransfer.demo.stages import Stages
 from mbtransfer.evaluate import check_writable
 from mbtransfer.evaluation.setup import Setup
 from mbtransfer.model import LABELS, Model
 from mbtransfer.report import write_report
 from mbtransfer.report.terminal import print_table
+from mbtransfer.stages import Stages
 from mbtransfer.statistics import summarise
 from tasks.recipe import shipped_recipes
 from tasks.registry import make

@@ -25,6 +25,7 @@ def play_episodes(
         TaskError: no start leaves the task undone, or a negative seed.
         PlannerError: no such planner or setting, or no finite plan.
     """
+    pilot = pilot.ready_for(asked)
     script, states = script_of(pilot, asked), starts_of(pilot, asked, seed, episodes)
     agent_seed = int(stream(asked.name, seed).generate_state(1)[0])
     return play(pilot, script, states, seed=seed, agent_seed=agent_seed, watch=watch)

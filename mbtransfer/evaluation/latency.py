@@ -26,6 +26,7 @@ def decision_latency(
 
     `first` is the very first decision: what a warm-up, such as compilation, costs.
     """
+    pilot = pilot.ready_for(asked)
     script, state = script_of(pilot, asked), starts_of(pilot, asked, 0, 1)
     agent, times = pilot.agent(0), list[float]()
     obs = as_tensor(pilot.scene.observe(state), pilot.device)

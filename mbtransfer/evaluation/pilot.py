@@ -1,13 +1,14 @@
 """Who drives the robot: dynamics, rewards and a planner, ready to make an agent for any task or recipe."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
 from mbtransfer.agent import MPCAgent, Seeding, action_bounds
 from mbtransfer.goal import Rewards, TrueRewards
 from mbtransfer.objective import Dynamics, LearnedDynamics, OracleDynamics
+from mbtransfer.prepare.prepared import Prepared
 from mbtransfer.valuation import Valuation
 from planners.base import Planner
 from planners.registry import make_planner
@@ -39,6 +40,7 @@ class Pilot:
         device: where planning happens.
         decision_ms: time that a decision may take; None for as long as it takes.
         seeding: a policy that proposes plans.
+        prepared: gives the policy and the value that were prepared for a task; None where none were.
     """
 
     environment: Environment
@@ -53,6 +55,19 @@ class Pilot:
     device: torch.device | str = "cpu"
     decision_ms: float | None = None
     seeding: Seeding | None = None
+    prepared: Callable[[Task], Prepared | None] | None = None
+
+    def ready_for(self, asked: object) -> "Pilot":
+        """The same, with sight beyond the horizon where this is a task that something was prepared for.
+
+        Raises:
+            UserError, ModelError: what was prepared is of another model, or damaged.
+        """
+        found = self.prepared(asked) if self.prepared and isinstance(asked, Task) else None
+        if found is None:
+            return self
+        valuation = replace(self.dynamics.valuation, discount=found.discount, value=found.value)
+        return replace(self, dynamics=self.dynamics.valued(valuation), seeding=Seeding(found.policy))
 
     def agent(self, seed: int) -> MPCAgent:
         """A fresh agent for a batch of episodes.

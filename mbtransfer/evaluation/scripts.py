@@ -127,7 +127,7 @@ class TaskScript:
 
     def steps(self, row: int) -> tuple[int, int]:
         """See `Script.steps`."""
-        return int(self._held[row] >= self._hold), 1
+        return int(self._held[row] >= self._hold), int(not self._task.endless)
 
     def why(self, row: int) -> str:
         """See `Script.why`."""

@@ -6,11 +6,13 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mbtransfer.agent import action_bounds
 from mbtransfer.errors import UserError
 from mbtransfer.evaluation.pilot import PARTICLES, PLANNER, Pilot, learned_pilot, oracle_pilot
-from mbtransfer.evaluation.settings import parse_settings
 from mbtransfer.goal import Rewards
 from mbtransfer.objective import LearnedDynamics
+from mbtransfer.planner_settings import parse_settings
+from mbtransfer.prepare import Prepared, load_prepared, prepared_digest
 from mbtransfer.valuation import Risk, Valuation
 from planners.registry import PLANNERS
 from tasks.environment import Environment
@@ -53,6 +55,7 @@ class Setup:
         discount: of rewards, per control step.
         risk: which imagined futures count; see `Valuation`.
         doubt: cost of disagreement; see `Valuation`.
+        prepared: use what `prepare` made for a task, where it is there.
         task_file: a user's own tasks.
         device: where planning happens; `auto` is the accelerator if there is one.
         threads: of each process; results may differ in the last digits with another number.
@@ -79,6 +82,7 @@ class Setup:
     discount: float = 1.0
     risk: Risk = "mean"
     doubt: float = 0.0
+    prepared: bool = True
     task_file: str | None = None
     device: str = "auto"
     threads: int = 1
@@ -161,7 +165,7 @@ class Setup:
     def _stamp(self) -> tuple[int, ...]:
         """When the files that this refers to were changed last: what was read before may be out of date."""
         files = [Path(self.task_file)] if self.task_file else []
-        files += sorted(Path(self.model).glob("*")) if self.model else []
+        files += sorted(Path(self.model).rglob("*")) if self.model else []
         return tuple(file.stat().st_mtime_ns for file in files if file.is_file())
 
     def described(self) -> dict[str, Any]:
@@ -177,6 +181,7 @@ class Setup:
             own["precision"] = name_of(planned.imagination.dtype)
         own["labels"] = self.pilot().labels
         own["model_digest"] = self.load().digest if self.needs_model else None
+        own["prepared"] = prepared_digest(Path(self.model)) if self.model and self.prepared else ""
         return own | {"planner_settings": of_planner}
 
 
@@ -219,7 +224,13 @@ def _pilot(setup: Setup, stamp: tuple[int, ...]) -> Pilot:
             decision_ms=setup.decision_ms,
         )  # fmt: skip
     pilot.make_planner()
-    return pilot
+    return replace(pilot, prepared=_prepared(setup, model)) if model and setup.prepared else pilot
+
+
+def _prepared(setup: Setup, model: "Model") -> Callable[[Task], Prepared | None]:
+    folder, digest = Path(setup.model or ""), model.digest
+    bounds = action_bounds(model.environment.spec, model.device)
+    return lambda task: load_prepared(folder, task.name, digest, bounds)
 
 
 def _labels(model: "Model", asked: int | None) -> int:

@@ -30,13 +30,18 @@ def print_table(summary: Mapping[str, Any], console: Console) -> None:
         summary: as `mbtransfer.statistics.summarise` gives it, or the content of `summary.json`.
         console: where to print.
     """
+    tasks = [task for task in summary.get("tasks") or [] if isinstance(task, dict)]
+    endless = [task for task in tasks if task.get("endless")]
     splits = _table(summary.get("splits"))
     oracle = _table(summary.get("oracle"))
     names = [name for name in SPLITS if name in splits or name in oracle]
     if not names:
         console.print("No episode was evaluated.")
         return
-    tasks = [task for task in summary.get("tasks") or [] if isinstance(task, dict)]
+    if endless:
+        console.print(_returns(endless))
+        tasks = [task for task in tasks if task not in endless]
+        names = [name for name in names if any(task.get("split") == name for task in tasks)]
     columns = ["success", "95% interval", "worst", "episodes", *(["oracle"] if oracle else [])]
     roomy = bool(tasks) and console.width >= ROOMY
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -52,9 +57,31 @@ def print_table(summary: Mapping[str, Any], console: Console) -> None:
         cells += [_worst(inside)] if roomy else []
         # Text, not str: names come from files, and rich would read [brackets] as markup.
         table.add_row(Text(SPLITS[name], style="bold"), *(Text(cell) for cell in cells))
-    console.print(table)
+    if names:
+        console.print(table)
     for line in told_of_decisions(_table(summary.get("decisions"))):
         console.print(line, highlight=False)
+
+
+def _returns(tasks: list[dict[str, Any]]) -> Table:
+    """Tasks that only go on: no success, but a return."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("", "return", "95% interval", "episodes", "split"):
+        table.add_column(heading, justify="right" if heading not in ("", "split") else "left", no_wrap=True)
+    for task in tasks:
+        low, high = task.get("return_ci95") or (float("nan"), float("nan"))
+        cells = (f"{task['return_mean']:.1f}", f"{low:.1f} – {high:.1f}", f"{task['episodes']:,}")
+        table.add_row(
+            Text(str(task["name"]), style="bold"),
+            *map(Text, cells),
+            Text(str(task["split"]).replace("_", "-")),
+        )
+    if len(tasks) > 1:
+        table.add_section()
+        table.add_row(
+            Text("mean", style="bold"), f"{sum(task['return_mean'] for task in tasks) / len(tasks):.1f}"
+        )
+    return table
 
 
 def _worst(tasks: list[dict[str, Any]]) -> str:

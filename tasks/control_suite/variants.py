@@ -71,16 +71,18 @@ def _half_fast(speed: float, wanted: float) -> float:
 
 
 def _quadruped_upright(physics: Any) -> float:
-    return tolerance(physics.torso_upright(), (1.0, np.inf), margin=2, value_at_margin=0, sigmoid="linear")
+    upright = physics.torso_upright()
+    return float(tolerance(upright, (1.0, np.inf), margin=2, value_at_margin=0, sigmoid="linear"))
 
 
 def _quadruped_jump(physics: Any) -> float:
     height = physics.named.data.xpos["torso", "z"]
-    return _quadruped_upright(physics) * tolerance(height, (1.0, np.inf), 1.0, "linear", value_at_margin=0)
+    jumping = tolerance(height, (1.0, np.inf), 1.0, value_at_margin=0, sigmoid="linear")
+    return float(_quadruped_upright(physics) * jumping)
 
 
 def _near(physics: Any, geom: str, target: Any, radius: float) -> float:
-    gap = np.linalg.norm(physics.named.data.geom_xpos[geom, "xy"] - target)
+    gap = np.linalg.norm(physics.named.data.geom_xpos[geom][:2] - target)
     return tolerance(gap, (0, radius), margin=0.2)
 
 

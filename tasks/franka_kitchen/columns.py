@@ -9,6 +9,9 @@ EPISODE_STEPS = 280
 ARM = 9
 """Joints of the robot: seven of the arm, two of the fingers."""
 
+JOINTS = 7
+"""Joints of the arm, without the fingers."""
+
 QPOS, QVEL = 30, 29
 """Positions and velocities of the model; the kettle's free joint has seven and six."""
 
@@ -89,15 +92,16 @@ def _kinematic() -> list[Variable]:
         Variable("hand_z", "m", 1.0, 3.3),
     ]  # fmt: skip
     hand += [Variable(f"hand_{axis}_velocity", "m/s", -10.0, 10.0) for axis in "xyz"]
-    return hand + [
-        Variable(f"hand_to_{name}_{axis}", "m", -3.0, 3.0) for name, _, _ in HANDLES for axis in "xyz"
-    ]
+    hand += [Variable(f"hand_to_{name}_{axis}", "m", -3.0, 3.0) for name, _, _ in HANDLES for axis in "xyz"]
+    return hand + [Variable(f"hand_axis_{own}_{axis}", "1", -1.01, 1.01) for own in "xyz" for axis in "xyz"]
 
 
 @cache
 def spec() -> EnvSpec:
     """The spec of the Franka kitchen."""
     first, hand = 2 * ARM, QPOS + QVEL
+    turn = hand + 6 + 3 * len(HANDLES)
+    axes = tuple(range(turn, turn + 9))
     fixtures = []
     for k, (_, _, names) in enumerate(HANDLES):
         at = hand + 6 + 3 * k
@@ -116,5 +120,7 @@ def spec() -> EnvSpec:
         hand_velocity=(hand + 3, hand + 4, hand + 5),
         control_dt=CONTROL_DT,
         episode_steps=EPISODE_STEPS,
-        arm=tuple(range(2 * ARM)),
+        arm=(*range(2 * ARM), *axes),
+        axes=axes,
+        angles=tuple(range(JOINTS)),
     )

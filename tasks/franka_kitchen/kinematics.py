@@ -5,10 +5,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from tasks.franka_kitchen.columns import ARM, HAND_SITE, HANDLES, QPOS, QVEL
-
-JOINTS = 7
-"""Joints of the arm, without the fingers."""
+from tasks.franka_kitchen.columns import ARM, HAND_SITE, HANDLES, JOINTS, QPOS, QVEL
 
 _DAMPING = 0.05
 """Of the least squares: the arm slows down where it is stretched out, and joints stay slow."""
@@ -31,14 +28,15 @@ class Kinematics:
         self._low, self._high = model.jnt_range[:JOINTS].T
 
     def observe(self, states: Float[ndarray, "*b S"]) -> Float[ndarray, "*b O"]:
-        """The environment's observation, the hand, its velocity, and the vector from it to each handle."""
+        """The environment's observation, the hand, its velocity, the vector from it to each handle, its axes."""
         rows = states.reshape(-1, states.shape[-1])[:, 1:]
-        extra = np.empty((len(rows), 6 + 3 * len(self._handles)))
+        extra = np.empty((len(rows), 15 + 3 * len(self._handles)))
         for row, out in zip(rows, extra, strict=True):
             jacobian = self._follow(row)
             out[:3] = self._data.site_xpos[self._hand]
             out[3:6] = jacobian @ row[QPOS:]
-            out[6:] = (self._data.site_xpos[self._handles] - out[:3]).reshape(-1)
+            out[6:-9] = (self._data.site_xpos[self._handles] - out[:3]).reshape(-1)
+            out[-9:] = self._data.site_xmat[self._hand].reshape(3, 3).T.reshape(-1)
         seen = np.concatenate([rows[:, self._columns], extra], axis=1)
         return seen.reshape(*states.shape[:-1], seen.shape[1])
 

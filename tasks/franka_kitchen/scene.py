@@ -27,6 +27,9 @@ START_NOISE = 0.05
 SPEED = 2.0
 """Speed of a joint (rad/s or m/s) that an action of 1 asks for."""
 
+COARSE = 0.016
+"""Time step (s) in which the simulator is planned with; the environment's own is 0.002."""
+
 POSITION_BOUND = np.array(
     [[-2.9, -1.8, -2.9, -3.1, -2.9, 0.0, -2.9, 0.0, 0.0], [2.9, 1.8, 2.9, 0.0, 2.9, 3.8, 2.9, 0.04, 0.04]]
 )
@@ -39,7 +42,13 @@ def make_scene(locked: tuple[str, ...] = ()) -> Scene:
     Raises:
         TaskError: no such fixture, or gymnasium-robotics is not installed.
     """
+    return _scene(locked, coarse=_scene(locked, timestep=COARSE))
+
+
+def _scene(locked: tuple[str, ...], *, timestep: float | None = None, coarse: Scene | None = None) -> Scene:
+    """The kitchen in the environment's own time step, or in another one."""
     model = load_model()
+    model.opt.timestep = timestep or model.opt.timestep
     described = spec()
     for name in locked:
         dof = velocity(described.fixture(name).name)
@@ -55,7 +64,7 @@ def make_scene(locked: tuple[str, ...] = ()) -> Scene:
     columns = {fixture.name: 1 + position(fixture.name) for fixture in described.fixtures}
     return Scene(
         model, described, observe, _command, _sample, servo=_servo, columns=columns,
-        lead=lead(kinematics, columns, locked),
+        lead=lead(kinematics, columns, locked), coarse=coarse,
     )  # fmt: skip
 
 

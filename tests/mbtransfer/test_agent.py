@@ -83,13 +83,28 @@ class Counting:
         return Plan(plans, torch.zeros_like(start), torch.zeros(len(start)), 0, elites=plans[:, None])
 
 
-def counting() -> tuple[MPCAgent, Counting]:
+def counting(replan: int = 1) -> tuple[MPCAgent, Counting]:
     planner = Counting()
-    return MPCAgent(Target(torch.zeros(2)), planner, BOUNDS), planner
+    return MPCAgent(Target(torch.zeros(2)), planner, BOUNDS, replan=replan), planner
 
 
 def act(agent: MPCAgent, batch: int) -> Tensor:
     return agent.act(torch.zeros(batch, 5), NO_STATE, nothing)
+
+
+def test_a_plan_is_followed_between_decisions_unless_it_is_dropped() -> None:
+    often, rare = counting()[0], counting(replan=3)
+    agent, planner = rare
+    first = [act(agent, 1) for _ in range(3)]
+    torch.testing.assert_close(torch.cat(first) - first[0], torch.arange(3.0)[:, None].expand(3, 2))
+    assert len(planner.starts) == 1
+    act(agent, 1)
+    torch.testing.assert_close(planner.starts[1], first[2].expand(3, 2)[None])
+    assert planner.proposals[1] is not None and len(planner.starts) == 2
+    agent.forget(torch.tensor([True]))
+    act(agent, 1)
+    assert len(planner.starts) == 3
+    torch.testing.assert_close(act(often, 1), first[0])
 
 
 def test_a_plan_begins_in_the_middle_of_the_box_and_goes_on_shifted() -> None:

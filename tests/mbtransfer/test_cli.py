@@ -21,6 +21,7 @@ from mbtransfer.commands.collect import run_collect
 from mbtransfer.config import COMMANDS, EvaluateConfig, FitConfig
 from mbtransfer.dataset import Dataset
 from mbtransfer.errors import USER_ERRORS, UserError
+from mbtransfer.fit_defaults import suited
 from mbtransfer.units import plan_units
 from tasks.registry import make
 from world_models import fit
@@ -110,13 +111,20 @@ def test_flags_of_the_contract() -> None:
 
 
 def test_defaults_of_fit_are_those_of_the_models() -> None:
-    config = FitConfig(data=Path(), out=Path())
+    config = suited(FitConfig(data=Path(), out=Path()), make("kitchen").spec)
     for kind in (EnsembleConfig(), fit.FitConfig()):
         shared = vars(kind).keys() & vars(config).keys()
         assert {name: getattr(config, name) for name in shared} == {
             name: getattr(kind, name) for name in shared
         }
     assert vars(EnsembleConfig()).keys() <= vars(config).keys()
+
+
+def test_fit_chooses_for_the_environment_what_nobody_has_said() -> None:
+    walker = make("dm_control:walker").spec
+    bare = suited(FitConfig(data=Path(), out=Path(), hidden=32), walker)
+    assert (bare.structure, bare.hidden, bare.learning_rate, bare.epochs) == ("dense", 32, 1e-3, 80)
+    assert suited(bare, make("kitchen").spec) == bare
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from tasks.control_suite.variants import VARIANTS
 from tasks.errors import TaskError
 from tasks.registry import make
 
@@ -66,3 +67,15 @@ def test_tasks_that_move_their_target_are_left_out_and_named_places_are_there() 
 def test_an_unknown_domain_names_the_nearest() -> None:
     with pytest.raises(TaskError, match="walker"):
         make("dm_control:walkre")
+
+
+@pytest.mark.parametrize("domain", sorted(VARIANTS))
+def test_rewards_of_our_own_can_be_judged_in_every_domain(domain: str) -> None:
+    body = make(f"dm_control:{domain}")
+    scene = body.make_scene(())
+    states = scene.sample_states(np.random.default_rng(0), 2)
+    seen = scene.shown(states, with_state=True)
+    action = torch.zeros(2, body.spec.action_size)
+    for name in VARIANTS[domain]:
+        reward = body.task(name).reward(seen, action, seen)
+        assert bool(reward.isfinite().all()) and float(reward.min()) >= 0 and float(reward.max()) <= 4

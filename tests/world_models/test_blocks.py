@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from world_models.blocks import Features, make_blocks
-from world_models.ensemble import EnsembleDynamics
+from world_models.blocks import BENT, Features, make_blocks
+from world_models.ensemble import EnsembleConfig, EnsembleDynamics
 from world_models.errors import ModelError
+from world_models.features import Scales, features
 from world_models.imagine import Imagination
 from world_models.layout import Layout
 
@@ -105,3 +106,29 @@ def test_objects_need_a_hand(layout: Layout) -> None:
 def test_dense_needs_no_bodies(layout: Layout) -> None:
     blocks = make_blocks(replace(layout, hand=None, objects=()), "dense")
     assert blocks.moves.shape == (1, 16, 16)
+
+
+def test_vectors_are_read_as_they_lie_in_a_hand_that_turns(
+    layout: Layout, generator: torch.Generator
+) -> None:
+    """Hand and room turned alike look the same from the hand."""
+    axes = tuple(range(layout.obs_size, layout.obs_size + 9))
+    more = tuple(f"axis_{own}{room}" for own in "xyz" for room in "xyz")
+    turning = replace(
+        layout, columns=layout.columns + more, low=layout.low + (-1.0,) * 9, high=layout.high + (1.0,) * 9,
+        limited=layout.limited + (False,) * 9, axes=axes,
+    )  # fmt: skip
+    at, block = Features.of(turning), make_blocks(turning, "objects")
+    assert set(range(at.held, at.held + 3)) <= set(block.reads[1].tolist())
+    turn = torch.linalg.qr(torch.randn(3, 3, generator=generator)).Q
+    vector = 0.1 * torch.randn(1, 3, generator=generator)
+    seen = []
+    for rotation in (torch.eye(3), turn):
+        obs = torch.zeros(1, turning.obs_size)
+        obs[:, list(turning.objects[0].vector)] = vector @ rotation.T
+        obs[:, list(axes)] = rotation.T.reshape(1, 9)  # row k is the hand's axis k
+        scales = Scales.of(turning, EnsembleDynamics(turning, EnsembleConfig(members=1)).normalizer)
+        read, _ = features(turning, scales, obs.T[None], torch.zeros(1, turning.action_size, 1))
+        seen.append(read[0, at.held : at.held + 3, 0])
+    torch.testing.assert_close(seen[0], torch.tanh(vector[0] / BENT))
+    torch.testing.assert_close(seen[1], seen[0])

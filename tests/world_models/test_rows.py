@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from world_models.errors import ModelError
-from world_models.rows import draw_bags, draw_rows, replay_weights
+from world_models.layout import Layout
+from world_models.rows import MOST, draw_bags, draw_rows, moving_weights, replay_weights
+from world_models.transitions import Transitions
 
 
 def test_each_member_has_its_own_shuffle(generator: torch.Generator) -> None:
@@ -44,3 +48,27 @@ def test_a_replay_mix_keeps_its_shares_whatever_the_sizes(generator: torch.Gener
 def test_a_mix_that_is_none_is_refused(sizes: list[int], shares: list[float]) -> None:
     with pytest.raises(ModelError, match=r"share"):
         replay_weights(sizes, shares)
+
+
+def pushed(layout: Layout, times: tuple[int, int], rows: int = 1000) -> Transitions:
+    """The first slider moves in as many rows as the first number says, the second in the last ones."""
+    obs = torch.zeros(rows, layout.obs_size)
+    after = obs.clone()
+    after[: times[0], 3] = after[len(after) - times[1] :, 4] = 0.05
+    return Transitions(obs, torch.zeros(rows, layout.action_size), after)
+
+
+def test_a_share_of_a_batch_moves_each_object_as_often(layout: Layout, generator: torch.Generator) -> None:
+    weights = moving_weights(pushed(layout, (200, 50)), layout, 0.5)
+    drawn = draw_rows(1000, 8000, generator, weights, members=1)[0]
+    assert (drawn < 200).float().mean().item() == pytest.approx(0.25 + 0.1, abs=0.02)
+    assert (drawn >= 950).float().mean().item() == pytest.approx(0.25 + 0.025, abs=0.02)
+    assert moving_weights(pushed(layout, (200, 1)), layout, 0.5).max() == MOST
+
+
+@pytest.mark.parametrize("share", [-0.5, 0.0, 1.5])
+def test_a_share_that_is_none_is_refused(layout: Layout, share: float) -> None:
+    with pytest.raises(ModelError, match="share of moving"):
+        moving_weights(pushed(layout, (5, 5)), layout, share)
+    with pytest.raises(ModelError, match="needs objects"):
+        moving_weights(pushed(layout, (5, 5)), replace(layout, objects=(), hand=None), 0.5)

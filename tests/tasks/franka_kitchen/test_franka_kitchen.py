@@ -117,6 +117,26 @@ def test_the_hand_goes_where_it_is_led(franka: Environment, franka_scene: Scene)
     assert np.abs(way - np.diag(way.diagonal())).max() < 0.05
 
 
+def test_the_hand_says_how_it_is_turned(franka: Environment, franka_scene: Scene) -> None:
+    states = franka_scene.sample_states(np.random.default_rng(0), 1).repeat(2, axis=0)
+    states[1, 7] += 0.5
+    axes = franka_scene.observe(states)[:, list(franka.spec.axes)].reshape(2, 3, 3)
+    assert np.abs(axes @ axes.transpose(0, 2, 1) - np.eye(3)).max() < 1e-5
+    assert np.linalg.det(axes) == pytest.approx(1.0, abs=1e-5)
+    between = np.degrees(np.arccos(np.clip((axes[0] * axes[1]).sum(axis=1), -1, 1)))
+    assert sorted(between)[0] < 1.0 and sorted(between)[2] == pytest.approx(np.degrees(0.5), abs=1.0)
+
+
+def test_planning_takes_larger_steps_and_ends_nearly_there(franka_scene: Scene) -> None:
+    states = franka_scene.sample_states(np.random.default_rng(0), 3)
+    actions = np.random.default_rng(1).uniform(-0.5, 0.5, (3, 1, 9)).repeat(6, axis=1)
+    assert franka_scene.coarse is not None and franka_scene.coarse.coarse is None
+    true, coarse = (
+        scene.rollout(states, actions)[:, -1, 1:8] for scene in (franka_scene, franka_scene.coarse)
+    )
+    assert 0 < np.abs(true - coarse).max() < 0.05 < np.abs(true - states[:, 1:8]).max()
+
+
 def test_approaching_puts_the_hand_near_handles(franka: Environment, franka_scene: Scene) -> None:
     assert franka_scene.lead is not None
     states = franka_scene.sample_states(np.random.default_rng(0), 12)

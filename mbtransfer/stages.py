@@ -29,10 +29,13 @@ class Stages:
         known = folder / "settings.json"
         if known.is_file():
             before = json.loads(known.read_text(encoding="utf-8"))
-            for name, value in settings.items():
+            for name, value in json.loads(json.dumps(settings)).items():
                 if before.get(name) != value:
-                    was = f"{name} was {before.get(name)}, is {value}"
-                    raise UserError(f"{folder.parent} holds another demo ({was}); give another --out")
+                    plain = not isinstance(value, dict | list)
+                    was = f"{name} was {before.get(name)}, is {value}" if plain else f"another {name}"
+                    raise UserError(
+                        f"{folder.parent} holds results of other settings ({was}); give another --out"
+                    )
         write_json(known, settings)
         self.seconds: dict[str, float] = {}
 

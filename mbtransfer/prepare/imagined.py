@@ -1,0 +1,69 @@
+"""Prepare a model for a task: a policy and a value from imagination alone."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+
+import torch
+
+from mbtransfer.agent import action_bounds
+from mbtransfer.model import Model
+from mbtransfer.prepare.prepared import Prepared
+from mbtransfer.prepare.train import Course, Trainer
+from tasks.task import Task
+from world_models.imagine import Imagination
+
+MEMORY = 0.99
+"""Share of the reported reward that stays from one update to the next."""
+
+Report = Callable[[float, float], None]
+"""Called after each update with the share of the time that is spent and the mean scaled reward."""
+
+
+def prepare(
+    model: Model, task: Task, seconds: float, *, updates: int | None = None, labels: int | None = None,
+    course: Course | None = None, seed: int = 0, report: Report | None = None,
+) -> Prepared:  # fmt: skip
+    """Train a policy and a value for a task that the model was never trained for; no step in the world.
+
+    Args:
+        model: the fitted model; its pool is where roll-outs start.
+        task: what to prepare for.
+        seconds: time to train for.
+        updates: stop after as many updates, if that comes first; the result then does not depend on the clock.
+        labels: labelled transitions behind the reward; None is the model's choice.
+        course: how to train.
+        seed: of everything random.
+        report: told of the progress.
+
+    Raises:
+        ModelError: more labels than the model's pool has transitions.
+    """
+    course, bounds = course or Course(), action_bounds(model.environment.spec, model.device)
+    heads, count = model.rewards([task], labels), _count(model, labels)
+    reward = model.label(task, count).reward
+    span = float(reward.min()), float(reward.max())
+    imagination = Imagination(model.dynamics, len(model.dynamics.elites))
+
+    def judged(obs: torch.Tensor, action: torch.Tensor, ahead: torch.Tensor) -> torch.Tensor:
+        return heads.reward(obs, action, ahead)[..., 0]
+
+    trainer = Trainer(imagination, judged, span, model.pool.obs, bounds, course, seed)
+    began, done, smooth = time.monotonic(), 0, float("nan")
+    while (spent := time.monotonic() - began) < seconds and (updates is None or done < updates):
+        gain, _ = trainer.update()
+        done, smooth = done + 1, gain if done == 0 else MEMORY * smooth + (1 - MEMORY) * gain
+        if report:
+            report(spent / seconds if updates is None else max(spent / seconds, done / updates), smooth)
+    actor, critic = trainer.actor.requires_grad_(False), trainer.slow
+    notes = {
+        "updates": done, "seconds": time.monotonic() - began, "labels": count, "seed": seed,
+        "imagined": span[0] + (span[1] - span[0]) * smooth, "course": asdict(course),
+    }  # fmt: skip
+    return Prepared(task.name, model.digest, actor, critic, bounds, span, course.discount, notes)
+
+
+def _count(model: Model, labels: int | None) -> int:
+    from mbtransfer.model import LABELS
+
+    return min(LABELS, len(model.pool)) if labels is None else labels

@@ -1,0 +1,160 @@
+"""A policy and a value for one task, trained in imagination: no step in the world.
+
+The gradient of the return flows through the ensemble, the task's reward head and the value at the end of a short
+roll-out; the value learns from lambda-returns (Xu et al. 2022, "Accelerated policy learning with parallel
+differentiable simulation", SHAC, section 3; Heess et al. 2015, SVG(H)). Roll-outs start from the pool or go on
+where the last ones ended, and every step is taken by another member, so that no member's errors can be made use
+of for long (Chua et al. 2018, TS1).
+"""
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mbtransfer.objective import Reward
+from mbtransfer.prepare.networks import Actor, Critic
+from planners.base import Bounds
+from world_models.imagine import Imagination
+
+
+@dataclass(frozen=True)
+class Course:
+    """How to train.
+
+    Attributes:
+        horizon: imagined control steps through which gradients flow.
+        rows: roll-outs of each member in an update.
+        discount: of rewards, per control step.
+        trace: lambda, the weight of longer returns.
+        noise: spread of the noise on actions while training, as a share of half the action range.
+        actor_rate: learning rate of the policy.
+        critic_rate: learning rate of the value.
+        follow: share of the value's change that its slow copy takes over in an update.
+        stay: share of the roll-outs that go on where those of the last update ended; the others start anew.
+    """
+
+    horizon: int = 8
+    rows: int = 50
+    discount: float = 0.98
+    trace: float = 0.9
+    noise: float = 0.2
+    actor_rate: float = 1e-3
+    critic_rate: float = 2e-3
+    follow: float = 0.05
+    stay: float = 0.5
+
+
+class Trainer:
+    """Improves a policy and a value, update by update.
+
+    Rewards are scaled so that values lie from 0 to 1, and are kept within what the labels showed: a model is
+    most wrong where it promises more than was ever seen.
+
+    Args:
+        imagination: the ensemble, one particle per member, in float32.
+        reward: the task's learned reward.
+        span: lowest and highest reward among the labels.
+        starts: observations of the pool.
+        bounds: the action box.
+        course: how to train.
+        seed: of everything random.
+    """
+
+    def __init__(
+        self, imagination: Imagination, reward: Reward, span: tuple[float, float],
+        starts: Float[Tensor, "N O"], bounds: Bounds, course: Course, seed: int,
+    ) -> None:  # fmt: skip
+        self._imagination, self._reward, self._span = imagination, reward, span
+        self._starts, self._bounds, self._course = starts, bounds, course
+        self._generator = torch.Generator(starts.device).manual_seed(seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.actor = Actor(starts.shape[1], len(bounds.low)).to(starts.device)
+            self.critic = Critic(starts.shape[1]).to(starts.device)
+        self.actor.look_at(starts)
+        self.critic.look_at(starts)
+        self.slow = copy.deepcopy(self.critic).requires_grad_(False)
+        self._ends: Tensor | None = None
+        self._actor_steps = torch.optim.Adam(self.actor.parameters(), course.actor_rate)
+        self._critic_steps = torch.optim.Adam(self.critic.parameters(), course.critic_rate)
+
+    def update(self) -> tuple[float, float]:
+        """One update of both; the mean scaled reward of the roll-outs, and the error of the value."""
+        obs, rewards = self._imagine()
+        self._step(self._actor_steps, -self._promised(obs[-1], rewards).mean())
+        seen, rewards = obs.detach(), rewards.detach()
+        returns = self._returns(rewards, seen)
+        self._ends = seen[-1].flatten(0, 1)
+        error = (self.critic.both(seen[:-1]) - returns).square().mean()
+        self._step(self._critic_steps, error)
+        for slow, fast in zip(self.slow.parameters(), self.critic.parameters(), strict=True):
+            slow.lerp_(fast.detach(), self._course.follow)
+        return float(rewards.mean()), float(error.detach())
+
+    def _imagine(self) -> tuple[Float[Tensor, "points P R O"], Float[Tensor, "H P R"]]:
+        """Roll-outs of the policy: where they lead, and the scaled rewards on the way."""
+        members, device = self._imagination.particles, self._starts.device
+        path, rewards = [self._beginnings()], list[Tensor]()
+        for _ in range(self._course.horizon):
+            order = torch.randperm(members, generator=self._generator, device=device)
+            path, rewards = [points[order] for points in path], [reward[order] for reward in rewards]
+            obs = path[-1]
+            action = self._act(obs)
+            ahead = self._imagination.step(obs.mT, action.mT).mT
+            rewards.append(self._scaled(self._reward(obs, action, ahead)))
+            path.append(ahead)
+        return torch.stack(path), torch.stack(rewards)
+
+    def _beginnings(self) -> Float[Tensor, "P R O"]:
+        """States of the pool; some roll-outs go on where those of the last update ended."""
+        course, members = self._course, self._imagination.particles
+        shape, device = (members * course.rows,), self._starts.device
+        rows = torch.randint(len(self._starts), shape, generator=self._generator, device=device)
+        fresh = self._starts[rows]
+        if self._ends is not None:
+            stays = torch.rand(shape, generator=self._generator, device=device) < course.stay
+            stays &= self._ends.isfinite().all(dim=1)
+            fresh = torch.where(stays[:, None], self._ends, fresh)
+        return fresh.unflatten(0, (members, course.rows))
+
+    def _act(self, obs: Float[Tensor, "P R O"]) -> Float[Tensor, "P R A"]:
+        noise = torch.randn(
+            *obs.shape[:-1], len(self._bounds.low), generator=self._generator, device=obs.device
+        )
+        free = (self.actor(obs) + self._course.noise * noise).clamp(-1.0, 1.0)
+        return self._bounds.middle + free * self._bounds.half
+
+    def _scaled(self, reward: Tensor) -> Tensor:
+        low, high = self._span
+        return ((reward - low) / max(high - low, 1e-6)).clamp(0.0, 1.0)
+
+    def _promised(self, end: Float[Tensor, "P R O"], rewards: Float[Tensor, "H P R"]) -> Float[Tensor, "P R"]:
+        """What the policy is improved by: rewards of the roll-out, and the value at its end."""
+        discount, horizon = self._course.discount, len(rewards)
+        power = discount ** torch.arange(horizon, device=rewards.device)
+        total = (1 - discount) * torch.einsum("h,hpr->pr", power, rewards)
+        return total + discount**horizon * self.slow(end).clamp(0.0, 1.0)
+
+    @torch.no_grad()
+    def _returns(
+        self, rewards: Float[Tensor, "H P R"], obs: Float[Tensor, "points P R O"]
+    ) -> Float[Tensor, "H P R"]:
+        """Lambda-returns, times 1 - discount (Sutton and Barto 2018, section 12.1)."""
+        course, values = self._course, self.slow(obs[1:]).clamp(0.0, 1.0)
+        ahead, returns = values[-1], list[Tensor]()
+        for reward, value in zip(reversed(rewards), reversed(values), strict=True):
+            beyond = (1 - course.trace) * value + course.trace * ahead
+            ahead = (1 - course.discount) * reward + course.discount * beyond
+            returns.append(ahead)
+        return torch.stack(returns[::-1])
+
+    @staticmethod
+    def _step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+        optimiser.zero_grad()
+        loss.backward()
+        weights = [p for group in optimiser.param_groups for p in group["params"]]
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        optimiser.step()

@@ -1,0 +1,92 @@
+"""A protocol runs from nothing to its table, goes on where it stopped, and says what is wrong with it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mbtransfer.benchmark import read_protocol, shipped_protocols
+from mbtransfer.cli import main
+from mbtransfer.errors import UserError
+from tasks.registry import make
+
+TINY = """
+about: A point to be moved.
+env: dm_control:point_mass
+rounds:
+  - {steps: 400, behaviours: [noise], episode_steps: 20}
+  - {steps: 40, behaviours: [planner], tasks: [reach_top_left], episode_steps: 20, candidates: 4, horizon: 2}
+between: {structure: dense, hidden: 8, epochs: 1}
+fit: {structure: dense, hidden: 8, epochs: 1}
+prepare: {seconds: 0.1, labels: 200}
+evaluate:
+  learned: {horizon: 2, candidates: 4, iterations: 1, episodes: 1, labels: 200}
+  oracle: {dynamics: oracle, reward: "true", horizon: 1, candidates: 2, iterations: 1, episodes: 1}
+tasks: [reach_top_left, reach_top_right]
+measure: return
+least: 10
+published: [{what: Somebody, value: 321, source: a paper}]
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setattr("tasks.control_suite.environment.STEPS", 20)
+    make.cache_clear()
+    path = tmp_path / "tiny.yaml"
+    path.write_text(TINY)
+    yield path
+    make.cache_clear()  # others want whole episodes
+
+
+def test_it_runs_and_goes_on_where_it_stopped(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "table.md"
+    line = ["benchmark", str(tiny), "--out", str(tmp_path / "out"), "--table", str(table)]
+    assert main(line) == 0
+    text = table.read_text()
+    for part in (
+        "| learned |",
+        "| oracle |",
+        "| Somebody (a paper) | | | 321 |",
+        "at least 10",
+        "440 control steps",
+    ):
+        assert part in text, text
+    assert "collected for the reward of reach_top_left; the other" in text
+    capsys.readouterr()
+    assert main(line) == 0
+    told = capsys.readouterr().out
+    assert told.count("kept from before") == 7 and table.read_text() == text
+    tiny.write_text(TINY.replace("epochs: 1", "epochs: 2"))
+    assert main(line) == 2
+    assert "other settings" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("hidden: 8", "hiden: 8", "did you mean 'hidden'"),
+        ("measure: return", "measure: luck", "measure must be"),
+        ("  learned:", "  learnt:", "a way called learned"),
+        ("about: A point to be moved.", "", "about is missing"),
+        ("least: 10", "leest: 10", "did you mean 'least'"),
+        ("env:", "env: [", "cannot read"),
+        ("tasks: [reach_top_left, reach_top_right]", "tasks: 3", "no protocol"),
+    ],
+)
+def test_what_is_wrong_is_told(tiny: Path, old: str, new: str, told: str) -> None:
+    tiny.write_text(TINY.replace(old, new))
+    with pytest.raises(UserError, match=told):
+        read_protocol(str(tiny))
+
+
+def test_shipped_protocols_can_be_read() -> None:
+    assert "walker" in shipped_protocols()
+    for name in shipped_protocols():
+        protocol = read_protocol(name)
+        assert protocol.name == name and protocol.published
+        assert set(protocol.tasks) <= set(make(protocol.env).tasks)
+    with pytest.raises(UserError, match="walker"):
+        read_protocol("walkr")
