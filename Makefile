@@ -20,12 +20,13 @@ SIMULATOR := 'mujoco==3.11.*' 'dm-control==1.0.44'
 PACKAGES := mbtransfer tasks world_models planners
 CODE := $(PACKAGES) tests $(wildcard examples benchmarks)
 READY := $(VENV)/.ready
+DOCS_READY := $(VENV)/.ready-docs
 
 # One thread per process where two test workers share the machine; commands that plan choose for themselves.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint format type bench wheel wheel-check clean
+.PHONY: help install demo test test-slow lint format type bench docs figures wheel wheel-check clean
 .DELETE_ON_ERROR:
 
 help:  ## show these targets
@@ -66,6 +67,17 @@ type: $(READY)  ## check types
 bench: $(READY)  ## measure how long one decision takes
 	$(BIN)/python -m benchmarks.planner $(ARGS)
 
+# A separate mark, so that `make install` brings no more than the tests need.
+$(DOCS_READY): $(READY)
+	@$(PIP) install -e '.[docs]'
+	@touch $@
+
+docs: $(DOCS_READY)  ## build the documentation site: site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+figures: $(READY)  ## draw the figures of the concept pages again, from runs/demo
+	$(BIN)/python -m benchmarks.figures $(ARGS)
+
 wheel: $(READY)  ## build the wheel in dist/
 	@rm -rf dist
 	$(BIN)/python -m build --wheel --outdir dist
@@ -87,5 +99,5 @@ wheel-check: wheel  ## install the wheel into a fresh environment and run the te
 	OMP_NUM_THREADS=1 venv/bin/python -P -m pytest -n 2 -p no:cacheprovider -m "not slow" $(ARGS)
 
 clean:  ## remove what builds and checks leave; .venv and runs/ stay
-	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +

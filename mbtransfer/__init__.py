@@ -18,21 +18,26 @@ siblings.verify()
 importlib.import_module("tasks")  # it registers mbtransfer/Kitchen-v0, and no more
 
 # The public API: each name and the module that defines it. To add one, write `"Name": "mbtransfer.module"`;
-# `from mbtransfer import Name`, `mbtransfer.Name` and `dir(mbtransfer)` then know it.
+# `from mbtransfer import Name`, `mbtransfer.Name` and `dir(mbtransfer)` then know it. No module of this package may be
+# called so: importing it would put the module in the name's place.
 PUBLIC: dict[str, str] = {
     "Dataset": "mbtransfer.dataset",
     "Episode": "mbtransfer.episode",
     "MPCAgent": "mbtransfer.agent",
     "Model": "mbtransfer.model",
+    "Task": "tasks.task",
     "UserError": "mbtransfer.errors",
     "adapt_model": "mbtransfer.adapt",
     "check_task": "mbtransfer.check",
+    "collect_data": "mbtransfer.collect",
     "evaluate_recipes": "mbtransfer.evaluation",
     "evaluate_tasks": "mbtransfer.evaluation",
+    "film_episode": "mbtransfer.evaluation.filming",
     "find_recipe": "tasks.recipe",
     "find_task": "mbtransfer.evaluation.asked",
-    "fit_model": "mbtransfer.fit_model",
+    "fit_model": "mbtransfer.fitting",
     "learned_pilot": "mbtransfer.evaluation",
+    "load_recipe": "tasks.recipe",
     "load_task_file": "mbtransfer.task_file",
     "make": "tasks.registry",
     "open_dataset": "mbtransfer.collect",

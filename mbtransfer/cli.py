@@ -21,7 +21,7 @@ DEBUG = "MBTRANSFER_DEBUG"
 RUN = {
     "demo": "mbtransfer.demo:run_demo",
     "collect": "mbtransfer.commands.collect:run_collect",
-    "fit": "mbtransfer.fit_model:run_fit",
+    "fit": "mbtransfer.fitting:run_fit",
     "evaluate": "mbtransfer.evaluate:run_evaluate",
     "prepare": "mbtransfer.commands.prepare:run_prepare",
     "adapt": "mbtransfer.commands.adapt:run_adapt",

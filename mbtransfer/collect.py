@@ -1,6 +1,6 @@
 """Collect pooled data: units of work, done by any number of processes, resumed where they stopped."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -25,7 +25,7 @@ from mbtransfer.planner_settings import parse_settings
 from mbtransfer.prepare import Mixed, load_prepared
 from mbtransfer.runner import fresh_states, run_lockstep
 from mbtransfer.starts import move_near, sample_starts
-from mbtransfer.units import PLANNING, Planning, Unit, plan_units
+from mbtransfer.units import MIXES, PLANNING, Planning, Unit, plan_units
 from mbtransfer.workers import in_processes
 from planners.base import Planner
 from planners.registry import make_planner
@@ -37,7 +37,16 @@ from tasks.task import Task
 from world_models.checkpoint import load_dynamics
 from world_models.imagine import Imagination
 
-__all__ = ["Unit", "collect", "missing", "open_dataset", "plan_units", "run_unit", "weights_digest"]
+__all__ = [
+    "Unit",
+    "collect",
+    "collect_data",
+    "missing",
+    "open_dataset",
+    "plan_units",
+    "run_unit",
+    "weights_digest",
+]
 
 ORACLE_BUDGET = {"horizon": 10, "candidates": 32, "iterations": 2}
 """The true simulator is slow but never wrong: a small search is enough for it."""
@@ -50,6 +59,36 @@ def open_dataset(environment: Environment, path: str) -> Dataset:
         UserError: the folder holds something else, or cannot be written.
     """
     return Dataset.open_or_create(path, Header.of(environment.spec, environment.make_scene(()).state_size))
+
+
+def collect_data(
+    environment: Environment, path: str | Path, steps: int, *, seed: int = 0,
+    shares: Mapping[str, float] | None = None, episode_steps: int = 60, locked: tuple[str, ...] = (),
+    near: float = 0.5, workers: int = 1,
+) -> Dataset:  # fmt: skip
+    """A dataset with at least so many control steps by behaviours that need no model; see `plan_units`.
+
+    Called again it collects what is missing, so a killed program goes on where it was.
+
+    Args:
+        environment: a registered environment.
+        path: folder of the dataset, new or to be continued.
+        steps: control steps in all, rounded up to whole episodes.
+        seed: another one adds other episodes.
+        shares: behaviour to its share; None for babbling at the fixtures, or noise where there are none.
+        episode_steps: control steps per episode.
+        locked: names of fixtures that cannot be moved.
+        near: share of episodes that start with the hand close to a handle.
+        workers: processes; the data are the same for any number.
+
+    Raises:
+        UserError: a number that makes no sense, or a folder that holds something else or cannot be written.
+    """
+    mix = shares or MIXES["scripted" if environment.spec.fixtures else "bare scripted"]
+    units = plan_units(steps, seed, mix, episode_steps=episode_steps, locked=locked, near=near)
+    dataset = open_dataset(environment, str(path))
+    collect(environment, dataset, units, workers)
+    return dataset
 
 
 def missing(dataset: Dataset, units: Sequence[Unit]) -> list[Unit]:

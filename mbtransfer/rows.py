@@ -108,7 +108,7 @@ def append_rows(path: Path, rows: Iterable[EpisodeResult]) -> None:
         raise UserError(cannot_write(path, error)) from error
 
 
-def read_rows(path: Path) -> pd.DataFrame:
+def read_rows(path: str | Path) -> pd.DataFrame:
     """Read every finished line of a rows file; a torn last line is left out.
 
     Returns:
@@ -118,6 +118,7 @@ def read_rows(path: Path) -> pd.DataFrame:
     Raises:
         UserError: no such file, not a rows file, or a line that cannot be read (named by its number).
     """
+    path = Path(path)
     try:
         content = path.read_bytes()
     except OSError as error:

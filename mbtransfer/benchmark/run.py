@@ -15,7 +15,7 @@ from mbtransfer.commands.prepare import run_prepare
 from mbtransfer.config import CollectConfig, EvaluateConfig, FitConfig, PrepareConfig
 from mbtransfer.dataset import Dataset
 from mbtransfer.evaluate import run_evaluate
-from mbtransfer.fit_model import run_fit
+from mbtransfer.fitting import run_fit
 from mbtransfer.stages import Stages
 
 LATER_SEED = 1_000

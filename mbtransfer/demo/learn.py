@@ -8,7 +8,7 @@ from rich.console import Console
 from mbtransfer.collect import collect, missing, open_dataset, weights_digest
 from mbtransfer.commands.progress import epochs_bar
 from mbtransfer.dataset import Dataset
-from mbtransfer.fit_model import fit_model
+from mbtransfer.fitting import fit_model
 from mbtransfer.model import Model
 from mbtransfer.progress import progress_bar
 from mbtransfer.units import Planning, Unit, plan_units

@@ -48,7 +48,10 @@ def load(asked: Asked) -> GymEnv:
 
 
 def episode_steps(asked: Asked, env: GymEnv) -> int:
-    """Control steps of an episode: what Gymnasium has registered, or 1000."""
+    """Control steps of an episode: its own `max_episode_steps`, what Gymnasium has registered, or 1000."""
+    own = getattr(env.unwrapped, "max_episode_steps", None)
+    if isinstance(own, int) and own > 0:
+        return own
     registered = env.spec if asked.attribute else gymnasium.spec(asked.target.rpartition(":")[2])
     return (registered and registered.max_episode_steps) or 1000
 

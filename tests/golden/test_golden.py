@@ -19,7 +19,7 @@ import torch
 from mbtransfer.collect import collect, open_dataset
 from mbtransfer.evaluation import evaluate_tasks
 from mbtransfer.evaluation.pilot import learned_pilot
-from mbtransfer.fit_model import fit_model
+from mbtransfer.fitting import fit_model
 from mbtransfer.units import plan_units
 from tasks.registry import make
 from world_models.ensemble import EnsembleConfig

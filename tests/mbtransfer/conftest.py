@@ -12,7 +12,7 @@ import torch
 from mbtransfer.collect import collect, open_dataset
 from mbtransfer.coverage import BINS, Coverage
 from mbtransfer.dataset import Dataset
-from mbtransfer.fit_model import fit_model
+from mbtransfer.fitting import fit_model
 from mbtransfer.layout import model_layout
 from mbtransfer.model import Model
 from mbtransfer.units import plan_units

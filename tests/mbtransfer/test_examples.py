@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pytest
 import torch
@@ -19,6 +20,10 @@ pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="a wheel comes wit
 @pytest.mark.parametrize("name", sorted(mbtransfer.PUBLIC))
 def test_every_public_name_is_there(name: str) -> None:
     assert getattr(mbtransfer, name).__doc__
+
+
+def test_no_module_takes_the_place_of_a_public_name() -> None:
+    assert not mbtransfer.PUBLIC.keys() & {module.name for module in iter_modules(mbtransfer.__path__)}
 
 
 def test_the_task_file_asks_for_what_it_rewards() -> None:

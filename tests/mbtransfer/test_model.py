@@ -12,7 +12,7 @@ import torch
 
 from mbtransfer.dataset import Dataset
 from mbtransfer.errors import USER_ERRORS, UserError
-from mbtransfer.fit_model import LEAST_EPISODES, STATE, fit_model
+from mbtransfer.fitting import LEAST_EPISODES, STATE, fit_model
 from mbtransfer.model import Model, pick_device
 from tasks.registry import make
 from world_models.ensemble import EnsembleConfig

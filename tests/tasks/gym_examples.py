@@ -94,3 +94,22 @@ def gentle_reacher() -> Any:
 def number() -> int:
     """Makes no environment."""
     return 3
+
+
+class Named(Walk):
+    """Says what its columns are, and how long an episode is."""
+
+    columns = ("place", "clock")
+    max_episode_steps = 70
+
+
+class Misnamed(Walk):
+    """Forgot one of them."""
+
+    columns = ("place",)
+
+
+class Grid(Walk):
+    """Means something else by the word."""
+
+    columns = 8

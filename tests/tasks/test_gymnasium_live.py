@@ -127,6 +127,14 @@ def test_usual_ranges_are_the_space_s_or_those_of_a_trial() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "columns", "steps"), [("Named", ["place", "clock"], 70), ("Grid", ["obs_0", "obs_1"], 1000)]
+)
+def test_an_environment_names_its_columns_and_its_length(name: str, columns: list[str], steps: int) -> None:
+    spec = make(f"gym:{EXAMPLES}:{name}").spec
+    assert ([column.name for column in spec.observation], spec.episode_steps) == (columns, steps)
+
+
 def test_a_start_that_no_seed_decides_is_refused() -> None:
     scene = live(f"{EXAMPLES}:Forgetful")
     with pytest.raises(TaskError, match="reset with the same seed gives another start each time"):
@@ -151,9 +159,10 @@ def test_a_start_that_no_seed_decides_is_refused() -> None:
         (f"{EXAMPLES}:Pictures", r"observations of 12288 numbers are pictures; planning needs at most 2000$"),
         (f"{EXAMPLES}:Unbounded", r"planning needs finite bounds of real numbers, as gymnasium.wrappers.RescaleAction"),
         (f"{EXAMPLES}:Token", r"its observations are Discrete\(3\); a Box, or a Dict of boxes, is needed$"),
+        (f"{EXAMPLES}:Misnamed", r"`columns` must be 2 different words, one per number observed, not \('place',\)$"),
     ],
     ids=["nothing", "typo", "unknown", "discrete", "module", "option", "argument", "file", "class", "attribute",
-         "factory", "raises", "pictures", "unbounded", "token"],
+         "factory", "raises", "pictures", "unbounded", "token", "misnamed"],
 )  # fmt: skip
 def test_what_cannot_be_had_is_one_line(name: str, line: str) -> None:
     with pytest.raises(TaskError, match=line) as caught:

@@ -69,7 +69,8 @@ def fit_model(
 ) -> Model:  # fmt: skip
     """Fit and save a model; killed at any instant, the same call goes on from the last finished epoch.
 
-    Data that exceed memory, or any with `stream`, stay on the disk and are read while training goes on.
+    Data that exceed memory, or any with `stream`, stay on the disk and are read while training goes on. Without
+    a `shape` there is a block per object, or where the environment has no fixtures one for all.
 
     Raises:
         UserError: too few episodes, or data of another environment.
@@ -77,8 +78,8 @@ def fit_model(
     """
     if len(dataset) < LEAST_EPISODES:
         raise UserError(f"{dataset.path}: {len(dataset)} episodes are too few to fit a model; collect more")
-    where = pick_device(device)
-    shape, settings = shape or EnsembleConfig(), settings or FitConfig()
+    where, settings = pick_device(device), settings or FitConfig()
+    shape = shape or EnsembleConfig(structure="objects" if environment.spec.fixtures else "dense")
     train, valid = dataset.split(SHARE, seed=0)
     segments = stretches(valid, seed, count=SEGMENTS)
     dynamics = EnsembleDynamics(
