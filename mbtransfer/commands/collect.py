@@ -11,7 +11,9 @@ from mbtransfer.commands.dataset import print_dataset
 from mbtransfer.config import CollectConfig
 from mbtransfer.dataset import Dataset
 from mbtransfer.errors import UserError
+from mbtransfer.model import Model
 from mbtransfer.progress import progress_bar
+from mbtransfer.tracking import Artifact, Tracker, track
 from mbtransfer.units import MIXES, NEED_FIXTURES, NEED_MODEL, PLANNING, Planning, Unit, parse_mix, plan_units
 from planners.registry import make_planner
 from tasks.environment import Environment
@@ -29,10 +31,16 @@ def run_collect(config: CollectConfig) -> None:
     console, environment = Console(), make(config.env)
     units = plan(config, environment)
     dataset = open_dataset(environment, str(config.out))
-    _work(config, environment, dataset, units, console)
-    found = dataset.info() | {"digest": dataset.digest}
-    if config.json:
-        write_json(config.json, found)
+    with track("collect", config, config.out) as tracker:
+        _work(config, environment, dataset, units, console, tracker)
+        found = dataset.info() | {"digest": dataset.digest}
+        if config.json:
+            write_json(config.json, found)
+        if config.model:
+            tracker.uses(Artifact("model", str(config.model), Model.load(config.model, "cpu").digest))
+        tracker.makes(Artifact("dataset", str(config.out), dataset.digest))
+        tracker.table("columns", [{"name": name, **seen} for name, seen in found["observation"].items()])
+        tracker.summary({name: found[name] for name in ("episodes", "steps", "bytes", "behaviours")})
     print_dataset(found, str(config.out), console)
     console.print(f"next: mbtransfer fit --data {config.out} --out MODEL", highlight=False, soft_wrap=True)
 
@@ -95,16 +103,27 @@ def _planning(config: CollectConfig, environment: Environment) -> Planning:
 
 
 def _work(
-    config: CollectConfig, environment: Environment, dataset: Dataset, units: list[Unit], console: Console
-) -> None:
+    config: CollectConfig, environment: Environment, dataset: Dataset, units: list[Unit], console: Console,
+    tracker: Tracker,
+) -> None:  # fmt: skip
     todo = missing(dataset, units)
     total = sum(unit.total_steps for unit in units)
     already = total - sum(unit.total_steps for unit in todo)
     if already:
         console.print(f"{already:,} of {total:,} steps were collected before and are kept", highlight=False)
+    there, collected = (len(dataset), dataset.steps), list[Unit]()
     began = time.perf_counter()
     with progress_bar(console, "collecting", total, "steps", already) as advance:
-        collect(environment, dataset, todo, config.workers, lambda unit: advance(unit.total_steps))
+
+        def show(unit: Unit) -> None:
+            advance(unit.total_steps)
+            collected.append(unit)
+            steps, spent = sum(one.total_steps for one in collected), time.perf_counter() - began
+            episodes = there[0] + sum(one.episodes for one in collected)
+            curves = {"episodes": episodes, "steps_per_second": steps / spent}
+            tracker.log(curves, "environment_steps", there[1] + steps)
+
+        collect(environment, dataset, todo, config.workers, show)
     seconds = time.perf_counter() - began
     if todo:
         rate = f"{total - already:,} steps in {seconds:.1f} s, {(total - already) / seconds:,.0f} per second"

@@ -2,7 +2,15 @@
 
 from mbtransfer.config.act import EvaluateConfig, PlanConfig, ReportConfig, TasksConfig
 from mbtransfer.config.data import DatasetExportConfig, DatasetImportConfig, DatasetInfoConfig
-from mbtransfer.config.flags import AtLeast, AtMost, DecisionFlags, MachineFlags, SearchFlags, cores
+from mbtransfer.config.flags import (
+    AtLeast,
+    AtMost,
+    DecisionFlags,
+    MachineFlags,
+    SearchFlags,
+    TrackerFlags,
+    cores,
+)
 from mbtransfer.config.learn import AdaptConfig, CollectConfig, DemoConfig, FitConfig
 from mbtransfer.config.trust import BenchConfig, CalibrationConfig, CheckConfig
 
@@ -10,7 +18,7 @@ __all__ = [
     "COMMANDS", "AdaptConfig", "AtLeast", "AtMost", "BenchConfig", "CalibrationConfig", "CheckConfig",
     "CollectConfig", "DatasetExportConfig", "DatasetImportConfig", "DatasetInfoConfig", "DecisionFlags",
     "DemoConfig", "EvaluateConfig", "FitConfig", "MachineFlags", "PlanConfig", "ReportConfig", "SearchFlags",
-    "TasksConfig", "cores",
+    "TasksConfig", "TrackerFlags", "cores",
 ]  # fmt: skip
 
 COMMANDS: dict[str, type] = {

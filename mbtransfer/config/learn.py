@@ -4,11 +4,21 @@ from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from mbtransfer.config.flags import AtLeast, Count, MachineFlags, SearchFlags, Seed, Share, command, cores
+from mbtransfer.config.flags import (
+    AtLeast,
+    Count,
+    MachineFlags,
+    SearchFlags,
+    Seed,
+    Share,
+    TrackerFlags,
+    command,
+    cores,
+)
 
 
 @command
-class DemoConfig(SearchFlags, MachineFlags):
+class DemoConfig(SearchFlags, MachineFlags, TrackerFlags):
     """Collect, fit, solve tasks and recipes that nobody trained for, and write a report: minutes."""
 
     out: Path
@@ -28,7 +38,7 @@ class DemoConfig(SearchFlags, MachineFlags):
 
 
 @command
-class CollectConfig(SearchFlags):
+class CollectConfig(SearchFlags, TrackerFlags):
     """Collect pooled data: append episodes of several behaviours to a dataset. Run again to continue."""
 
     out: Path
@@ -65,7 +75,7 @@ class CollectConfig(SearchFlags):
 
 
 @command
-class FitConfig(MachineFlags):
+class FitConfig(MachineFlags, TrackerFlags):
     """Fit the shared dynamics and the reward heads to a dataset."""
 
     data: Path
@@ -105,10 +115,12 @@ class FitConfig(MachineFlags):
     stream: bool = False
     """Leave the data on the disk and read them while training, as is done anyway where they exceed half the
     memory."""
+    json: Path | None = None
+    """File for the curve and the errors."""
 
 
 @command
-class AdaptConfig(SearchFlags, MachineFlags):
+class AdaptConfig(SearchFlags, MachineFlags, TrackerFlags):
     """Fine-tune a model with a few episodes of a new task, and say what old tasks lost."""
 
     model: Path
