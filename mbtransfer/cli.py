@@ -27,6 +27,7 @@ RUN = {
     "plan": "mbtransfer.plan:run_plan",
     "check": "mbtransfer.commands.check:run_check",
     "calibration": "mbtransfer.commands.calibration:run_calibration",
+    "sweep": "mbtransfer.sweep:run_sweep",
     "bench": "mbtransfer.commands.bench:run_bench",
     "report": "mbtransfer.commands.report:run_report",
     "tasks": "mbtransfer.commands.tasks:run_tasks",

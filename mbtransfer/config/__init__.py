@@ -12,13 +12,14 @@ from mbtransfer.config.flags import (
     cores,
 )
 from mbtransfer.config.learn import AdaptConfig, CollectConfig, DemoConfig, FitConfig
+from mbtransfer.config.search import SweepConfig
 from mbtransfer.config.trust import BenchConfig, CalibrationConfig, CheckConfig
 
 __all__ = [
     "COMMANDS", "AdaptConfig", "AtLeast", "AtMost", "BenchConfig", "CalibrationConfig", "CheckConfig",
     "CollectConfig", "DatasetExportConfig", "DatasetImportConfig", "DatasetInfoConfig", "DecisionFlags",
     "DemoConfig", "EvaluateConfig", "FitConfig", "MachineFlags", "PlanConfig", "ReportConfig", "SearchFlags",
-    "TasksConfig", "TrackerFlags", "cores",
+    "SweepConfig", "TasksConfig", "TrackerFlags", "cores",
 ]  # fmt: skip
 
 COMMANDS: dict[str, type] = {
@@ -30,6 +31,7 @@ COMMANDS: dict[str, type] = {
     "plan": PlanConfig,
     "check": CheckConfig,
     "calibration": CalibrationConfig,
+    "sweep": SweepConfig,
     "bench": BenchConfig,
     "report": ReportConfig,
     "tasks": TasksConfig,

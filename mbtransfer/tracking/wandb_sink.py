@@ -39,6 +39,7 @@ class WandbSink:
             if mode != "online":
                 raise
             why = "not logged in to W&B" if isinstance(error, UsageError) else "W&B does not answer"
+            wandb.teardown()  # else W&B says that the run's id is in use
             self._run = _begin(begin, "offline")
             say(f"{why}; the run is kept offline: wandb sync {Path(self._run.dir).parent}")
         self._curves: set[str] = set()
