@@ -101,7 +101,7 @@ def _sweeps(seed: int | None = None) -> Iterator[None]:
     """
     if find_spec("sweeps") is None:
         raise UserError("a sweep needs an extra: pip install 'mbtransfer[sweeps]'")
-    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
+    before = np.random.get_state(), random.getstate()  # noqa: NPY002
     try:
         if seed is not None:
             np.random.seed(seed)  # noqa: NPY002
@@ -110,5 +110,5 @@ def _sweeps(seed: int | None = None) -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     finally:
-        np.random.set_state(numpy_state)  # noqa: NPY002
-        random.setstate(python_state)
+        np.random.set_state(before[0])  # noqa: NPY002
+        random.setstate(before[1])

@@ -63,9 +63,9 @@ def read_sweep_file(path: Path) -> SweepFile:
     run_cap = content.pop("run_cap", None)
     if run_cap is not None and not (isinstance(run_cap, int) and run_cap > 0):
         raise UserError(f"{path}: run_cap must be a whole number above 0, not {run_cap!r}")
-    for part in ("method", "metric", "parameters"):
-        if part not in content:
-            raise UserError(f"{path} has no {part}")
+    for part, kind in (("method", str), ("metric", dict), ("parameters", dict)):
+        if not isinstance(content.get(part), kind):
+            raise UserError(f"{path} has no {part}, or none that can be read")
     problems = engine.problems(content)
     if problems:
         raise UserError(f"{path}: {'; '.join(problems)}")

@@ -72,12 +72,12 @@ def _scaled(
     """Heights from 0 to 1, and the ticks of this parameter's axis."""
     axes.axvline(place, color=MUTED, linewidth=0.8, zorder=0)
     known = sorted(set(values), key=lambda value: (isinstance(value, str), value))
-    if len(known) <= WORDS:
+    if len(known) <= WORDS and not isinstance(known[0], float):
         heights = {value: i / max(1, len(known) - 1) for i, value in enumerate(known)}
         ticks = [(height, str(value)) for value, height in heights.items()]
         scaled = values.map(heights).to_numpy(float)
     else:
-        low, high = min(known), max(known)
+        low, high = known[0], known[-1] if len(known) > 1 else known[0] + 1
         ticks = [(share, f"{low + share * (high - low):.3g}") for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
         scaled = ((values - low) / (high - low)).to_numpy(float)
     for height, text in ticks:
