@@ -26,6 +26,7 @@ from mbtransfer.dataset import Dataset
 from mbtransfer.fit_model import fit_model
 from mbtransfer.tracking import Artifact, track
 from tasks.registry import make
+from world_models.checkpoint import MANIFEST
 from world_models.fit import FitConfig
 
 Seconds = tuple[float, float]
@@ -43,7 +44,7 @@ def tracked(dataset: Dataset, out: Path, epochs: int, tracker: Literal["wandb", 
             make(dataset.header.env), dataset, out, settings=settings, device="cpu", report=show
         )
         told.uses(Artifact("dataset", str(dataset.path), dataset.digest))
-        told.makes(Artifact("model", str(out), model.digest))
+        told.makes(Artifact.of("model", out, out / MANIFEST))
         told.table("epochs", model.notes["curve"])
 
 

@@ -129,6 +129,10 @@ def _check(settings: Any) -> None:
 
         if settings.planner not in PLANNERS:
             raise UserError(f"no planner {settings.planner!r}{nearest(settings.planner, list(PLANNERS))}")
+    if "tracker" in asked:
+        from mbtransfer.tracking.opening import check_tracker
+
+        check_tracker(settings.tracker)
     if asked.get("threads"):
         import torch
 

@@ -1,6 +1,5 @@
 """`mbtransfer evaluate`: success on tasks and recipes, with intervals; rows and a summary for scripts."""
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -25,6 +24,7 @@ from mbtransfer.statistics import summarise
 from mbtransfer.threads import threads
 from mbtransfer.tracking import SILENT, Artifact, Tracker, track
 from mbtransfer.versions import versions
+from world_models.checkpoint import MANIFEST
 
 
 def run_evaluate(config: EvaluateConfig, console: Console | None = None) -> dict[str, Any]:
@@ -53,8 +53,8 @@ def run_evaluate(config: EvaluateConfig, console: Console | None = None) -> dict
     if not runs:
         raise UserError("nothing to evaluate: give at least one seed and a task or recipe")
     with track("evaluate", config, config.rows or config.json) as tracker:
-        if setup.needs_model:
-            tracker.uses(Artifact("model", str(setup.model), setup.load().digest))
+        if setup.needs_model and config.model:
+            tracker.uses(Artifact.of("model", config.model, config.model / MANIFEST))
         frame = evaluate_runs(
             setup, runs, workers=config.workers, rows=config.rows, console=console, tracker=tracker
         )
@@ -126,7 +126,7 @@ def _keep(tracker: Tracker, summary: dict[str, Any], rows: Path | None) -> None:
     tracker.table("tasks", summary["tasks"])
     tracker.summary(summary)
     if rows is not None:
-        tracker.makes(Artifact("evaluation", str(rows), hashlib.sha256(rows.read_bytes()).hexdigest()))
+        tracker.makes(Artifact.of("evaluation", rows, rows))
 
 
 def as_frame(results: Sequence[EpisodeResult]) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from mbtransfer.model import POOL, Model, pick_device
 from mbtransfer.tracking import Artifact, track
 from tasks.environment import Environment
 from tasks.registry import make
+from world_models.checkpoint import MANIFEST
 from world_models.ensemble import EnsembleConfig, EnsembleDynamics
 from world_models.fit import EpochReport, FitConfig, fit
 from world_models.stream import Streamed
@@ -54,7 +55,7 @@ def run_fit(flags: FitFlags) -> None:
         if flags.json:
             write_json(flags.json, found)
         tracker.uses(Artifact("dataset", str(flags.data), dataset.digest))
-        tracker.makes(Artifact("model", str(flags.out), model.digest))
+        tracker.makes(Artifact.of("model", flags.out, flags.out / MANIFEST))
         tracker.table("epochs", found["curve"])
         tracker.summary(found)
     print(

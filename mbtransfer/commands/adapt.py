@@ -17,6 +17,7 @@ from mbtransfer.model import Model
 from mbtransfer.task_file import load_task_file
 from mbtransfer.tracking import Artifact, track
 from tasks.task import Task
+from world_models.checkpoint import MANIFEST
 
 NEW_EPISODES = 10
 OLD_EPISODES = 2
@@ -39,7 +40,7 @@ def run_adapt(config: AdaptConfig, console: Console | None = None) -> dict[str, 
     search = (config.planner, {key: value for key, value in settings.items() if value}, config.particles)
     old = [one for one in model.environment.tasks.values() if one.split == "source" and one != task]
     with track("adapt", config, config.out) as tracker:
-        tracker.uses(Artifact("model", str(config.model), model.digest))
+        tracker.uses(Artifact.of("model", config.model, config.model / MANIFEST))
         before = success(model, [task], NEW_EPISODES, config.seed, search)
         old_before = success(model, old, OLD_EPISODES, config.seed, search)
         tracker.log({"new_success": before, "old_success": old_before}, "episodes", 0)
@@ -55,7 +56,7 @@ def run_adapt(config: AdaptConfig, console: Console | None = None) -> dict[str, 
         }  # fmt: skip
         if config.json:
             write_json(config.json, found)
-        tracker.makes(Artifact("model", str(config.out), adaptation.model.digest))
+        tracker.makes(Artifact.of("model", config.out, config.out / MANIFEST))
         tracker.summary(found)
     console.print(f"{task.name}: success {before:.0%} before, {after:.0%} after {config.episodes} episodes")
     console.print(f"source tasks: {old_before:.0%} before, {old_after:.0%} after")

@@ -20,6 +20,7 @@ from mbtransfer.never_visited import Unvisited, separation, signals
 from mbtransfer.reliability import by_column, rank_correlation, reliability
 from mbtransfer.tracking import Artifact, track
 from world_models import intervals
+from world_models.checkpoint import MANIFEST
 from world_models.familiarity import Familiarity
 from world_models.forecast import forecast
 from world_models.intervals import Intervals
@@ -75,13 +76,13 @@ def run_calibration(config: CalibrationConfig, console: Console | None = None) -
     _show(console, found)
     if config.json:
         write_json(config.json, found)
-    _keep(config, model, dataset, found)
+    _keep(config, dataset, found)
     return found
 
 
-def _keep(config: CalibrationConfig, model: Model, dataset: Dataset, found: dict[str, Any]) -> None:
+def _keep(config: CalibrationConfig, dataset: Dataset, found: dict[str, Any]) -> None:
     with track("calibration", config, config.json) as tracker:
-        tracker.uses(Artifact("model", str(config.model), model.digest))
+        tracker.uses(Artifact.of("model", config.model, config.model / MANIFEST))
         tracker.uses(Artifact("dataset", str(config.data), dataset.digest))
         tracker.summary(found)
 

@@ -11,13 +11,13 @@ from mbtransfer.commands.dataset import print_dataset
 from mbtransfer.config import CollectConfig
 from mbtransfer.dataset import Dataset
 from mbtransfer.errors import UserError
-from mbtransfer.model import Model
 from mbtransfer.progress import progress_bar
 from mbtransfer.tracking import Artifact, Tracker, track
 from mbtransfer.units import MIXES, NEED_FIXTURES, NEED_MODEL, PLANNING, Planning, Unit, parse_mix, plan_units
 from planners.registry import make_planner
 from tasks.environment import Environment
 from tasks.registry import make
+from world_models.checkpoint import MANIFEST
 
 
 def run_collect(config: CollectConfig) -> None:
@@ -37,7 +37,7 @@ def run_collect(config: CollectConfig) -> None:
         if config.json:
             write_json(config.json, found)
         if config.model:
-            tracker.uses(Artifact("model", str(config.model), Model.load(config.model, "cpu").digest))
+            tracker.uses(Artifact.of("model", config.model, config.model / MANIFEST))
         tracker.makes(Artifact("dataset", str(config.out), dataset.digest))
         tracker.table("columns", [{"name": name, **seen} for name, seen in found["observation"].items()])
         tracker.summary({name: found[name] for name in ("episodes", "steps", "bytes", "behaviours")})

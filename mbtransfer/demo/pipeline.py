@@ -21,6 +21,7 @@ from mbtransfer.statistics import summarise
 from mbtransfer.tracking import SILENT, Artifact, Part, Tracker, track
 from tasks.recipe import shipped_recipes
 from tasks.registry import make
+from world_models.checkpoint import MANIFEST
 
 EPOCHS = {"first": 4, "model": 20, "locked": 16}
 LOCKED_SHARE = 0.7
@@ -113,11 +114,11 @@ class _Demo:
         )
         out, epochs = self.out / "model", EPOCHS["model"]
         kept = Part(self.tracker, "model")
-        model = timed(
+        timed(
             "fit", lambda: learn.train(environment, dataset, out, config.seed, epochs, config.workers, kept)
         )
         self.tracker.makes(Artifact("dataset", str(data), dataset.digest))
-        self.tracker.makes(Artifact("model", str(out), model.digest))
+        self.tracker.makes(Artifact.of("model", out, out / MANIFEST))
         return {"transitions": dataset.steps, "seconds": parts}
 
     def _setup(self, **changes: Any) -> Setup:

@@ -52,11 +52,20 @@ def track(command: str, config: TrackerFlags, beside: Path | None) -> Iterator[T
             identity.release()
 
 
+def check_tracker(name: str) -> None:
+    """See to it that a tracker can be used, before hours are spent.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    if name == "tensorboard" and find_spec("tensorboard") is None:
+        raise UserError("--tracker tensorboard needs an extra: pip install 'mbtransfer[tensorboard]'")
+
+
 def _open(command: str, config: TrackerFlags, beside: Path | None) -> Tracker:
     found: list[Tracker] = []
     mode = config.tracker_mode or os.environ.get("WANDB_MODE") or "online"
-    if config.tracker == "tensorboard" and find_spec("tensorboard") is None:
-        raise UserError("--tracker tensorboard needs an extra: pip install 'mbtransfer[tensorboard]'")
+    check_tracker(config.tracker)
     if config.tracker != "none" and mode != "disabled":
         found.append(Remote(lambda: _begin(command, config, beside, mode), _say))
     if VARIABLE in os.environ:

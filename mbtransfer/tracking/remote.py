@@ -31,31 +31,34 @@ class Remote(Tracker):
     """
 
     def __init__(self, begin: Callable[[], Mapping[str, Any]], say: Callable[[str], None]) -> None:
-        self._begin, self._say, self._said = begin, say, False
+        self._begin, self._say = begin, say
+        self._begun, self._said = False, False
         self._queue: SimpleQueue[bytes | None] = SimpleQueue()
         self._process: subprocess.Popen[bytes] | None = None
         self._threads: list[threading.Thread] = []
 
     def tell(self, verb: str, **what: Any) -> None:
         """See `Tracker.tell`."""
-        if self._process is None:
-            if verb == "finish":  # it ended before there was anything to keep
-                return
-            self._process = self._start()
+        if not self._begun and verb != "finish":  # else it ended before there was anything to keep
+            self._begun, self._process = True, self._start()
         self._queue.put(_line({"verb": verb, "what": what}))
-        if verb == "finish":
+        if verb == "finish" and self._process:
             self._queue.put(None)
             self._wait(self._process)
 
-    def _start(self) -> "subprocess.Popen[bytes]":
+    def _start(self) -> "subprocess.Popen[bytes] | None":
         path = os.pathsep.join([str(HOME), *filter(None, [os.environ.get("PYTHONPATH")])])
         self._queue.put(_line(dict(self._begin())))
-        process = subprocess.Popen(
-            # -P: W&B's folder of runs is called `wandb` too, and must not pass for the package.
-            [sys.executable, "-P", "-m", "mbtransfer.tracking.process"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONPATH": path}, start_new_session=True,
-        )  # fmt: skip
+        try:
+            process = subprocess.Popen(
+                # -P: W&B's folder of runs is called `wandb` too, and must not pass for the package.
+                [sys.executable, "-P", "-m", "mbtransfer.tracking.process"],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                env=os.environ | {"PYTHONPATH": path}, start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            self._say_once(f"the tracker cannot be started ({error.strerror}); the run goes on without it")
+            return None
         self._threads = [
             threading.Thread(target=work, args=(process,), daemon=True) for work in (self._feed, self._listen)
         ]

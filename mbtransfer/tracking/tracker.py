@@ -1,8 +1,12 @@
 """What a command tells whoever keeps track of it, and the tracker of those who want none."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
+
+Kind = Literal["dataset", "model", "evaluation"]
 
 
 @dataclass(frozen=True)
@@ -15,9 +19,14 @@ class Artifact:
         digest: changes with the content, so that data, models and what was measured of them find each other.
     """
 
-    kind: Literal["dataset", "model", "evaluation"]
+    kind: Kind
     path: str
     digest: str
+
+    @classmethod
+    def of(cls, kind: Kind, path: Path, index: Path) -> "Artifact":
+        """The artifact at `path`, known by the digest of a file that changes with all of it."""
+        return cls(kind, str(path), hashlib.sha256(index.read_bytes()).hexdigest())
 
 
 class Tracker:

@@ -115,7 +115,7 @@ def test_killed_at_many_instants_it_ends_as_if_it_had_not_been(write: Write, tmp
     began = time.monotonic()
     subprocess.run(sweeping(file, whole, 8), stdout=subprocess.DEVNULL, check=True)
     usual, rng, finished = time.monotonic() - began, np.random.default_rng(0), 0
-    for _ in range(8):
+    for _ in range(5):
         process = subprocess.Popen(sweeping(file, out, 8), stdout=subprocess.DEVNULL)
         with suppress(subprocess.TimeoutExpired):
             process.wait(usual * rng.uniform(0.3, 1.0))
