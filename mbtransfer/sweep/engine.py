@@ -26,7 +26,7 @@ def problems(content: Mapping[str, Any]) -> list[str]:
 
         try:
             return [" ".join(text.split()) for text in schema_violations_from_proposed_config(dict(content))]
-        except (ValueError, TypeError, AttributeError, KeyError) as error:
+        except (ValueError, TypeError, AttributeError, KeyError, AssertionError) as error:
             return [str(error)]
 
 
@@ -44,7 +44,7 @@ def propose(content: Mapping[str, Any], trials: "Sequence[Trial]", seed: int) ->
         for _ in range(DRAWS):
             try:
                 found = next_run(dict(content), runs, validate=True)
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, AssertionError) as error:
                 raise UserError(f"the sweep cannot be searched: {' '.join(str(error).split())}") from error
             if found is None:
                 return None

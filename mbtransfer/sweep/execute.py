@@ -50,8 +50,8 @@ def do_trial(content: Mapping[str, Any], trial: Trial, folder: Path, stops: Call
                 line, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                 env=_environment(folder), start_new_session=True, pass_fds=(lock,),
             )  # fmt: skip
-        except OSError as error:
-            raise UserError(f"cannot run {line[0]}: {error.strerror}") from error
+        except (OSError, ValueError) as error:  # ValueError: a null character
+            raise UserError(f"cannot run {line[0]}: {getattr(error, 'strerror', error)}") from error
         try:
             os.write(lock, str(process.pid).encode())
             stopped = _watch(process, lambda: stops(trial.heard(folder)))

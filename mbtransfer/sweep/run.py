@@ -40,6 +40,7 @@ def run_sweep(config: SweepConfig, console: Console | None = None) -> list[Trial
         _check_same(out, {"sweep": file.content, "seed": config.seed})
         trials = _do_all(file, out, config.seed, most, console)
         write_results(file, trials, out, console)
+        _check_hopeless(trials, out, min(FAILURES, len(trials)))
     return trials
 
 
@@ -84,13 +85,12 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _check_hopeless(trials: list[Trial], out: Path) -> None:
-    first = trials[:FAILURES]
-    if len(first) == FAILURES and all(trial.state == "failed" for trial in first):
-        where = out / first[-1].name / OUTPUT
-        raise UserError(
-            f"the first {FAILURES} trials failed ({first[-1].note}); see {where}, then remove {out}"
-        )
+def _check_hopeless(trials: list[Trial], out: Path, enough: int = FAILURES) -> None:
+    first = trials[:enough]
+    if first and len(first) == enough and all(trial.state == "failed" for trial in first):
+        what = f"the first {enough} trials" if enough > 1 else "the first trial"
+        where = f"see {out / first[-1].name / OUTPUT}, then remove {out}"
+        raise UserError(f"{what} failed ({first[-1].note}); {where}")
 
 
 def _check_same(out: Path, settings: dict[str, Any]) -> None:

@@ -147,8 +147,10 @@ def test_trials_that_all_fail_are_given_up_with_the_reason(
 
 def test_a_command_that_tells_no_metric_fails(write: Write, tmp_path: Path) -> None:
     file = write(metric={"name": "success"}, parameters={"a": {"values": [1]}, "word": {"value": "x"}})
-    (trial,) = swept(file, tmp_path / "out")
-    assert trial.state == "failed" and "no number called success" in trial.note
+    with pytest.raises(UserError, match=r"first trial failed \(its command told no number called success"):
+        swept(file, tmp_path / "out")
+    (trial,) = read_trials(tmp_path / "out")
+    assert trial.state == "failed"
 
 
 @pytest.mark.parametrize(
@@ -160,6 +162,8 @@ def test_a_command_that_tells_no_metric_fails(write: Write, tmp_path: Path) -> N
         ({"parameters": {"a": {"min": 2, "max": 1}}}, "min 2 is not less than max 1"),
         ({"parameters": {"a": {"valuess": [1]}}}, "valuess"),
         ({"parameters": [1]}, "parameters"),
+        ({"parameters": {1: {"values": [1]}}}, "keys must be strings"),
+        ({"parameters": {"a": {"values": ["\0"]}}}, "null"),
         ({"method": "random"}, "--count"),
         ({"run_cap": "many"}, "run_cap"),
         ({"program": None, "command": None}, "neither command nor program"),
