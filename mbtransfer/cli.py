@@ -28,6 +28,7 @@ RUN = {
     "plan": "mbtransfer.plan:run_plan",
     "check": "mbtransfer.commands.check:run_check",
     "calibration": "mbtransfer.commands.calibration:run_calibration",
+    "sweep": "mbtransfer.sweep:run_sweep",
     "bench": "mbtransfer.commands.bench:run_bench",
     "benchmark": "mbtransfer.commands.benchmark:run_benchmark",
     "report": "mbtransfer.commands.report:run_report",
@@ -130,6 +131,10 @@ def _check(settings: Any) -> None:
 
         if settings.planner not in PLANNERS:
             raise UserError(f"no planner {settings.planner!r}{nearest(settings.planner, list(PLANNERS))}")
+    if "tracker" in asked:
+        from mbtransfer.tracking.opening import check_tracker
+
+        check_tracker(settings.tracker)
     if asked.get("threads"):
         import torch
 

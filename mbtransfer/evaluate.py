@@ -3,14 +3,12 @@
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, fields
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from rich.console import Console
 
-from mbtransfer import __version__
 from mbtransfer.atomic import write_json
 from mbtransfer.config import DecisionFlags, EvaluateConfig
 from mbtransfer.errors import UserError
@@ -24,9 +22,9 @@ from mbtransfer.report.terminal import print_table
 from mbtransfer.rows import EpisodeResult, append_rows
 from mbtransfer.statistics import summarise
 from mbtransfer.threads import threads
-
-PACKAGES = ("torch", "mujoco", "dm-control", "numpy")
-"""Packages whose versions are noted: numbers may differ with others."""
+from mbtransfer.tracking import SILENT, Artifact, Tracker, track
+from mbtransfer.versions import versions
+from world_models.checkpoint import MANIFEST
 
 
 def run_evaluate(config: EvaluateConfig, console: Console | None = None) -> dict[str, Any]:
@@ -54,11 +52,17 @@ def run_evaluate(config: EvaluateConfig, console: Console | None = None) -> dict
     runs = make_runs(asked, config.seeds, config.episodes)
     if not runs:
         raise UserError("nothing to evaluate: give at least one seed and a task or recipe")
-    frame = evaluate_runs(setup, runs, workers=config.workers, rows=config.rows, console=console)
-    summary = summary_of(setup, frame, runs)
-    print_table(summary, console)
-    if config.json is not None:
-        write_json(config.json, summary)
+    with track("evaluate", config, config.rows or config.json) as tracker:
+        if setup.needs_model and config.model:
+            tracker.uses(Artifact.of("model", config.model, config.model / MANIFEST))
+        frame = evaluate_runs(
+            setup, runs, workers=config.workers, rows=config.rows, console=console, tracker=tracker
+        )
+        summary = summary_of(setup, frame, runs)
+        print_table(summary, console)
+        if config.json is not None:
+            write_json(config.json, summary)
+        _keep(tracker, summary, config.rows)
     return summary
 
 
@@ -69,6 +73,7 @@ def evaluate_runs(
     workers: int = 1,
     rows: Path | None = None,
     console: Console | None = None,
+    tracker: Tracker = SILENT,
 ) -> pd.DataFrame:
     """Do the runs (those that `rows` lacks) and give the rows of all of them, as `read_rows` would.
 
@@ -78,6 +83,7 @@ def evaluate_runs(
         workers: processes; the rows are the same for any number, but for the time a decision took.
         rows: file to which the rows of each run are appended as it is finished.
         console: where a bar is drawn, if it is a terminal.
+        tracker: is told the success so far, over episodes.
 
     Raises:
         UserError: the file holds rows of these runs made with other settings, or cannot be written.
@@ -97,6 +103,8 @@ def evaluate_runs(
             if rows is not None:
                 append_rows(rows, results)
             done += results
+            success = sum(result.success for result in done) / len(done)
+            tracker.log({"success": success}, "episodes", total - left + len(done))
     return ledger.rows(runs) if ledger else as_frame(done)
 
 
@@ -112,6 +120,13 @@ def summary_of(setup: Setup, frame: pd.DataFrame, runs: Sequence[Run]) -> dict[s
         "plan_ms": latency,
         "settings": _settings(setup, runs),
     }
+
+
+def _keep(tracker: Tracker, summary: dict[str, Any], rows: Path | None) -> None:
+    tracker.table("tasks", summary["tasks"])
+    tracker.summary(summary)
+    if rows is not None:
+        tracker.makes(Artifact.of("evaluation", rows, rows))
 
 
 def as_frame(results: Sequence[EpisodeResult]) -> pd.DataFrame:
@@ -162,12 +177,5 @@ def _settings(setup: Setup, runs: Sequence[Run]) -> dict[str, Any]:
         "threads": setup.threads,
         "episodes": runs[0].episodes,
         "seeds": list(dict.fromkeys(run.seed for run in runs)),
-        "versions": {"mbtransfer": __version__, **{name: _version(name) for name in PACKAGES}},
+        "versions": versions(),
     }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mbtransfer.atomic import write_json
 from mbtransfer.calibration import calibrate, recalibrate
 from mbtransfer.config import FitConfig as FitFlags
 from mbtransfer.dataset import Dataset, Pool
@@ -19,8 +20,10 @@ from mbtransfer.fit_defaults import suited
 from mbtransfer.held_out import SHARE, stretches
 from mbtransfer.layout import model_layout
 from mbtransfer.model import POOL, Model, pick_device
+from mbtransfer.tracking import Artifact, track
 from tasks.environment import Environment
 from tasks.registry import make
+from world_models.checkpoint import MANIFEST
 from world_models.ensemble import EnsembleConfig, EnsembleDynamics
 from world_models.fit import EpochReport, FitConfig, fit
 from world_models.stream import Streamed
@@ -38,21 +41,36 @@ STATE = "training.safetensors"
 def run_fit(flags: FitFlags) -> None:
     """Fit with a progress bar, and say what came of it."""
     from mbtransfer.commands.progress import epochs_bar
+    from mbtransfer.evaluate import check_writable
 
+    check_writable(flags.json)
     dataset = Dataset.open(flags.data)
     environment = make(dataset.header.env)
     flags = suited(flags, environment.spec)
     settings, shape = _of(FitConfig, flags), _of(EnsembleConfig, flags)
-    with epochs_bar(settings.epochs) as show:
+    with track("fit", flags, flags.out) as tracker, epochs_bar(settings.epochs, tracker=tracker) as show:
         model = fit_model(
             environment, dataset, flags.out, seed=flags.seed, shape=shape, settings=settings,
             device=flags.device, stream=flags.stream, report=show,
         )  # fmt: skip
-    errors = model.notes["horizon_error"]
+        found = fit_summary(model)
+        if flags.json:
+            write_json(flags.json, found)
+        tracker.uses(Artifact("dataset", str(flags.data), dataset.digest))
+        tracker.makes(Artifact.of("model", flags.out, flags.out / MANIFEST))
+        tracker.table("epochs", found["curve"])
+        tracker.summary(found)
     print(
-        f"{flags.out}: fitted on {model.notes['transitions']:,} transitions; {errors['horizon'][-1]} steps ahead "
-        f"it errs by {errors['model'][-1] / errors['naive'][-1]:.0%} of what 'nothing moves' does"
+        f"{flags.out}: fitted on {found['transitions']:,} transitions; {found['horizon_error']['horizon'][-1]} steps "
+        f"ahead it errs by {found['error']:.0%} of what 'nothing moves' does"
     )
+
+
+def fit_summary(model: Model) -> dict[str, Any]:
+    """What `fit --json` writes: `error` is that of the longest roll-out, as a share of what 'nothing moves' errs by."""
+    errors = model.notes["horizon_error"]
+    known = {name: model.notes[name] for name in ("transitions", "data", "seed", "curve", "horizon_error")}
+    return known | {"error": errors["model"][-1] / errors["naive"][-1], "model": model.digest}
 
 
 def _of(kind: type[Config], flags: FitFlags) -> Config:

@@ -15,7 +15,9 @@ from mbtransfer.evaluation.episodes import play_episodes
 from mbtransfer.evaluation.pilot import learned_pilot
 from mbtransfer.model import Model
 from mbtransfer.task_file import load_task_file
+from mbtransfer.tracking import Artifact, track
 from tasks.task import Task
+from world_models.checkpoint import MANIFEST
 
 NEW_EPISODES = 10
 OLD_EPISODES = 2
@@ -36,20 +38,26 @@ def run_adapt(config: AdaptConfig, console: Console | None = None) -> dict[str, 
     task = find_task(model.environment, config.task, own)
     settings = {"candidates": config.candidates, "iterations": config.iterations, "horizon": config.horizon}
     search = (config.planner, {key: value for key, value in settings.items() if value}, config.particles)
-    before = success(model, [task], NEW_EPISODES, config.seed, search)
     old = [one for one in model.environment.tasks.values() if one.split == "source" and one != task]
-    old_before = success(model, old, OLD_EPISODES, config.seed, search)
-    adaptation = adapt_model(model, task, config.episodes, model.environment.make_scene(()), config.seed)
-    after = success(adaptation.model, [task], NEW_EPISODES, config.seed, search)
-    old_after = success(adaptation.model, old, OLD_EPISODES, config.seed, search)
-    adaptation.model.save(config.out)
-    found = {
-        "task": task.name, "episodes": config.episodes, "new": {"before": before, "after": after},
-        "old": {"before": old_before, "after": old_after, "lost": old_before - old_after},
-        **summary(adaptation),
-    }  # fmt: skip
-    if config.json:
-        write_json(config.json, found)
+    with track("adapt", config, config.out) as tracker:
+        tracker.uses(Artifact.of("model", config.model, config.model / MANIFEST))
+        before = success(model, [task], NEW_EPISODES, config.seed, search)
+        old_before = success(model, old, OLD_EPISODES, config.seed, search)
+        tracker.log({"new_success": before, "old_success": old_before}, "episodes", 0)
+        adaptation = adapt_model(model, task, config.episodes, model.environment.make_scene(()), config.seed)
+        after = success(adaptation.model, [task], NEW_EPISODES, config.seed, search)
+        old_after = success(adaptation.model, old, OLD_EPISODES, config.seed, search)
+        tracker.log({"new_success": after, "old_success": old_after}, "episodes", config.episodes)
+        adaptation.model.save(config.out)
+        found = {
+            "task": task.name, "episodes": config.episodes, "new": {"before": before, "after": after},
+            "old": {"before": old_before, "after": old_after, "lost": old_before - old_after},
+            **summary(adaptation),
+        }  # fmt: skip
+        if config.json:
+            write_json(config.json, found)
+        tracker.makes(Artifact.of("model", config.out, config.out / MANIFEST))
+        tracker.summary(found)
     console.print(f"{task.name}: success {before:.0%} before, {after:.0%} after {config.episodes} episodes")
     console.print(f"source tasks: {old_before:.0%} before, {old_after:.0%} after")
     for name, donor in adaptation.result.donors.items() if adaptation.result else ():

@@ -18,7 +18,9 @@ from mbtransfer.held_out import held_out_halves, stretches
 from mbtransfer.model import Model
 from mbtransfer.never_visited import Unvisited, separation, signals
 from mbtransfer.reliability import by_column, rank_correlation, reliability
+from mbtransfer.tracking import Artifact, track
 from world_models import intervals
+from world_models.checkpoint import MANIFEST
 from world_models.familiarity import Familiarity
 from world_models.forecast import forecast
 from world_models.intervals import Intervals
@@ -74,7 +76,15 @@ def run_calibration(config: CalibrationConfig, console: Console | None = None) -
     _show(console, found)
     if config.json:
         write_json(config.json, found)
+    _keep(config, dataset, found)
     return found
+
+
+def _keep(config: CalibrationConfig, dataset: Dataset, found: dict[str, Any]) -> None:
+    with track("calibration", config, config.json) as tracker:
+        tracker.uses(Artifact.of("model", config.model, config.model / MANIFEST))
+        tracker.uses(Artifact("dataset", str(config.data), dataset.digest))
+        tracker.summary(found)
 
 
 def _open(path: Path, model: Model) -> Dataset:

@@ -14,10 +14,12 @@ from mbtransfer.errors import UserError
 from mbtransfer.planner_settings import parse_settings
 from mbtransfer.prepare import prepared_digest
 from mbtransfer.progress import progress_bar
+from mbtransfer.tracking import Artifact, Tracker, track
 from mbtransfer.units import MIXES, NEED_FIXTURES, NEED_MODEL, PLANNING, Planning, Unit, parse_mix, plan_units
 from planners.registry import make_planner
 from tasks.environment import Environment
 from tasks.registry import make
+from world_models.checkpoint import MANIFEST
 
 
 def run_collect(config: CollectConfig) -> None:
@@ -31,10 +33,16 @@ def run_collect(config: CollectConfig) -> None:
     console, environment = Console(), make(config.env)
     units = plan(config, environment)
     dataset = open_dataset(environment, str(config.out))
-    _work(config, environment, dataset, units, console)
-    found = dataset.info() | {"digest": dataset.digest}
-    if config.json:
-        write_json(config.json, found)
+    with track("collect", config, config.out) as tracker:
+        _work(config, environment, dataset, units, console, tracker)
+        found = dataset.info() | {"digest": dataset.digest}
+        if config.json:
+            write_json(config.json, found)
+        if config.model:
+            tracker.uses(Artifact.of("model", config.model, config.model / MANIFEST))
+        tracker.makes(Artifact("dataset", str(config.out), dataset.digest))
+        tracker.table("columns", [{"name": name, **seen} for name, seen in found["observation"].items()])
+        tracker.summary({name: found[name] for name in ("episodes", "steps", "bytes", "behaviours")})
     print_dataset(found, str(config.out), console)
     console.print(f"next: mbtransfer fit --data {config.out} --out MODEL", highlight=False, soft_wrap=True)
 
@@ -99,16 +107,27 @@ def _planning(config: CollectConfig, environment: Environment) -> Planning:
 
 
 def _work(
-    config: CollectConfig, environment: Environment, dataset: Dataset, units: list[Unit], console: Console
-) -> None:
+    config: CollectConfig, environment: Environment, dataset: Dataset, units: list[Unit], console: Console,
+    tracker: Tracker,
+) -> None:  # fmt: skip
     todo = missing(dataset, units)
     total = sum(unit.total_steps for unit in units)
     already = total - sum(unit.total_steps for unit in todo)
     if already:
         console.print(f"{already:,} of {total:,} steps were collected before and are kept", highlight=False)
+    there, collected = (len(dataset), dataset.steps), list[Unit]()
     began = time.perf_counter()
     with progress_bar(console, "collecting", total, "steps", already) as advance:
-        collect(environment, dataset, todo, config.workers, lambda unit: advance(unit.total_steps))
+
+        def show(unit: Unit) -> None:
+            advance(unit.total_steps)
+            collected.append(unit)
+            steps, spent = sum(one.total_steps for one in collected), time.perf_counter() - began
+            episodes = there[0] + sum(one.episodes for one in collected)
+            curves = {"episodes": episodes, "steps_per_second": steps / spent}
+            tracker.log(curves, "environment_steps", there[1] + steps)
+
+        collect(environment, dataset, todo, config.workers, show)
     seconds = time.perf_counter() - began
     if todo:
         rate = f"{total - already:,} steps in {seconds:.1f} s, {(total - already) / seconds:,.0f} per second"

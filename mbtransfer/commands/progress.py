@@ -1,4 +1,4 @@
-"""Progress of training on the terminal."""
+"""Progress of training, on the terminal and for the tracker."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,12 +6,20 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mbtransfer.tracking import SILENT, Tracker
 from world_models.fit import EpochReport
+
+CURVES = ("train_loss", "valid_loss", "rollout_error", "seconds")
 
 
 @contextmanager
-def epochs_bar(epochs: int, title: str = "fit") -> Iterator[Callable[[EpochReport], None]]:
-    """A bar over epochs with the latest losses, where there is a terminal; give each report to what it yields."""
+def epochs_bar(
+    epochs: int, title: str = "fit", tracker: Tracker = SILENT
+) -> Iterator[Callable[[EpochReport], None]]:
+    """A bar over epochs with the latest losses, where there is a terminal; give each report to what it yields.
+
+    The tracker gets the same as curves over epochs.
+    """
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -31,6 +39,8 @@ def epochs_bar(epochs: int, title: str = "fit") -> Iterator[Callable[[EpochRepor
                 if report.rollout_error is None
                 else f", roll-out error {report.rollout_error:.0%} of naive"
             )
+            values = {name: getattr(report, name) for name in CURVES if getattr(report, name) is not None}
+            tracker.log(values, "epoch", report.epoch)
             progress.update(
                 task, completed=report.epoch, note=f"held-out loss {report.valid_loss:.4f}{error}"
             )

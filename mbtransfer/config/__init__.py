@@ -2,15 +2,24 @@
 
 from mbtransfer.config.act import EvaluateConfig, PlanConfig, ReportConfig, TasksConfig
 from mbtransfer.config.data import DatasetExportConfig, DatasetImportConfig, DatasetInfoConfig
-from mbtransfer.config.flags import AtLeast, AtMost, DecisionFlags, MachineFlags, SearchFlags, cores
+from mbtransfer.config.flags import (
+    AtLeast,
+    AtMost,
+    DecisionFlags,
+    MachineFlags,
+    SearchFlags,
+    TrackerFlags,
+    cores,
+)
 from mbtransfer.config.learn import AdaptConfig, CollectConfig, DemoConfig, FitConfig, PrepareConfig
+from mbtransfer.config.search import SweepConfig
 from mbtransfer.config.trust import BenchConfig, BenchmarkConfig, CalibrationConfig, CheckConfig
 
 __all__ = [
     "COMMANDS", "AdaptConfig", "AtLeast", "AtMost", "BenchConfig", "BenchmarkConfig", "CalibrationConfig",
     "CheckConfig", "CollectConfig", "DatasetExportConfig", "DatasetImportConfig", "DatasetInfoConfig",
     "DecisionFlags", "DemoConfig", "EvaluateConfig", "FitConfig", "MachineFlags", "PlanConfig",
-    "PrepareConfig", "ReportConfig", "SearchFlags", "TasksConfig", "cores",
+    "PrepareConfig", "ReportConfig", "SearchFlags", "SweepConfig", "TasksConfig", "TrackerFlags", "cores",
 ]  # fmt: skip
 
 COMMANDS: dict[str, type] = {
@@ -23,6 +32,7 @@ COMMANDS: dict[str, type] = {
     "plan": PlanConfig,
     "check": CheckConfig,
     "calibration": CalibrationConfig,
+    "sweep": SweepConfig,
     "bench": BenchConfig,
     "benchmark": BenchmarkConfig,
     "report": ReportConfig,

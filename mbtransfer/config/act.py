@@ -6,11 +6,20 @@ from typing import Literal
 
 from tyro.conf import Positional
 
-from mbtransfer.config.flags import Count, DecisionFlags, MachineFlags, Seed, Split, command, cores
+from mbtransfer.config.flags import (
+    Count,
+    DecisionFlags,
+    MachineFlags,
+    Seed,
+    Split,
+    TrackerFlags,
+    command,
+    cores,
+)
 
 
 @command
-class EvaluateConfig(DecisionFlags, MachineFlags):
+class EvaluateConfig(DecisionFlags, MachineFlags, TrackerFlags):
     """Measure success on tasks and recipes, with intervals."""
 
     model: Path | None = None

@@ -94,3 +94,19 @@ class MachineFlags:
     """auto (a GPU if there is one), cpu, cuda or cuda:N."""
     threads: Annotated[int, AtLeast(0)] = 0
     """Threads for tensors. 0: as many as PyTorch sees fit (OMP_NUM_THREADS is heeded)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackerFlags:
+    """Who keeps track of curves, tables, results and files; see docs/tracking.md."""
+
+    tracker: Literal["none", "wandb", "tensorboard"] = "none"
+    """Keeps curves, tables and lineage beside the files that are written anyway."""
+    tracker_mode: Literal["online", "offline", "disabled"] | None = None
+    """Of W&B. None: WANDB_MODE, else online. Without a login or an answer the run is kept offline."""
+    tracker_project: str | None = None
+    """None: WANDB_PROJECT, else mbtransfer."""
+    tracker_group: str | None = None
+    """None: WANDB_RUN_GROUP, else one for all runs that differ in seeds and places only."""
+    tracker_name: str | None = None
+    """None: WANDB_NAME, else the command, its output and its seed."""

@@ -12,13 +12,14 @@ from mbtransfer.config.flags import (
     Seed,
     Share,
     Split,
+    TrackerFlags,
     command,
     cores,
 )
 
 
 @command
-class DemoConfig(SearchFlags, MachineFlags):
+class DemoConfig(SearchFlags, MachineFlags, TrackerFlags):
     """Collect, fit, solve tasks and recipes that nobody trained for, and write a report: minutes."""
 
     out: Path
@@ -38,7 +39,7 @@ class DemoConfig(SearchFlags, MachineFlags):
 
 
 @command
-class CollectConfig(SearchFlags):
+class CollectConfig(SearchFlags, TrackerFlags):
     """Collect pooled data: append episodes of several behaviours to a dataset. Run again to continue."""
 
     out: Path
@@ -85,7 +86,7 @@ class CollectConfig(SearchFlags):
 
 
 @command
-class FitConfig(MachineFlags):
+class FitConfig(MachineFlags, TrackerFlags):
     """Fit the shared dynamics and the reward heads to a dataset."""
 
     data: Path
@@ -128,6 +129,8 @@ class FitConfig(MachineFlags):
     stream: bool = False
     """Leave the data on the disk and read them while training, as is done anyway where they exceed half the
     memory."""
+    json: Path | None = None
+    """File for the curve and the errors."""
 
 
 @command
@@ -153,7 +156,7 @@ class PrepareConfig(MachineFlags):
 
 
 @command
-class AdaptConfig(SearchFlags, MachineFlags):
+class AdaptConfig(SearchFlags, MachineFlags, TrackerFlags):
     """Fine-tune a model with a few episodes of a new task, and say what old tasks lost."""
 
     model: Path

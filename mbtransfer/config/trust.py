@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional
 
-from mbtransfer.config.flags import AtLeast, Count, MachineFlags, Seed, command
+from mbtransfer.config.flags import AtLeast, Count, MachineFlags, Seed, TrackerFlags, command
 
 
 @command
@@ -27,7 +27,7 @@ class CheckConfig(MachineFlags):
 
 
 @command
-class CalibrationConfig(MachineFlags):
+class CalibrationConfig(MachineFlags, TrackerFlags):
     """Say whether a model's intervals hold what they promise, and whether it errs where its members disagree."""
 
     model: Path

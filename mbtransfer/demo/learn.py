@@ -11,6 +11,7 @@ from mbtransfer.dataset import Dataset
 from mbtransfer.fitting import fit_model
 from mbtransfer.model import Model
 from mbtransfer.progress import progress_bar
+from mbtransfer.tracking import SILENT, Tracker
 from mbtransfer.units import Planning, Unit, plan_units
 from tasks.environment import Environment
 from world_models.fit import FitConfig
@@ -55,13 +56,14 @@ def on_policy(steps: int, seed: int, environment: Environment, model: Path) -> l
 
 
 def train(
-    environment: Environment, dataset: Dataset, out: Path, seed: int, epochs: int, threads: int
-) -> Model:
+    environment: Environment, dataset: Dataset, out: Path, seed: int, epochs: int, threads: int,
+    tracker: Tracker = SILENT,
+) -> Model:  # fmt: skip
     """Fit with a progress bar, on all cores."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        with epochs_bar(epochs) as show:
+        with epochs_bar(epochs, tracker=tracker) as show:
             return fit_model(
                 environment, dataset, out, seed=seed, settings=FitConfig(epochs=epochs), report=show
             )

@@ -15,6 +15,7 @@ from mbtransfer.evaluation.setup import Setup
 from mbtransfer.model import Model
 from mbtransfer.rows import read_rows
 from mbtransfer.threads import threads
+from mbtransfer.tracking import SILENT, Tracker
 from tasks.environment import Environment
 from tasks.recipe import Recipe, find_recipe, shipped_recipes
 from tasks.task import Task
@@ -43,10 +44,12 @@ def run(
     rows: Path,
     workers: int,
     console: Console,
+    tracker: Tracker = SILENT,
 ) -> int:
     """Evaluate into a file of rows; the number of episodes."""
     runs = make_runs(asked, [seed], episodes)
-    return len(evaluate_runs(setup, runs, workers=workers, rows=rows, console=console))
+    frame = evaluate_runs(setup, runs, workers=workers, rows=rows, console=console, tracker=tracker)
+    return len(frame)
 
 
 def joined(files: list[Path], out: Path) -> pd.DataFrame:

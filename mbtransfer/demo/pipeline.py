@@ -18,8 +18,10 @@ from mbtransfer.report import write_report
 from mbtransfer.report.terminal import print_table
 from mbtransfer.stages import Stages
 from mbtransfer.statistics import summarise
+from mbtransfer.tracking import SILENT, Artifact, Part, Tracker, track
 from tasks.recipe import shipped_recipes
 from tasks.registry import make
+from world_models.checkpoint import MANIFEST
 
 EPOCHS = {"first": 4, "model": 20, "locked": 16}
 LOCKED_SHARE = 0.7
@@ -37,7 +39,8 @@ def run_demo(config: DemoConfig, console: Console | None = None) -> dict[str, An
         UserError: the folder holds another demo, or cannot be written.
     """
     demo = _Demo(config, console or Console())
-    return demo.run()
+    with track("demo", config, config.out) as tracker:
+        return demo.run(tracker)
 
 
 class _Demo:
@@ -61,9 +64,11 @@ class _Demo:
         settings = {name: getattr(config, name) for name in kept}
         self.stages = Stages(config.out / "stages", settings | {"version": __version__}, console)
         self.seed = LATER_SEED + config.seed
+        self.tracker: Tracker = SILENT
 
-    def run(self) -> dict[str, Any]:
+    def run(self, tracker: Tracker) -> dict[str, Any]:
         """All stages."""
+        self.tracker = tracker
         began, do = monotonic(), self.stages.do
         learned = do("learn", "1/7 collect and fit: no task is rewarded but the source tasks", self._learn)
         do("evaluate", "2/7 solve every task and recipe with learned rewards", self._evaluate)
@@ -94,7 +99,13 @@ class _Demo:
             timed(
                 "fit",
                 lambda: learn.train(
-                    environment, dataset, first, config.seed, EPOCHS["first"], config.workers
+                    environment,
+                    dataset,
+                    first,
+                    config.seed,
+                    EPOCHS["first"],
+                    config.workers,
+                    Part(self.tracker, "first"),
                 ),
             )
         units = learn.on_policy(planned, config.seed, environment, first)
@@ -102,7 +113,12 @@ class _Demo:
             "collect", lambda: learn.gather(environment, data, units, config.workers, self.console)
         )
         out, epochs = self.out / "model", EPOCHS["model"]
-        timed("fit", lambda: learn.train(environment, dataset, out, config.seed, epochs, config.workers))
+        kept = Part(self.tracker, "model")
+        timed(
+            "fit", lambda: learn.train(environment, dataset, out, config.seed, epochs, config.workers, kept)
+        )
+        self.tracker.makes(Artifact("dataset", str(data), dataset.digest))
+        self.tracker.makes(Artifact.of("model", out, out / MANIFEST))
         return {"transitions": dataset.steps, "seconds": parts}
 
     def _setup(self, **changes: Any) -> Setup:
@@ -123,7 +139,8 @@ class _Demo:
     def _measure(self, name: str, setup: Setup, asked: list[Any], episodes: int) -> int:
         rows = self.out / "rows" / f"{name}.csv"
         rows.parent.mkdir(parents=True, exist_ok=True)
-        return measure.run(setup, asked, episodes, self.seed, rows, self.config.workers, self.console)
+        kept = Part(self.tracker, name)
+        return measure.run(setup, asked, episodes, self.seed, rows, self.config.workers, self.console, kept)
 
     def _evaluate(self) -> int:
         return self._measure(
@@ -145,7 +162,8 @@ class _Demo:
         units = learn.scripted(round(LOCKED_SHARE * config.steps), config.seed + 1, transfer.LOCKED)
         data = self.out / "data-locked"
         dataset = learn.gather(self.environment, data, units, config.workers, self.console)
-        learn.train(self.environment, dataset, folder, config.seed, EPOCHS["locked"], config.workers)
+        kept = Part(self.tracker, "locked")
+        learn.train(self.environment, dataset, folder, config.seed, EPOCHS["locked"], config.workers, kept)
         return transfer.check_all(folder, config.workers)
 
     def _adapt(self) -> dict[str, Any]:
@@ -175,6 +193,10 @@ class _Demo:
             "settings": {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self.config).items()},
         }  # fmt: skip
         write_json(out / "summary.json", summary)
+        self.tracker.table("tasks", summary["tasks"])
+        self.tracker.summary(summary)
+        for film in sorted((out / "media").glob("*.mp4")):
+            self.tracker.film(film.stem, str(film))
         page = write_report(out)
         print_table(summary, self.console)
         self.console.print(f"\nreport: {page}   ({wall / 60:.1f} minutes)", soft_wrap=True, highlight=False)

@@ -1,0 +1,21 @@
+"""The command that searches for settings: sweep."""
+
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from mbtransfer.config.flags import Count, Seed, command
+
+
+@command
+class SweepConfig:
+    """Run a W&B sweep file here, without an account. Run again to continue."""
+
+    file: Positional[Path]
+    """Sweep file, in W&B's format; see examples/sweeps."""
+    count: Count | None = None
+    """Trials in all. None: run_cap in the file, else the whole grid."""
+    out: Path | None = None
+    """Folder for trials, results.csv and sweep.png. None: runs/sweeps/ and the file's name."""
+    seed: Seed = 0
+    """Of the search: random and bayes draw from it."""
