@@ -58,8 +58,10 @@ def _cheetah_flip(physics: Any, sign: float) -> float:
     return _fast(sign * angular_momentum(physics)[1], SPIN_SPEED)
 
 
-def _cheetah_backward(physics: Any) -> float:
-    return _fast(-physics.speed(), 10.0)
+def _cheetah(physics: Any, speed: float) -> float:
+    """At least as fast as `speed` (m/s), backward below zero."""
+    ahead = physics.speed()
+    return _fast(ahead if speed > 0 else -ahead, abs(speed))
 
 
 def _hopper_backward(physics: Any) -> float:
@@ -96,7 +98,9 @@ def _corners(geom: str, distance: float, radius: float) -> dict[str, Variant]:
 VARIANTS: Mapping[str, Mapping[str, Variant]] = {
     "walker": {"flip": _walker_flip, "walk_backward": _walker_backward},
     "cheetah": {
-        "run_backward": _cheetah_backward,
+        "walk": partial(_cheetah, speed=2.0),
+        "walk_backward": partial(_cheetah, speed=-2.0),
+        "run_backward": partial(_cheetah, speed=-10.0),
         "flip": partial(_cheetah_flip, sign=1.0),
         "flip_backward": partial(_cheetah_flip, sign=-1.0),
     },
