@@ -14,6 +14,7 @@ from mbtransfer.behaviours import Babble, Behaviour, Led, Noise
 from mbtransfer.branches import branch
 from mbtransfer.chain import Chain
 from mbtransfer.dataset import Dataset, Header
+from mbtransfer.engines import Engine, Local
 from mbtransfer.episode import Episode
 from mbtransfer.errors import UserError
 from mbtransfer.goal import Goal, Rewards, TrueRewards
@@ -26,7 +27,6 @@ from mbtransfer.prepare import Mixed, load_prepared
 from mbtransfer.runner import fresh_states, run_lockstep
 from mbtransfer.starts import move_near, sample_starts
 from mbtransfer.units import MIXES, PLANNING, Planning, Unit, plan_units
-from mbtransfer.workers import in_processes
 from planners.base import Planner
 from planners.registry import make_planner
 from tasks.environment import Environment
@@ -98,7 +98,7 @@ def missing(dataset: Dataset, units: Sequence[Unit]) -> list[Unit]:
 
 def collect(
     environment: Environment, dataset: Dataset, units: Sequence[Unit],
-    workers: int = 1, progress: Callable[[Unit], None] | None = None,
+    workers: int | Engine = 1, progress: Callable[[Unit], None] | None = None,
 ) -> None:  # fmt: skip
     """Do the units that the dataset lacks; each becomes one shard as soon as it is finished.
 
@@ -108,14 +108,15 @@ def collect(
         environment: a registered environment; workers find it by its name.
         dataset: where to append.
         units: what to do; see `plan_units`.
-        workers: processes. With one, all is done in this one.
+        workers: processes, or an engine. With one, all is done in this one.
         progress: called after each unit that is on the disk.
 
     Raises:
         UserError: a task that cannot be started, a full disk, or a model that does not fit.
     """
     job = partial(run_unit, environment.spec.name)
-    for unit, episodes in in_processes(job, missing(dataset, units), workers):
+    engine = Local(workers) if isinstance(workers, int) else workers
+    for unit, episodes in engine.map(job, missing(dataset, units)):
         dataset.append(episodes, unit.key)
         if progress:
             progress(unit)

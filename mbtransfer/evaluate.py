@@ -11,6 +11,7 @@ from rich.console import Console
 
 from mbtransfer.atomic import write_json
 from mbtransfer.config import DecisionFlags, EvaluateConfig
+from mbtransfer.engines import Engine, make_engine
 from mbtransfer.errors import UserError
 from mbtransfer.evaluation.asked import find_asked
 from mbtransfer.evaluation.latency import decision_latency
@@ -52,11 +53,17 @@ def run_evaluate(config: EvaluateConfig, console: Console | None = None) -> dict
     runs = make_runs(asked, config.seeds, config.episodes)
     if not runs:
         raise UserError("nothing to evaluate: give at least one seed and a task or recipe")
+    engine = make_engine(config.engine, config.workers, config.address)
     with track("evaluate", config, config.rows or config.json) as tracker:
         if setup.needs_model and config.model:
             tracker.uses(Artifact.of("model", config.model, config.model / MANIFEST))
         frame = evaluate_runs(
-            setup, runs, workers=config.workers, rows=config.rows, console=console, tracker=tracker
+            setup,
+            runs,
+            workers=engine,
+            rows=config.rows,
+            console=console,
+            tracker=tracker,
         )
         summary = summary_of(setup, frame, runs)
         print_table(summary, console)
@@ -70,7 +77,7 @@ def evaluate_runs(
     setup: Setup,
     runs: Sequence[Run],
     *,
-    workers: int = 1,
+    workers: int | Engine = 1,
     rows: Path | None = None,
     console: Console | None = None,
     tracker: Tracker = SILENT,
@@ -80,7 +87,7 @@ def evaluate_runs(
     Args:
         setup: how episodes are run.
         runs: what to do; see `make_runs`.
-        workers: processes; the rows are the same for any number, but for the time a decision took.
+        workers: processes, or an engine; the rows are the same for any number, but for the time a decision took.
         rows: file to which the rows of each run are appended as it is finished.
         console: where a bar is drawn, if it is a terminal.
         tracker: is told the success so far, over episodes.

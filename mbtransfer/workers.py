@@ -1,4 +1,4 @@
-"""Work in several processes: results as they come, a clean end on Ctrl-C, and a clear word when one dies."""
+"""Work in several processes: results as they come, a clean end on Ctrl-C, and another try when one dies."""
 
 import multiprocessing
 import os
@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -19,8 +20,12 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+TRIES = 3
+"""How often an item is begun whose worker died; then it is the item's fault, or the memory's."""
+
+
 class WorkerDied(RuntimeError):
-    """A worker process ended without a word; mostly the machine ran out of memory."""
+    """Worker processes ended without a word, on one item again and again; mostly the machine ran out of memory."""
 
 
 @dataclass(frozen=True)
@@ -37,37 +42,48 @@ def in_processes(
     With one worker (or one item) all is done here, in this process. Otherwise `job` must be a function of a
     module, and a script that calls this needs the usual `if __name__ == "__main__":`.
 
-    Whatever ends the loop early (an error, Ctrl-C, a `break`) ends the processes too.
+    An item whose process dies is done again by another one, up to `TRIES` times. Whatever ends the loop early (an
+    error, Ctrl-C, a `break`) ends the processes too.
 
     Raises:
-        WorkerDied: a process was killed.
+        WorkerDied: an item's process died in every try.
         Exception: what `job` raised; of other types than user errors and OSError only the text.
     """
     if min(workers, len(items)) <= 1:
         yield from ((item, job(item)) for item in items)
         return
     with ExitStack() as stack:
-        crew = [_start(job, stack) for _ in range(min(workers, len(items)))]
-        yield from _distribute(crew, list(items))
+        yield from _distribute(partial(_start, job, stack), min(workers, len(items)), items)
 
 
-def _distribute(crew: list[_Worker], waiting: list[Any]) -> Iterator[tuple[Any, Any]]:
-    waiting.reverse()
-    busy: dict[Any, tuple[_Worker, Any]] = {}
-    for worker in crew:
-        _hand_out(worker, waiting, busy)
+def _distribute(
+    start: Callable[[], _Worker], workers: int, items: Sequence[Any]
+) -> Iterator[tuple[Any, Any]]:
+    waiting = [(item, 1) for item in reversed(items)]
+    busy: dict[Any, tuple[_Worker, Any, int]] = {}
+    for _ in range(workers):
+        _hand_out(start(), waiting, busy)
     while busy:
         for pipe in wait(list(busy)):
-            worker, item = busy.pop(pipe)
-            result = _receive(worker)
+            worker, item, tries = busy.pop(pipe)
+            try:
+                result = _receive(worker)
+            except WorkerDied:
+                if tries == TRIES:
+                    raise
+                waiting.append((item, tries + 1))
+                _hand_out(start(), waiting, busy)
+                continue
             if waiting:
                 _hand_out(worker, waiting, busy)
             yield item, result
 
 
-def _hand_out(worker: _Worker, waiting: list[Any], busy: dict[Any, tuple[_Worker, Any]]) -> None:
-    item = waiting.pop()
-    busy[worker.pipe] = (worker, item)
+def _hand_out(
+    worker: _Worker, waiting: list[tuple[Any, int]], busy: dict[Any, tuple[_Worker, Any, int]]
+) -> None:
+    item, tries = waiting.pop()
+    busy[worker.pipe] = (worker, item, tries)
     with suppress(BrokenPipeError):  # it died: receiving says so
         worker.pipe.send(item)
 
@@ -116,11 +132,11 @@ def _serve(job: Callable[[Any], Any], pipe: Connection) -> None:
     warnings.simplefilter("ignore")  # and what is worth saying, it says once
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
-            pipe.send(_answer(job, pipe.recv()))
+            pipe.send(answer(job, pipe.recv()))
     os._exit(0)  # the parent is gone or has what it wanted: nothing to tidy up
 
 
-def _answer(job: Callable[[Any], Any], item: Any) -> tuple[Any, Exception | None]:
+def answer(job: Callable[[Any], Any], item: Any) -> tuple[Any, Exception | None]:
     """The result, or the error that the parent is to raise, with the traceback as a note."""
     try:
         return job(item), None

@@ -10,6 +10,7 @@ from mbtransfer.collect import collect, missing, open_dataset, weights_digest
 from mbtransfer.commands.dataset import print_dataset
 from mbtransfer.config import CollectConfig
 from mbtransfer.dataset import Dataset
+from mbtransfer.engines import make_engine
 from mbtransfer.errors import UserError
 from mbtransfer.planner_settings import parse_settings
 from mbtransfer.prepare import prepared_digest
@@ -127,7 +128,8 @@ def _work(
             curves = {"episodes": episodes, "steps_per_second": steps / spent}
             tracker.log(curves, "environment_steps", there[1] + steps)
 
-        collect(environment, dataset, todo, config.workers, show)
+        engine = make_engine(config.engine, config.workers, config.address)
+        collect(environment, dataset, todo, engine, show)
     seconds = time.perf_counter() - began
     if todo:
         rate = f"{total - already:,} steps in {seconds:.1f} s, {(total - already) / seconds:,.0f} per second"

@@ -1,6 +1,5 @@
 """Commands that plan and show: evaluate, plan, report, tasks."""
 
-from dataclasses import field
 from pathlib import Path
 from typing import Literal
 
@@ -9,17 +8,17 @@ from tyro.conf import Positional
 from mbtransfer.config.flags import (
     Count,
     DecisionFlags,
+    EngineFlags,
     MachineFlags,
     Seed,
     Split,
     TrackerFlags,
     command,
-    cores,
 )
 
 
 @command
-class EvaluateConfig(DecisionFlags, MachineFlags, TrackerFlags):
+class EvaluateConfig(DecisionFlags, EngineFlags, MachineFlags, TrackerFlags):
     """Measure success on tasks and recipes, with intervals."""
 
     model: Path | None = None
@@ -44,8 +43,6 @@ class EvaluateConfig(DecisionFlags, MachineFlags, TrackerFlags):
     """Seeds of the episodes."""
     env: str = "kitchen"
     """Environment, where no model names it."""
-    workers: Count = field(default_factory=cores)
-    """Processes. The results are the same for any number."""
     rows: Path | None = None
     """CSV file to which one line per episode is appended. Run again to continue."""
     json: Path | None = None

@@ -87,6 +87,18 @@ class DecisionFlags(SearchFlags):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EngineFlags:
+    """Where many pieces of work are done."""
+
+    workers: Count = field(default_factory=cores)
+    """Processes, or tasks of a cluster at a time. The results are the same for any number."""
+    engine: Literal["local", "ray"] = "local"
+    """Processes of this machine, or a Ray cluster (extra ray)."""
+    address: str = "auto"
+    """Ray cluster. auto: the one that runs here; local: begin one on this machine; ray://HOST:10001 from afar."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class MachineFlags:
     """What the work is done with."""
 

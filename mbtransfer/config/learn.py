@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from mbtransfer.config.flags import (
     AtLeast,
     Count,
+    EngineFlags,
     MachineFlags,
     SearchFlags,
     Seed,
@@ -39,7 +40,7 @@ class DemoConfig(SearchFlags, MachineFlags, TrackerFlags):
 
 
 @command
-class CollectConfig(SearchFlags, TrackerFlags):
+class CollectConfig(SearchFlags, EngineFlags, TrackerFlags):
     """Collect pooled data: append episodes of several behaviours to a dataset. Run again to continue."""
 
     out: Path
@@ -79,8 +80,6 @@ class CollectConfig(SearchFlags, TrackerFlags):
     """Let planner and explore use what `mbtransfer prepare` made for all of their tasks, if it did."""
     bonus: Annotated[float, AtLeast(0)] = 1.0
     """Reward of explore for one unit of disagreement."""
-    workers: Count = field(default_factory=cores)
-    """Processes. The data are the same for any number."""
     json: Path | None = None
     """File for what the dataset then holds."""
 

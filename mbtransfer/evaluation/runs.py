@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from mbtransfer.engines import Engine, Local
 from mbtransfer.evaluation.asked import find_task
 from mbtransfer.evaluation.episodes import play_episodes
 from mbtransfer.evaluation.setup import Setup
 from mbtransfer.rows import EpisodeResult
 from mbtransfer.threads import threads
-from mbtransfer.workers import in_processes
 from tasks.recipe import Recipe
 from tasks.task import Task
 
@@ -63,18 +63,22 @@ def what(setup: Setup, run: Run) -> Task | Recipe:
 
 
 def do_runs(
-    setup: Setup, runs: Sequence[Run], workers: int = 1, finished: Callable[[Run], None] | None = None
+    setup: Setup,
+    runs: Sequence[Run],
+    workers: int | Engine = 1,
+    finished: Callable[[Run], None] | None = None,
 ) -> Iterator[tuple[Run, list[EpisodeResult]]]:
     """Every run with its rows, in the order of `runs`, whatever the number of workers.
 
     Args:
         setup: how episodes are run.
         runs: what to do.
-        workers: processes; with one, all is done in this one.
+        workers: processes, or an engine; with one, all is done in this one.
         finished: called with every run as soon as it is finished, which may be before its turn.
     """
     waiting, results = list(runs), dict[Run, list[EpisodeResult]]()
-    for group, found in in_processes(partial(_do_group, setup), _groups(runs, workers), workers):
+    engine = Local(workers) if isinstance(workers, int) else workers
+    for group, found in engine.map(partial(_do_group, setup), _groups(runs, engine.workers)):
         for run, rows in zip(group, found, strict=True):
             results[run] = rows
             if finished:
