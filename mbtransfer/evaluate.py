@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
+from mbtransfer.alone import alone
 from mbtransfer.atomic import write_json
 from mbtransfer.config import DecisionFlags, EvaluateConfig
 from mbtransfer.engines import Engine, make_engine
@@ -54,7 +56,8 @@ def run_evaluate(config: EvaluateConfig, console: Console | None = None) -> dict
     if not runs:
         raise UserError("nothing to evaluate: give at least one seed and a task or recipe")
     engine = make_engine(config.engine, config.workers, config.address)
-    with track("evaluate", config, config.rows or config.json) as tracker:
+    writing = alone(config.rows, folder=False) if config.rows else nullcontext()
+    with writing, track("evaluate", config, config.rows or config.json) as tracker:
         if setup.needs_model and config.model:
             tracker.uses(Artifact.of("model", config.model, config.model / MANIFEST))
         frame = evaluate_runs(

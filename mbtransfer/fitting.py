@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mbtransfer.alone import alone
 from mbtransfer.atomic import write_json
 from mbtransfer.calibration import calibrate, recalibrate
 from mbtransfer.config import FitConfig as FitFlags
@@ -48,7 +49,11 @@ def run_fit(flags: FitFlags) -> None:
     environment = make(dataset.header.env)
     flags = suited(flags, environment.spec)
     settings, shape = _of(FitConfig, flags), _of(EnsembleConfig, flags)
-    with track("fit", flags, flags.out) as tracker, epochs_bar(settings.epochs, tracker=tracker) as show:
+    with (
+        alone(flags.out),
+        track("fit", flags, flags.out) as tracker,
+        epochs_bar(settings.epochs, tracker=tracker) as show,
+    ):
         model = fit_model(
             environment, dataset, flags.out, seed=flags.seed, shape=shape, settings=settings,
             device=flags.device, stream=flags.stream, report=show,

@@ -6,6 +6,7 @@ import numpy as np
 from rich.console import Console
 
 from mbtransfer.adapt import adapt_model, summary
+from mbtransfer.alone import alone
 from mbtransfer.atomic import write_json
 from mbtransfer.config import AdaptConfig
 from mbtransfer.errors import UserError
@@ -39,7 +40,7 @@ def run_adapt(config: AdaptConfig, console: Console | None = None) -> dict[str, 
     settings = {"candidates": config.candidates, "iterations": config.iterations, "horizon": config.horizon}
     search = (config.planner, {key: value for key, value in settings.items() if value}, config.particles)
     old = [one for one in model.environment.tasks.values() if one.split == "source" and one != task]
-    with track("adapt", config, config.out) as tracker:
+    with alone(config.out), track("adapt", config, config.out) as tracker:
         tracker.uses(Artifact.of("model", config.model, config.model / MANIFEST))
         before = success(model, [task], NEW_EPISODES, config.seed, search)
         old_before = success(model, old, OLD_EPISODES, config.seed, search)

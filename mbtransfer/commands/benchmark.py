@@ -5,6 +5,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markdown import Markdown
 
+from mbtransfer.alone import alone
 from mbtransfer.atomic import write_text
 from mbtransfer.benchmark import as_markdown, read_protocol, run_seed
 from mbtransfer.config import BenchmarkConfig
@@ -27,7 +28,8 @@ def run_benchmark(config: BenchmarkConfig, console: Console | None = None) -> st
     folders, found = [home / f"seed-{seed}" for seed in seeds], []
     for seed, folder in zip(seeds, folders, strict=True):
         console.rule(f"{protocol.name}, seed {seed}")
-        found.append(run_seed(protocol, folder, seed, config.workers, console))
+        with alone(folder):
+            found.append(run_seed(protocol, folder, seed, config.workers, console))
     text = as_markdown(protocol, folders, found)
     target = config.table or home / "results.md"
     write_text(target, text)

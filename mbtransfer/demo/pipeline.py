@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from mbtransfer import __version__
+from mbtransfer.alone import alone
 from mbtransfer.atomic import write_json
 from mbtransfer.config import DemoConfig
 from mbtransfer.demo import learn, measure, show, transfer
@@ -39,7 +40,7 @@ def run_demo(config: DemoConfig, console: Console | None = None) -> dict[str, An
         UserError: the folder holds another demo, or cannot be written.
     """
     demo = _Demo(config, console or Console())
-    with track("demo", config, config.out) as tracker:
+    with alone(config.out), track("demo", config, config.out) as tracker:
         return demo.run(tracker)
 
 
