@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from mbtransfer.fit_model import fit_model
+from mbtransfer.fitting import fit_model
 from scipy import stats
 
 from mbtransfer.atomic import write_json
