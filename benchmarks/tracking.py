@@ -17,13 +17,13 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from mbtransfer.fitting import fit_model
 from scipy import stats
 
 from mbtransfer.atomic import write_json
 from mbtransfer.commands.progress import epochs_bar
 from mbtransfer.config import FitConfig as Flags
 from mbtransfer.dataset import Dataset
+from mbtransfer.fitting import fit_model
 from mbtransfer.tracking import Artifact, track
 from tasks.registry import make
 from world_models.checkpoint import MANIFEST
