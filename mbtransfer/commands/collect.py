@@ -58,8 +58,11 @@ def plan(config: CollectConfig, environment: Environment) -> list[Unit]:
     """
     shares = parse_mix(config.behaviours) if config.behaviours else MIXES[_default_mix(config, environment)]
     used = {name for name, share in shares.items() if share > 0}
-    if config.tasks and not used & set(PLANNING):
-        raise UserError(f"--tasks is for the behaviours {', '.join(PLANNING)}, and there is none of them")
+    for flag in ("tasks", "chain", "branches"):
+        if getattr(config, flag) and not used & set(PLANNING):
+            raise UserError(
+                f"--{flag} is for the behaviours {', '.join(PLANNING)}, and there is none of them"
+            )
     idle = sorted(used & set(NEED_FIXTURES))
     if idle and not environment.spec.fixtures:
         raise UserError(f"behaviour {idle[0]} needs fixtures, and {config.env} has none; use noise")
