@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mbtransfer.atomic import cannot_write
@@ -18,13 +18,14 @@ def alone(path: Path, *, folder: bool = True) -> Iterator[None]:
     """Hold the lock on an output while the body runs; the system lets go of it when a process ends, however it does.
 
     Args:
-        path: of the output; a folder, or with `folder=False` a file, is made where there is none. A file that is
-            empty in the end is removed.
+        path: of the output; a folder, or with `folder=False` a file, is made where there is none. If it is new and
+            still empty in the end, it is removed.
         folder: which of both it is.
 
     Raises:
         UserError: another process holds it, or it cannot be made.
     """
+    new = not path.exists()
     try:
         (path if folder else path.parent).mkdir(parents=True, exist_ok=True)
         held = os.open(path, os.O_RDONLY if folder else os.O_RDONLY | os.O_CREAT, 0o644)
@@ -35,10 +36,19 @@ def alone(path: Path, *, folder: bool = True) -> Iterator[None]:
         try:
             yield
         finally:
-            if not folder and not os.fstat(held).st_size:
-                path.unlink(missing_ok=True)  # nothing came of it
+            if new:
+                _remove_if_empty(path)
     finally:
         os.close(held)
+
+
+def _remove_if_empty(path: Path) -> None:
+    """Nothing came of it, so nothing is left of it."""
+    with suppress(OSError):
+        if path.is_dir():
+            path.rmdir()  # not where there is anything in it
+        elif not path.stat().st_size:
+            path.unlink()
 
 
 def _lock(held: int, path: Path) -> None:

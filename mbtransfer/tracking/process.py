@@ -6,11 +6,12 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from queue import SimpleQueue
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 Say = Callable[[str], None]
 
 
+@runtime_checkable
 class Sink(Protocol):
     """What takes the messages of `mbtransfer.tracking.Tracker` in here."""
 

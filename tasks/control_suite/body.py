@@ -63,12 +63,15 @@ class Body:
         return judged
 
     def is_like(self, other: "Body") -> bool:
-        """Whether both are the same body in the same world, whatever is asked of it."""
-        parts = ("body_mass", "jnt_range", "geom_size", "actuator_gear")
+        """Whether both are the same body in the same world, whatever is asked of it; floors have no end anyway."""
+        parts = ("body_mass", "jnt_range", "geom_type", "actuator_gear")
         mine, theirs = self.model, other.model
-        return self.columns == other.columns and all(
-            np.array_equal(getattr(mine, part), getattr(theirs, part)) for part in parts
-        )
+        if self.columns != other.columns or any(
+            not np.array_equal(getattr(mine, part), getattr(theirs, part)) for part in parts
+        ):
+            return False
+        solid = mine.geom_type != mujoco.mjtGeom.mjGEOM_PLANE
+        return np.array_equal(mine.geom_size[solid], theirs.geom_size[solid])
 
     def moves_its_model(self) -> bool:
         """Whether episodes differ by more than their state, as when a target is put elsewhere."""

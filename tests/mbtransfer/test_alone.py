@@ -21,7 +21,7 @@ def test_the_second_is_refused_and_may_come_later(tmp_path: Path, folder: bool) 
             pass
     with alone(path, folder=folder):
         assert path.is_dir() == folder
-    assert path.exists() == folder
+    assert not path.exists()
 
 
 def test_a_process_that_is_killed_lets_go(tmp_path: Path) -> None:
