@@ -16,7 +16,7 @@ from mbtransfer.atomic import write_json
 from mbtransfer.errors import UserError
 from mbtransfer.sweep import engine
 from mbtransfer.sweep.line import command_line
-from mbtransfer.sweep.lock import GRACE, alone
+from mbtransfer.sweep.lock import GRACE, inherited_lock
 from mbtransfer.sweep.trial import Trial
 from mbtransfer.tracking.trial import VARIABLE
 
@@ -44,7 +44,7 @@ def do_trial(content: Mapping[str, Any], trial: Trial, folder: Path, stops: Call
     folder.mkdir(parents=True, exist_ok=True)
     line, began = command_line(content, trial.params, folder), time.monotonic()
     write_json(folder / "args.json", trial.params)
-    with alone(folder / "lock") as lock, (folder / OUTPUT).open("wb") as output:
+    with inherited_lock(folder / "lock") as lock, (folder / OUTPUT).open("wb") as output:
         try:
             process = subprocess.Popen(
                 line, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,

@@ -6,13 +6,13 @@ from typing import Any
 
 from rich.console import Console
 
+from mbtransfer.alone import alone
 from mbtransfer.atomic import write_json
 from mbtransfer.config import SweepConfig
 from mbtransfer.errors import UserError
 from mbtransfer.sweep import engine
 from mbtransfer.sweep.execute import OUTPUT, do_trial
 from mbtransfer.sweep.file import SweepFile, read_sweep_file
-from mbtransfer.sweep.lock import only_one
 from mbtransfer.sweep.results import write_results
 from mbtransfer.sweep.trial import Trial, read_trials
 
@@ -36,7 +36,7 @@ def run_sweep(config: SweepConfig, console: Console | None = None) -> list[Trial
             f"method {file.content['method']} never ends; give --count, or run_cap in {file.path}"
         )
     out = config.out or Path("runs") / "sweeps" / file.path.stem
-    with only_one(out):
+    with alone(out):
         _check_same(out, {"sweep": file.content, "seed": config.seed})
         trials = _do_all(file, out, config.seed, most, console)
         write_results(file, trials, out, console)

@@ -17,12 +17,12 @@ import pytest
 
 pytest.importorskip("sweeps", reason="needs the extra sweeps")
 
+from mbtransfer.alone import alone
 from mbtransfer.cli import main
 from mbtransfer.config import SweepConfig
 from mbtransfer.errors import UserError
 from mbtransfer.sweep import engine, run_sweep
 from mbtransfer.sweep.importance import importance
-from mbtransfer.sweep.lock import only_one
 from mbtransfer.sweep.trial import Trial, read_trials
 
 Write = Callable[..., Path]
@@ -193,7 +193,7 @@ def test_a_folder_holds_one_sweep_and_one_at_a_time(write: Write, tmp_path: Path
     swept(write(), out)
     with pytest.raises(UserError, match="another sweep"):
         swept(write(metric={"name": "loss", "goal": "maximize"}), out)
-    with pytest.raises(UserError, match="at work"), only_one(out):
+    with pytest.raises(UserError, match="another command"), alone(out):
         swept(write(), out)
     (out / "trial-0001" / "trial.json").write_text("{")
     with pytest.raises(UserError, match="damaged"):
