@@ -118,7 +118,9 @@ def _protocol(path: Path, found: Any) -> Protocol:
         values["published"] = tuple(_published(**one) for one in values.get("published", ()))
         values |= {name: float(values[name]) for name in ("least", "aim") if name in values}
         return Protocol(**values)
-    except (TypeError, AttributeError) as error:
+    except UserError:
+        raise
+    except (TypeError, AttributeError, ValueError, OverflowError) as error:
         raise UserError(f"{path} is no protocol: {error}") from error
 
 

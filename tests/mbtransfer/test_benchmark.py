@@ -73,6 +73,7 @@ def test_it_runs_and_goes_on_where_it_stopped(
         ("about: A point to be moved.", "", "about is missing"),
         ("least: 10", "leest: 10", "did you mean 'least'"),
         ("env:", "env: [", "cannot read"),
+        ("least: 10", "least: 1x", "no protocol"),
         ("tasks: [reach_top_left, reach_top_right]", "tasks: 3", "no protocol"),
     ],
 )
