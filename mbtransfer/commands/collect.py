@@ -6,12 +6,13 @@ from rich.console import Console
 
 from mbtransfer.agent import action_bounds
 from mbtransfer.atomic import write_json
-from mbtransfer.collect import collect, missing, open_dataset, weights_digest
+from mbtransfer.collect import collect, missing, open_dataset
 from mbtransfer.commands.dataset import print_dataset
 from mbtransfer.config import CollectConfig
 from mbtransfer.dataset import Dataset
 from mbtransfer.engines import make_engine
 from mbtransfer.errors import UserError
+from mbtransfer.planned import weights_digest
 from mbtransfer.planner_settings import parse_settings
 from mbtransfer.prepare import prepared_digest
 from mbtransfer.progress import progress_bar
