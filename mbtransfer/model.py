@@ -82,9 +82,7 @@ class Model:
         Raises:
             ModelError: more labels than the sample has transitions.
         """
-        n = min(LABELS, len(self.pool)) if labels is None else labels
-        if n > len(self.pool):
-            raise ModelError(f"{n} labels asked for, but the model's pool holds {len(self.pool)} transitions")
+        n = self.label_count(labels)
         heads = RewardHeads(self.dynamics.layout)
         for task in tasks:
             if (task, n) not in self.heads:
@@ -93,6 +91,17 @@ class Model:
                 self.heads[task, n] = fitted
             heads.heads[task.name] = self.heads[task, n].heads[task.name]
         return heads
+
+    def label_count(self, asked: int | None) -> int:
+        """How many labels a head is fitted on: as many as are asked for, or `LABELS`, or all that there are.
+
+        Raises:
+            ModelError: more are asked for than the sample has transitions.
+        """
+        n = min(LABELS, len(self.pool)) if asked is None else asked
+        if n > len(self.pool):
+            raise ModelError(f"{n} labels asked for, but the model's pool holds {len(self.pool)} transitions")
+        return n
 
     def label(self, task: Task, n: int) -> Labels:
         """Rewards and successes of n transitions of the pool, drawn by the task's name."""

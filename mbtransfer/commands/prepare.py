@@ -37,7 +37,7 @@ def _one(config: PrepareConfig, model: Model, task: Task, console: Console) -> d
     shown = 0
     with progress_bar(console, f"preparing {task.name}", 1000, "parts") as advance:
 
-        def report(share: float, reward: float) -> None:
+        def report(share: float) -> None:
             nonlocal shown
             now = min(1000, round(1000 * share))
             advance(now - shown)

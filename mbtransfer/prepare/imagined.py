@@ -16,8 +16,8 @@ from world_models.imagine import Imagination
 MEMORY = 0.99
 """Share of the reported reward that stays from one update to the next."""
 
-Report = Callable[[float, float], None]
-"""Called after each update with the share of the time that is spent and the mean scaled reward."""
+Report = Callable[[float], None]
+"""Called after each update with the share of the work that is done."""
 
 
 def prepare(
@@ -29,7 +29,7 @@ def prepare(
     Args:
         model: the fitted model; its pool is where roll-outs start.
         task: what to prepare for.
-        seconds: time to train for.
+        seconds: time to train for; one update is made in any case.
         updates: stop after as many updates, if that comes first; the result then does not depend on the clock.
         labels: labelled transitions behind the reward; None is the model's choice.
         course: how to train.
@@ -40,7 +40,7 @@ def prepare(
         ModelError: more labels than the model's pool has transitions.
     """
     course, bounds = course or Course(), action_bounds(model.environment.spec, model.device)
-    heads, count = model.rewards([task], labels), _count(model, labels)
+    heads, count = model.rewards([task], labels), model.label_count(labels)
     reward = model.label(task, count).reward
     span = float(reward.min()), float(reward.max())
     imagination = Imagination(model.dynamics, len(model.dynamics.elites))
@@ -49,21 +49,17 @@ def prepare(
         return heads.reward(obs, action, ahead)[..., 0]
 
     trainer = Trainer(imagination, judged, span, model.pool.obs, bounds, course, seed)
-    began, done, smooth = time.monotonic(), 0, float("nan")
-    while (spent := time.monotonic() - began) < seconds and (updates is None or done < updates):
-        gain, _ = trainer.update()
-        done, smooth = done + 1, gain if done == 0 else MEMORY * smooth + (1 - MEMORY) * gain
+    began, done, smooth, share = time.monotonic(), 0, 0.0, 0.0
+    while share < 1.0:
+        gain = trainer.update()
+        done, smooth = done + 1, MEMORY * smooth + (1 - MEMORY) * gain if done else gain
+        share = (time.monotonic() - began) / seconds if seconds else 1.0
+        share = max(share, done / updates) if updates else share
         if report:
-            report(spent / seconds if updates is None else max(spent / seconds, done / updates), smooth)
+            report(share)
     actor, critic = trainer.actor.requires_grad_(False), trainer.slow
     notes = {
         "updates": done, "seconds": time.monotonic() - began, "labels": count, "seed": seed,
         "imagined": span[0] + (span[1] - span[0]) * smooth, "course": asdict(course),
     }  # fmt: skip
     return Prepared(task.name, model.digest, actor, critic, bounds, span, course.discount, notes)
-
-
-def _count(model: Model, labels: int | None) -> int:
-    from mbtransfer.model import LABELS
-
-    return min(LABELS, len(model.pool)) if labels is None else labels

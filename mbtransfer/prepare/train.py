@@ -81,8 +81,8 @@ class Trainer:
         self._actor_steps = torch.optim.Adam(self.actor.parameters(), course.actor_rate)
         self._critic_steps = torch.optim.Adam(self.critic.parameters(), course.critic_rate)
 
-    def update(self) -> tuple[float, float]:
-        """One update of both; the mean scaled reward of the roll-outs, and the error of the value."""
+    def update(self) -> float:
+        """One update of both; the mean scaled reward of the roll-outs."""
         obs, rewards = self._imagine()
         self._step(self._actor_steps, -self._promised(obs[-1], rewards).mean())
         seen, rewards = obs.detach(), rewards.detach()
@@ -92,7 +92,7 @@ class Trainer:
         self._step(self._critic_steps, error)
         for slow, fast in zip(self.slow.parameters(), self.critic.parameters(), strict=True):
             slow.lerp_(fast.detach(), self._course.follow)
-        return float(rewards.mean()), float(error.detach())
+        return float(rewards.mean())
 
     def _imagine(self) -> tuple[Float[Tensor, "points P R O"], Float[Tensor, "H P R"]]:
         """Roll-outs of the policy: where they lead, and the scaled rewards on the way."""

@@ -147,6 +147,11 @@ def test_the_command_prepares_and_evaluation_finds_it(
     assert without.pilot().ready_for(task).seeding is None and without.described()["prepared"] == ""
 
 
+def test_no_time_at_all_is_one_update(model: Model, tmp_path: Path) -> None:
+    made = prepare(model, model.environment.reach(list(POINT)), 0.0, labels=200, course=COURSE)
+    assert made.notes["updates"] == 1 and made.save(tmp_path).is_file()
+
+
 def test_nothing_to_prepare_for_is_told(
     drifting: Callable[..., Model], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
