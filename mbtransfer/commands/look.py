@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mbtransfer.report.terminal import DASH
+
 SPARKS = "▁▂▃▄▅▆▇█"
 
 
@@ -45,7 +47,8 @@ def _rewards(rewards: Mapping[str, Mapping[str, Any]]) -> Table:
     for heading in ("mean reward", "highest", "success"):
         table.add_column(heading, justify="right")
     for name, task in rewards.items():
-        numbers = f"{task['mean']:.2f}", f"{task['max']:.2f}", f"{100 * task['success']:.1f}%"
+        success = DASH if task["success"] is None else f"{100 * task['success']:.1f}%"
+        numbers = f"{task['mean']:.2f}", f"{task['max']:.2f}", success
         table.add_row(Text(name, "bold"), task["split"], *numbers)
     return table
 

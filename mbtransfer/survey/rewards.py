@@ -16,7 +16,7 @@ JUDGED = 2000
 
 
 def task_rewards(tasks: Iterable[Task], sample: Transitions) -> dict[str, Any]:
-    """Mean and highest reward of each task, and the share of control steps that end in success.
+    """Mean and highest reward of each task, and the share of control steps that end in success; None in endless tasks.
 
     Tasks that the simulator's state judges see observations widened by it; without state they are left out.
     """
@@ -37,7 +37,7 @@ def task_rewards(tasks: Iterable[Task], sample: Transitions) -> dict[str, Any]:
             "split": task.split,
             "mean": mean,
             "max": highest,
-            "success": float(success.double().mean()),
+            "success": None if task.endless else float(success.double().mean()),
         }
     return found
 
