@@ -36,6 +36,7 @@ RUN = {
     "dataset info": "mbtransfer.commands.dataset:run_dataset",
     "dataset import": "mbtransfer.commands.exchange:run_import",
     "dataset export": "mbtransfer.commands.exchange:run_export",
+    "dataset strip": "mbtransfer.commands.strip:run_strip",
 }
 """What each command calls with its settings; imported only then, so that help comes at once."""
 
@@ -116,7 +117,7 @@ def _check(settings: Any) -> None:
     asked = vars(settings)
     if "recipe" in asked and bool(settings.task or settings.task_file) == bool(settings.recipe):
         raise UserError("give either --task or --recipe")
-    truth = asked.get("dynamics") == "oracle" and asked.get("reward") == "true"
+    truth = asked.get("dynamics") == "oracle" and asked.get("reward") != "learned"
     if "dynamics" in asked and settings.model is None and not truth:
         raise UserError("--model must be given, unless with --dynamics oracle and --reward true")
     from mbtransfer.arguments import outputs

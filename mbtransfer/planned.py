@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from mbtransfer.agent import MPCAgent, Seeding, action_bounds
+from mbtransfer.babbled_goals import draw_goals
 from mbtransfer.behaviours import Behaviour
 from mbtransfer.chain import Chain
 from mbtransfer.errors import UserError
@@ -44,13 +45,9 @@ def planned(
         UserError: no tasks, or a model that has changed since the unit was planned.
         TaskError: an unknown task, or one that no start leaves undone.
     """
-    from mbtransfer.evaluation.asked import find_task  # takes a while, and scripted units need it not
-
-    tasks = [find_task(world, name) for name in unit.tasks]
-    if not tasks:
-        raise UserError(f"behaviour {unit.behaviour} needs at least one task; name some with --tasks")
-    turns = (np.arange(unit.episodes) + unit.index * unit.episodes) % len(tasks)
-    starts = np.concatenate([fresh_states(scene, tasks[turn], rng, 1) for turn in turns])
+    tasks, turns, starts = (
+        _goals(scene, unit, rng) if unit.behaviour == "goals" else _asked(world, scene, unit, rng)
+    )
     active = torch.eye(len(tasks))[torch.from_numpy(turns)]
     planning = unit.planning or Planning()
     rewards = _rewards(unit.behaviour, planning, tasks)
@@ -66,11 +63,31 @@ def planned(
     return behaviour, move_near(scene, rng, starts, unit.near)
 
 
+def _asked(
+    world: Environment, scene: Scene, unit: Unit, rng: np.random.Generator
+) -> tuple[list[Task], np.ndarray, np.ndarray]:
+    """The unit's tasks, which of them each episode is after, and where it starts."""
+    from mbtransfer.evaluation.asked import find_task  # takes a while, and scripted units need it not
+
+    tasks = [find_task(world, name) for name in unit.tasks]
+    if not tasks:
+        raise UserError(f"behaviour {unit.behaviour} needs at least one task; name some with --tasks")
+    turns = (np.arange(unit.episodes) + unit.index * unit.episodes) % len(tasks)
+    return tasks, turns, np.concatenate([fresh_states(scene, tasks[turn], rng, 1) for turn in turns])
+
+
+def _goals(scene: Scene, unit: Unit, rng: np.random.Generator) -> tuple[list[Task], np.ndarray, np.ndarray]:
+    """A goal of its own for each episode, and where it starts."""
+    starts = scene.sample_states(rng, unit.episodes)
+    goals = draw_goals(scene.spec, scene.observe(starts), unit.locked, rng)
+    return list(goals), np.arange(unit.episodes), starts
+
+
 def _ready(
     world: Environment, behaviour: str, planning: Planning, tasks: Sequence[Task], turns: np.ndarray
 ) -> Mixed | None:
     """What was prepared, if it was for all of the tasks, and they do not change on the way."""
-    if not planning.prepared or planning.chain or behaviour == "oracle":
+    if not planning.prepared or planning.chain or behaviour in ("oracle", "goals"):
         return None
     digest, bounds = _model(planning.model, planning.model_digest).digest, action_bounds(world.spec)
     found = [load_prepared(Path(planning.model), task.name, digest, bounds) for task in tasks]

@@ -22,7 +22,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "kind": ("task", "recipe"),
     "split": ("source", "held_out", "recipes", "user"),
     "dynamics": ("learned", "oracle"),
-    "reward": ("learned", "true"),
+    "reward": ("learned", "true", "distance"),
 }
 """The columns that hold one of a few words, and the words, in the order people read them."""
 
@@ -46,9 +46,9 @@ class EpisodeResult:
     dynamics: str
     """`learned` (the ensemble) or `oracle` (the true simulator)."""
     reward: str
-    """`learned` (a reward head) or `true` (the task's own)."""
+    """What was planned for: `learned` (a reward head), `true` (the task's own) or `distance` (a control)."""
     labels: int
-    """Labelled transitions behind the reward head; 0 with the true reward."""
+    """Labelled transitions behind the reward head; 0 where there is none."""
     seed: int
     """Seed of the run: model and episodes."""
     episode: int

@@ -85,7 +85,7 @@ def headline(rows: pd.DataFrame, dynamics: str) -> pd.DataFrame:
     """The rows that speak for `dynamics` when a file holds several ways of running the same task.
 
     Chosen are the planner with most rows, then for each task one reward (learned heads for the learned
-    dynamics, the true reward for the oracle, the other where there is no choice) and the most labels.
+    dynamics, the true reward for the oracle, the other where there is no choice, a control last) and the most labels.
     Of an episode that is in the file twice the later counts.
     """
     rows = rows[rows["dynamics"] == dynamics]
@@ -94,6 +94,7 @@ def headline(rows: pd.DataFrame, dynamics: str) -> pd.DataFrame:
     rows = rows[rows["planner"] == rows["planner"].value_counts(sort=True).index[0]]
     favourite = "learned" if dynamics == "learned" else "true"
     rank = (rows["reward"] == favourite) * (1 + rows["labels"].max()) + rows["labels"]
+    rank -= rows["reward"] == "distance"
     best = rank == rank.groupby([rows["kind"], rows["task"]]).transform("max")
     return rows[best].drop_duplicates(["kind", "task", "seed", "episode"], keep="last")
 

@@ -15,12 +15,15 @@ from tasks.spec import nearest
 SCRIPTED = ("noise", "reach", "babble")
 """Behaviours that need neither reward nor model."""
 
-PLANNING = ("planner", "oracle", "explore")
-"""Behaviours that plan: with a model, with the true simulator, with a model after what it does not know."""
+REWARDED = ("planner", "oracle", "explore")
+"""Behaviours that plan for tasks: with a model, with the true simulator, or also after what a model does not know."""
 
-NEED_FIXTURES = ("reach", "babble")
+PLANNING = (*REWARDED, "goals")
+"""Behaviours that plan: for tasks, or for goals that the robot sets itself."""
 
-NEED_MODEL = ("planner", "explore")
+NEED_FIXTURES = ("reach", "babble", "goals")
+
+NEED_MODEL = ("planner", "explore", "goals")
 
 SHARES: Mapping[str, float] = MappingProxyType({"noise": 0.05, "reach": 0.05, "babble": 0.9})
 """The mix before there is a model: share of the control steps of each behaviour."""
@@ -39,7 +42,7 @@ MIXES: Mapping[str, Mapping[str, float]] = MappingProxyType(
 is an environment without fixtures, where there is nothing to go to."""
 
 UNIT_EPISODES: Mapping[str, int] = MappingProxyType(
-    {"noise": 50, "reach": 50, "babble": 50, "planner": 10, "oracle": 5, "explore": 10}
+    {"noise": 50, "reach": 50, "babble": 50, "planner": 10, "oracle": 5, "explore": 10, "goals": 10}
 )
 """Episodes in lock step per unit: a unit takes seconds, so little is lost when it is cut short."""
 
@@ -149,7 +152,7 @@ def plan_units(
                 Unit(
                     behaviour, index, unit_seed(seed, behaviour, index),
                     min(size, counts[behaviour] - first), episode_steps,
-                    tasks if plans else (), locked, near, (planning or Planning()) if plans else None,
+                    tasks if behaviour in REWARDED else (), locked, near, (planning or Planning()) if plans else None,
                 )
             )  # fmt: skip
     return units

@@ -1,6 +1,7 @@
 """A protocol: everything that a result rests on, in one YAML file that anyone can read."""
 
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,16 @@ import yaml
 
 from mbtransfer.config import CollectConfig, EvaluateConfig, FitConfig, PrepareConfig
 from mbtransfer.errors import UserError
+from mbtransfer.units import NEED_MODEL, PLANNING, parse_mix
 from tasks.spec import nearest
 
 SHIPPED = Path(str(files("mbtransfer.benchmark").joinpath("protocols")))
+
+MEASURES = {"return": "return_", "success": "success", "done": "done"}
+"""What can be measured, and the column that holds it."""
+
+ONLY_TOLD = ("about", "least", "aim", "published")
+"""What a protocol says beside how results come about."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +39,19 @@ class Protocol:
         name: of the protocol.
         about: what is measured, in a sentence.
         env: the environment.
-        rounds: settings of `collect`, one after the other; from the second on with the model of the round before.
+        rounds: settings of `collect`, one after the other; where one needs a model, it is fitted before it.
         between: settings of `fit` between rounds.
         ready: settings of `prepare` between rounds; none leaves it out.
         fit: settings of the last `fit`.
         prepare: settings of `prepare`; none leaves it out.
         evaluate: settings of `evaluate` under each name of a way to act; `learned` is the result.
+        stripped: likewise, with a model of the same pool from which every movement of what the measured tasks move
+            was taken.
         tasks: what is measured.
-        measure: `return` or `success`.
+        recipes: what is measured besides.
+        folds: groups of the tasks. Each is held out in turn: data are collected for all other source tasks, by
+            themselves, and the group is measured. None: one pool, for what the rounds name.
+        measure: `return`, `success`, or `done`, the share of a recipe's steps.
         least: what the mean should reach at least.
         aim: what it is hoped to reach.
         published: figures of others.
@@ -50,8 +63,11 @@ class Protocol:
     rounds: tuple[dict[str, Any], ...]
     fit: dict[str, Any]
     evaluate: dict[str, dict[str, Any]]
-    tasks: tuple[str, ...]
     measure: str
+    tasks: tuple[str, ...] = ()
+    recipes: tuple[str, ...] = ()
+    folds: tuple[tuple[str, ...], ...] = ()
+    stripped: dict[str, dict[str, Any]] = field(default_factory=dict)
     between: dict[str, Any] = field(default_factory=dict)
     ready: dict[str, Any] = field(default_factory=dict)
     prepare: dict[str, Any] = field(default_factory=dict)
@@ -67,17 +83,54 @@ class Protocol:
                     raise UserError(
                         f"protocol {self.name}: {what} has no setting {name!r}{nearest(name, sorted(known))}"
                     )
-        if self.measure not in ("return", "success"):
-            raise UserError(f"protocol {self.name}: measure must be return or success, not {self.measure!r}")
+        if self.measure not in MEASURES:
+            raise UserError(
+                f"protocol {self.name}: measure must be {', '.join(MEASURES)}, not {self.measure!r}"
+            )
         if "learned" not in self.evaluate:
             raise UserError(f"protocol {self.name}: evaluate needs a way called learned")
+        if not self.rounds or needs_model(self.rounds[0]):
+            raise UserError(f"protocol {self.name}: the first round must name behaviours that need no model")
+        if not self.measured:
+            raise UserError(f"protocol {self.name}: nothing to measure; give tasks or recipes")
+        if set(self.evaluate) & set(self.stripped):
+            raise UserError(f"protocol {self.name}: a way of stripped is called as one of evaluate")
+        held = sorted(name for fold in self.folds for name in fold)
+        if self.folds and (held != sorted(self.tasks) or self.recipes):
+            raise UserError(f"protocol {self.name}: folds must hold every task once, and no recipe")
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """Tasks and recipes."""
+        return (*self.tasks, *self.recipes)
+
+    @property
+    def basis(self) -> dict[str, Any]:
+        """All that results depend on: what is only said about them is left out."""
+        return {name: value for name, value in asdict(self).items() if name not in ONLY_TOLD}
 
     def _settings(self) -> list[tuple[str, type, dict[str, Any]]]:
         asked: list[tuple[str, type, dict[str, Any]]]
         asked = [("collect", CollectConfig, one) for one in self.rounds]
         asked += [("fit", FitConfig, self.between), ("fit", FitConfig, self.fit)]
         asked += [("prepare", PrepareConfig, self.ready), ("prepare", PrepareConfig, self.prepare)]
-        return [*asked, *(("evaluate", EvaluateConfig, one) for one in self.evaluate.values())]
+        ways = (*self.evaluate.values(), *self.stripped.values())
+        return [*asked, *(("evaluate", EvaluateConfig, one) for one in ways)]
+
+
+def plans(settings: Mapping[str, Any]) -> bool:
+    """Whether a round collects for the reward of tasks."""
+    return _uses(settings, PLANNING)
+
+
+def needs_model(settings: Mapping[str, Any]) -> bool:
+    """Whether a round needs a model."""
+    return _uses(settings, NEED_MODEL)
+
+
+def _uses(settings: Mapping[str, Any], behaviours: tuple[str, ...]) -> bool:
+    mix = parse_mix(settings.get("behaviours", ("planner",)))
+    return any(mix.get(name, 0) > 0 for name in behaviours)
 
 
 def shipped_protocols() -> dict[str, Path]:
@@ -114,7 +167,8 @@ def _protocol(path: Path, found: Any) -> Protocol:
             raise UserError(f"{path}: {name} is missing")
     try:
         values: dict[str, Any] = {"name": path.stem, **found}
-        values |= {name: tuple(values[name]) for name in ("rounds", "tasks")}
+        values |= {name: tuple(values[name]) for name in ("rounds", "tasks", "recipes") if name in values}
+        values["folds"] = tuple(tuple(fold) for fold in values.get("folds", ()))
         values["published"] = tuple(_published(**one) for one in values.get("published", ()))
         values |= {name: float(values[name]) for name in ("least", "aim") if name in values}
         return Protocol(**values)

@@ -1,36 +1,32 @@
 """The result of a protocol as a table, beside what others published."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from mbtransfer import __version__
-from mbtransfer.benchmark.protocol import Protocol
-from mbtransfer.benchmark.run import LATER_SEED
+from mbtransfer.benchmark.fold import LATER_SEED
+from mbtransfer.benchmark.protocol import MEASURES, Protocol, plans
+from mbtransfer.benchmark.run import Found
 from mbtransfer.rows import read_rows
 from mbtransfer.statistics import mean_interval
-from mbtransfer.units import PLANNING, parse_mix
 from tasks.registry import make
 
-COLUMN = {"return": "return_", "success": "success"}
 
-
-def as_markdown(protocol: Protocol, folders: Sequence[Path], found: Sequence[Mapping[str, Any]]) -> str:
+def as_markdown(protocol: Protocol, found: Sequence[Sequence[Found]]) -> str:
     """Means over seeds with 95% intervals, steps, labels, time, and the figures of others.
 
     Args:
         protocol: what was run.
-        folders: of each seed.
-        found: what `run_seed` gave for each.
+        found: what `run_seed` gave for each seed.
     """
-    ways = {way: _rows(way, folders) for way in protocol.evaluate}
+    pools = [one for seed in found for one in seed]
+    ways = {way: _rows(way, pools) for way in (*protocol.evaluate, *protocol.stripped)}
     seeds = " ".join(str(seed - LATER_SEED) for seed in sorted(ways["learned"]["seed"].unique()))
-    blank = "| " * len(protocol.tasks)
+    blank = "| " * len(protocol.measured)
     lines = [
         f"# {protocol.name}", "", protocol.about, "", f"    mbtransfer benchmark {protocol.name} --seeds {seeds}", "",
-        f"| | {' | '.join(protocol.tasks)} | mean |", "|---" * (len(protocol.tasks) + 2) + "|",
+        f"| | {' | '.join(protocol.measured)} | mean |", "|---" * (len(protocol.measured) + 2) + "|",
         *(_line(way, rows, protocol) for way, rows in ways.items()),
         *(f"| {one.what} ({one.source}) {blank}| {one.value:g} |" for one in protocol.published),
         "", _target(protocol), "", _basis(protocol, ways["learned"], found), "",
@@ -38,20 +34,21 @@ def as_markdown(protocol: Protocol, folders: Sequence[Path], found: Sequence[Map
     return "\n".join(lines)
 
 
-def _rows(way: str, folders: Sequence[Path]) -> pd.DataFrame:
-    return pd.concat([read_rows(folder / "rows" / f"{way}.csv") for folder in folders], ignore_index=True)
+def _rows(way: str, pools: Iterable[Found]) -> pd.DataFrame:
+    rows = pd.concat([read_rows(pool.rows / f"{way}.csv") for pool in pools], ignore_index=True)
+    return rows.assign(done=rows["steps_done"] / rows["steps_total"].clip(lower=1))
 
 
 def _line(way: str, rows: pd.DataFrame, protocol: Protocol) -> str:
-    column = COLUMN[protocol.measure]
-    cells = [_cell(rows[rows["task"] == task], column) for task in protocol.tasks]
+    column = MEASURES[protocol.measure]
+    cells = [_cell(rows[rows["task"] == task], column) for task in protocol.measured]
     whole = rows.groupby(["seed", "episode"], as_index=False)[column].mean()
     return f"| {way} | {' | '.join(cells)} | {_cell(whole, column)} |"
 
 
 def _cell(rows: pd.DataFrame, column: str) -> str:
     mean, (low, high) = mean_interval(rows, column)
-    digits = 3 if column == "success" else 0
+    digits = 0 if column == "return_" else 2
     return f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
@@ -61,35 +58,33 @@ def _target(protocol: Protocol) -> str:
     return f"Target for the mean: {told}." if told else ""
 
 
-def _basis(protocol: Protocol, learned: pd.DataFrame, found: Sequence[Mapping[str, Any]]) -> str:
+def _basis(protocol: Protocol, learned: pd.DataFrame, found: Sequence[Sequence[Found]]) -> str:
     """What the numbers rest on."""
-    count = len(found)
-    episodes = len(learned) // (len(protocol.tasks) * count)
+    count, pools = len(found), [one for seed in found for one in seed]
+    episodes = len(learned) // (len(protocol.measured) * count)
     over = "seeds" if count > 1 else "the episodes of the one seed"
-    minutes = {kind: _mean(one["seconds"][kind] for one in found) / 60 for kind in found[0]["seconds"]}
-    steps, labels = _mean(one["steps"] for one in found), int(learned["labels"].max())
+    minutes = {kind: sum(one.seconds[kind] for one in pools) / count / 60 for kind in pools[0].seconds}
+    steps, labels = sum(one.steps for one in pools) / len(pools), int(learned["labels"].max())
     return (
-        f"{count} seed{'s' if count > 1 else ''} of data, model and episodes, {episodes} episodes of each task; "
-        f"intervals are a bootstrap over {over}. {steps:,.0f} control steps in the pool, {labels:,} relabelled "
-        f"transitions behind each reward. {_sources(protocol)} Minutes for each seed: "
+        f"{count} seed{'s' if count > 1 else ''} of data, model and episodes, {episodes} episodes of each; "
+        f"intervals are a bootstrap over {over}. {steps:,.0f} control steps in {'each' if protocol.folds else 'the'} "
+        f"pool, {labels:,} relabelled transitions behind each reward. {_sources(protocol)} Minutes for each seed: "
         f"{', '.join(f'{kind} {time:.1f}' for kind, time in minutes.items())}. mbtransfer {__version__}."
     )
 
 
 def _sources(protocol: Protocol) -> str:
     """Which of the measured tasks data were collected for: these are no transfer."""
+    if protocol.folds:
+        groups = "; ".join(", ".join(fold) for fold in protocol.folds)
+        return (
+            f"A pool for each of {len(protocol.folds)} groups of tasks, never collected for these: {groups}."
+        )
     sources = {name for name, task in make(protocol.env).tasks.items() if task.split == "source"}
-    planned = [settings.get("tasks") or sources for settings in protocol.rounds if _plans(settings)]
+    planned = [settings.get("tasks") or sources for settings in protocol.rounds if plans(settings)]
     seen = [name for name in protocol.tasks if any(name in names for names in planned)]
     if not seen:
         return "No data were collected for the reward of a measured task."
-    return f"Data were collected for the reward of {', '.join(seen)}; the other tasks were never asked for before."
-
-
-def _plans(settings: Mapping[str, Any]) -> bool:
-    mix = parse_mix(settings.get("behaviours", ("planner",)))
-    return any(mix.get(name, 0) > 0 for name in PLANNING)
-
-
-def _mean(values: Iterable[float]) -> float:
-    return float(pd.Series(list(values)).mean())
+    if len(seen) == len(protocol.measured):
+        return "Data were collected for the reward of every measured task."
+    return f"Data were collected for the reward of {', '.join(seen)}; the others were never asked for before."

@@ -25,12 +25,13 @@ def run_benchmark(config: BenchmarkConfig, console: Console | None = None) -> st
     if not seeds:
         raise UserError("nothing to run: give at least one seed")
     home = config.out or HOME / protocol.name
-    folders, found = [home / f"seed-{seed}" for seed in seeds], []
-    for seed, folder in zip(seeds, folders, strict=True):
+    found = []
+    for seed in seeds:
+        folder = home / f"seed-{seed}"
         console.rule(f"{protocol.name}, seed {seed}")
         with alone(folder):
             found.append(run_seed(protocol, folder, seed, config.workers, console))
-    text = as_markdown(protocol, folders, found)
+    text = as_markdown(protocol, found)
     target = config.table or home / "results.md"
     write_text(target, text)
     console.print(Markdown(text))

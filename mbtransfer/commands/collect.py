@@ -17,7 +17,17 @@ from mbtransfer.planner_settings import parse_settings
 from mbtransfer.prepare import prepared_digest
 from mbtransfer.progress import progress_bar
 from mbtransfer.tracking import Artifact, Tracker, track
-from mbtransfer.units import MIXES, NEED_FIXTURES, NEED_MODEL, PLANNING, Planning, Unit, parse_mix, plan_units
+from mbtransfer.units import (
+    MIXES,
+    NEED_FIXTURES,
+    NEED_MODEL,
+    PLANNING,
+    REWARDED,
+    Planning,
+    Unit,
+    parse_mix,
+    plan_units,
+)
 from planners.registry import make_planner
 from tasks.environment import Environment
 from tasks.registry import make
@@ -59,10 +69,10 @@ def plan(config: CollectConfig, environment: Environment) -> list[Unit]:
     """
     shares = parse_mix(config.behaviours) if config.behaviours else MIXES[_default_mix(config, environment)]
     used = {name for name, share in shares.items() if share > 0}
-    for flag in ("tasks", "chain", "branches"):
-        if getattr(config, flag) and not used & set(PLANNING):
+    for flag, behaviours in (("tasks", REWARDED), ("chain", PLANNING), ("branches", PLANNING)):
+        if getattr(config, flag) and not used & set(behaviours):
             raise UserError(
-                f"--{flag} is for the behaviours {', '.join(PLANNING)}, and there is none of them"
+                f"--{flag} is for the behaviours {', '.join(behaviours)}, and there is none of them"
             )
     idle = sorted(used & set(NEED_FIXTURES))
     if idle and not environment.spec.fixtures:

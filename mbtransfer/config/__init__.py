@@ -1,7 +1,12 @@
 """The settings of every command: fields are flags, their docstrings the help."""
 
 from mbtransfer.config.act import EvaluateConfig, PlanConfig, ReportConfig, TasksConfig
-from mbtransfer.config.data import DatasetExportConfig, DatasetImportConfig, DatasetInfoConfig
+from mbtransfer.config.data import (
+    DatasetExportConfig,
+    DatasetImportConfig,
+    DatasetInfoConfig,
+    DatasetStripConfig,
+)
 from mbtransfer.config.flags import (
     AtLeast,
     AtMost,
@@ -18,7 +23,7 @@ from mbtransfer.config.trust import BenchConfig, BenchmarkConfig, CalibrationCon
 __all__ = [
     "COMMANDS", "AdaptConfig", "AtLeast", "AtMost", "BenchConfig", "BenchmarkConfig", "CalibrationConfig",
     "CheckConfig", "CollectConfig", "DatasetExportConfig", "DatasetImportConfig", "DatasetInfoConfig",
-    "DecisionFlags", "DemoConfig", "EvaluateConfig", "FitConfig", "MachineFlags", "PlanConfig",
+    "DatasetStripConfig", "DecisionFlags", "DemoConfig", "EvaluateConfig", "FitConfig", "MachineFlags", "PlanConfig",
     "PrepareConfig", "ReportConfig", "SearchFlags", "SweepConfig", "TasksConfig", "TrackerFlags", "cores",
 ]  # fmt: skip
 
@@ -40,5 +45,6 @@ COMMANDS: dict[str, type] = {
     "dataset info": DatasetInfoConfig,
     "dataset import": DatasetImportConfig,
     "dataset export": DatasetExportConfig,
+    "dataset strip": DatasetStripConfig,
 }
 """Every command and its settings, in the order of the help. Of two words: a command of a group."""

@@ -33,8 +33,9 @@ class EvaluateConfig(DecisionFlags, EngineFlags, MachineFlags, TrackerFlags):
     """Python file that defines tasks of your own."""
     dynamics: Literal["learned", "oracle"] = "learned"
     """Plan in the learned model, or in the true simulator (the upper bound)."""
-    reward: Literal["learned", "true"] = "learned"
-    """Plan for learned reward heads, or for the tasks' own rewards."""
+    reward: Literal["learned", "true", "distance"] = "learned"
+    """Plan for learned reward heads, for the tasks' own rewards, or as a control for the nearness of hand and
+    handle alone: what that solves is solved by bumping into things."""
     labels: Count | None = None
     """Labelled transitions from which each head is fitted anew. None: the heads of the model."""
     episodes: Count = 10

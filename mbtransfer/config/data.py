@@ -1,4 +1,4 @@
-"""Commands about datasets: what one holds, data of other formats in, and out as Minari's."""
+"""Commands about datasets: what one holds, data of other formats in and out, and without some movements."""
 
 from pathlib import Path
 from typing import Annotated
@@ -45,3 +45,17 @@ class DatasetExportConfig:
     """Dataset folder."""
     target: Positional[str]
     """minari:NAME-vN, which must be new; it goes to Minari's folder (MINARI_DATASETS_PATH)."""
+
+
+@command
+class DatasetStripConfig:
+    """Copy a dataset without the transitions in which some fixtures move: a control for claims of transfer."""
+
+    dir: Positional[Path]
+    """Dataset folder."""
+    out: Path
+    """Folder of the copy; run again to continue."""
+    fixtures: tuple[str, ...] = ()
+    """What must stand still, by name: a transition in which one of them moves is left out."""
+    tasks: tuple[str, ...] = ()
+    """The fixtures of these tasks as well."""

@@ -54,12 +54,12 @@ class CollectConfig(SearchFlags, EngineFlags, TrackerFlags):
     seed: Seed = 0
     """Another seed adds other episodes to the same dataset."""
     behaviours: tuple[str, ...] = ()
-    """Mix, as NAME or NAME=SHARE: noise, reach, babble, planner, oracle, explore. Empty: babble=0.9
+    """Mix, as NAME or NAME=SHARE: noise, reach, babble, planner, oracle, explore, goals. Empty: babble=0.9
     noise=0.05 reach=0.05; with --model babble=0.96 planner=0.03 explore=0.01; with --tasks alone
     babble=0.88 oracle=0.02 noise=0.05 reach=0.05. Without fixtures: noise; with --model planner=0.6 explore=0.3
     noise=0.1; with --tasks alone noise=0.5 oracle=0.5."""
     model: Path | None = None
-    """Model folder, for the behaviours planner and explore."""
+    """Model folder, for the behaviours planner, explore and goals."""
     locked: tuple[str, ...] = ()
     """Fixtures that cannot be moved while these data are collected."""
     near: Share = 0.5

@@ -12,6 +12,7 @@ from mbtransfer.prepare.prepared import Prepared
 from mbtransfer.valuation import Valuation
 from planners.base import Planner
 from planners.registry import make_planner
+from tasks.approach import approaches
 from tasks.environment import Environment
 from tasks.scene import Scene
 from tasks.task import Task
@@ -33,7 +34,7 @@ class Pilot:
         dynamics: what plans are followed by.
         rewards: gives the rewards of some tasks, learned or true.
         dynamics_name: `learned` or `oracle`.
-        reward_name: `learned` or `true`.
+        reward_name: `learned`, `true` or `distance`.
         labels: labelled transitions behind each learned reward; 0 with the true ones.
         planner: name of the planner.
         settings: what differs from the planner's defaults.
@@ -88,6 +89,11 @@ class Pilot:
             PlannerError: no such planner or setting.
         """
         return make_planner(self.planner, action_bounds(self.environment.spec), self.settings)
+
+
+def by_distance(tasks: Sequence[Task]) -> TrueRewards:
+    """The control of each task: a reward of the distance to its handle alone; see `tasks.approach`."""
+    return TrueRewards(approaches(tasks))
 
 
 def oracle_pilot(

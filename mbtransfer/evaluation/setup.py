@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from mbtransfer.agent import action_bounds
 from mbtransfer.errors import UserError
-from mbtransfer.evaluation.pilot import PARTICLES, PLANNER, Pilot, learned_pilot, oracle_pilot
+from mbtransfer.evaluation.pilot import (
+    PARTICLES,
+    PLANNER,
+    Pilot,
+    by_distance,
+    learned_pilot,
+    oracle_pilot,
+)
 from mbtransfer.goal import Rewards
 from mbtransfer.objective import LearnedDynamics
 from mbtransfer.planner_settings import parse_settings
@@ -30,7 +37,7 @@ ELSEWHERE = (
 )  # fmt: skip
 """Fields that `Setup.described` gives in another form, or that results do not depend on."""
 
-CHOICES = {"dynamics": ("learned", "oracle"), "reward": ("learned", "true")}
+CHOICES = {"dynamics": ("learned", "oracle"), "reward": ("learned", "true", "distance")}
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class Setup:
         env: the environment; where there is a model, its own counts.
         model: folder of the model; not needed for the oracle with true rewards.
         dynamics: `learned` or `oracle`.
-        reward: `learned` or `true`.
+        reward: `learned`, `true`, or the control `distance`.
         labels: labelled transitions behind each learned reward; None is the model's choice.
         planner: name of the planner.
         horizon: control steps that a plan looks ahead; None is the planner's default, here and below.
@@ -210,6 +217,8 @@ def _pilot(setup: Setup, stamp: tuple[int, ...]) -> Pilot:
     if model is not None and setup.reward == "learned":
         labels = _labels(model, setup.labels)
         rewards = partial(model.rewards, labels=labels)
+    elif setup.reward == "distance":
+        rewards = by_distance
     settings = setup.planner_settings()
     if model is None or setup.dynamics == "oracle":
         pilot = oracle_pilot(
@@ -223,8 +232,13 @@ def _pilot(setup: Setup, stamp: tuple[int, ...]) -> Pilot:
             precision=setup.precision, compiled=setup.compile, valuation=setup.valuation(),
             decision_ms=setup.decision_ms,
         )  # fmt: skip
+    pilot = replace(pilot, reward_name=setup.reward)
     pilot.make_planner()
-    return replace(pilot, prepared=_prepared(setup, model)) if model and setup.prepared else pilot
+    return (
+        replace(pilot, prepared=_prepared(setup, model))
+        if model and setup.prepared and setup.reward != "distance"
+        else pilot
+    )
 
 
 def _prepared(setup: Setup, model: "Model") -> Callable[[Task], Prepared | None]:

@@ -1,13 +1,20 @@
 """A protocol runs from nothing to its table, goes on where it stopped, and says what is wrong with it."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
+from rich.console import Console
 
 from mbtransfer.benchmark import read_protocol, shipped_protocols
+from mbtransfer.benchmark.fold import Fold
 from mbtransfer.cli import main
+from mbtransfer.dataset import Dataset
 from mbtransfer.errors import UserError
+from mbtransfer.rows import read_rows
+from tasks.recipe import shipped_recipes
 from tasks.registry import make
 
 TINY = """
@@ -26,6 +33,25 @@ tasks: [reach_top_left, reach_top_right]
 measure: return
 least: 10
 published: [{what: Somebody, value: 321, source: a paper}]
+"""
+
+FOLDS = """
+about: Things to be moved.
+env: kitchen
+rounds:
+  - {steps: 300, behaviours: [babble], episode_steps: 10}
+  - {steps: 20, behaviours: [oracle], episode_steps: 10, candidates: 4, iterations: 1, horizon: 2}
+  - {steps: 40, behaviours: [planner, goals], episode_steps: 10, candidates: 4, horizon: 2, chain: true}
+between: {members: 2, hidden: 8, epochs: 1}
+fit: {members: 2, hidden: 8, epochs: 1}
+evaluate:
+  learned: {horizon: 2, candidates: 4, iterations: 1, episodes: 1, labels: 100}
+  distance alone: {reward: distance, horizon: 2, candidates: 4, iterations: 1, episodes: 1}
+stripped:
+  stripped pool: {horizon: 2, candidates: 4, iterations: 1, episodes: 1, labels: 100}
+tasks: [drawer_open, light_on]
+folds: [[drawer_open], [light_on]]
+measure: success
 """
 
 
@@ -54,7 +80,7 @@ def test_it_runs_and_goes_on_where_it_stopped(
         "440 control steps",
     ):
         assert part in text, text
-    assert "collected for the reward of reach_top_left; the other" in text
+    assert "collected for the reward of reach_top_left; the others" in text
     capsys.readouterr()
     assert main(line) == 0
     told = capsys.readouterr().out
@@ -62,6 +88,32 @@ def test_it_runs_and_goes_on_where_it_stopped(
     tiny.write_text(TINY.replace("epochs: 1", "epochs: 2"))
     assert main(line) == 2
     assert "other settings" in capsys.readouterr().err
+
+
+def test_what_is_held_out_is_never_collected_for(tmp_path: Path) -> None:
+    (path := tmp_path / "folds.yaml").write_text(FOLDS)
+    assert main(["benchmark", str(path), "--out", str(tmp_path / "out")]) == 0
+    text = (tmp_path / "out" / "results.md").read_text()
+    for part in (
+        "| learned |",
+        "| distance alone |",
+        "| stripped pool |",
+        "never collected for these: drawer_open; ",
+    ):
+        assert part in text, text
+    fold = tmp_path / "out" / "seed-0" / "fold-0"
+    stages = Fold(read_protocol(str(path)), fold, 0, 1, Console(), ("drawer_open",)).stages()
+    asked = [stage.work.args[0].tasks for stage in stages if stage.name.startswith("collect")]
+    assert asked[0] == () and "light_on" in asked[1] and "drawer_open" not in (*asked[1], *asked[2])
+    drawer = make("kitchen").spec.fixture("drawer")
+    left = Dataset.open(fold / "stripped-data").transitions()
+    whole = Dataset.open(fold / "data").transitions()
+    moved, before = (
+        np.abs(some.next_obs[:, drawer.position] - some.obs[:, drawer.position]) for some in (left, whole)
+    )
+    assert len(left.obs) < len(whole.obs) and moved.max() < 0.001 * drawer.span < before.max()
+    controls = read_rows(fold / "rows" / "distance alone.csv")
+    assert list(controls["reward"]) == ["distance"] and list(controls["task"]) == ["drawer_open"]
 
 
 @pytest.mark.parametrize(
@@ -75,6 +127,9 @@ def test_it_runs_and_goes_on_where_it_stopped(
         ("env:", "env: [", "cannot read"),
         ("least: 10", "least: 1x", "no protocol"),
         ("tasks: [reach_top_left, reach_top_right]", "tasks: 3", "no protocol"),
+        ("tasks: [reach_top_left, reach_top_right]", "", "nothing to measure"),
+        ("measure: return", "measure: return\nfolds: [[reach_top_left]]", "every task once"),
+        ("behaviours: [noise]", "behaviours: [planner]", "first round"),
     ],
 )
 def test_what_is_wrong_is_told(tiny: Path, old: str, new: str, told: str) -> None:
@@ -88,6 +143,9 @@ def test_shipped_protocols_can_be_read() -> None:
     for name in shipped_protocols():
         protocol = read_protocol(name)
         assert protocol.name == name and protocol.published
+        if protocol.env == "franka_kitchen" and not find_spec("gymnasium_robotics"):
+            continue
         assert set(protocol.tasks) <= set(make(protocol.env).tasks)
+        assert set(protocol.recipes) <= set(shipped_recipes(protocol.env))
     with pytest.raises(UserError, match="walker"):
         read_protocol("walkr")

@@ -1,0 +1,121 @@
+"""The stages of one pool of a protocol: what is done in which order, with which settings."""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from rich.console import Console
+
+from mbtransfer.benchmark.protocol import Protocol, needs_model, plans
+from mbtransfer.commands.collect import run_collect
+from mbtransfer.commands.prepare import run_prepare
+from mbtransfer.commands.strip import run_strip
+from mbtransfer.config import CollectConfig, DatasetStripConfig, EvaluateConfig, FitConfig, PrepareConfig
+from mbtransfer.evaluate import run_evaluate
+from mbtransfer.fitting import run_fit
+from tasks.registry import make
+
+LATER_SEED = 1_000
+"""Evaluation uses seeds from here on, so that no episode is like one that was collected."""
+
+ROUNDS = 100
+"""Seeds of the rounds of one seed are so far apart."""
+
+Flags = TypeVar("Flags", CollectConfig, FitConfig, PrepareConfig, EvaluateConfig)
+
+
+class Stage(NamedTuple):
+    """A piece of work, its name and what to say of it."""
+
+    name: str
+    title: str
+    work: partial[Any]
+
+
+class Fold(NamedTuple):
+    """One pool of a protocol.
+
+    Attributes:
+        protocol: what is run.
+        out: folder of the pool, its models and rows.
+        seed: of data, models and episodes.
+        workers: processes that collect and evaluate.
+        console: where to say what is going on.
+        held_out: tasks that no data are collected for; empty where the protocol has no folds.
+    """
+
+    protocol: Protocol
+    out: Path
+    seed: int
+    workers: int
+    console: Console
+    held_out: tuple[str, ...] = ()
+
+    def stages(self) -> Iterator[Stage]:
+        """All stages, in order."""
+        for number in range(len(self.protocol.rounds)):
+            yield from self._round(number)
+        yield from self._measured(self.out / "model", "", self.protocol.evaluate)
+        if self.protocol.stripped:
+            data, model = self.out / "stripped-data", self.out / "stripped-model"
+            strip = DatasetStripConfig(dir=self.out / "data", out=data, tasks=self._tasks())
+            yield Stage("strip", "strip the pool", partial(run_strip, strip))
+            yield self._fit("fit-stripped", "fit to the stripped pool", data, model, self.protocol.fit)
+            yield from self._measured(model, "-stripped", self.protocol.stripped)
+
+    def _tasks(self) -> tuple[str, ...]:
+        return self.held_out or self.protocol.tasks
+
+    def _round(self, number: int) -> Iterator[Stage]:
+        """Data, and a model where the next round needs one or there is no next round."""
+        rounds = self.protocol.rounds
+        own, last, data = rounds[number], number == len(rounds) - 1, self.out / "data"
+        given: dict[str, Any] = {"out": data, "env": self.protocol.env, "workers": self.workers}
+        given["seed"] = self.seed + ROUNDS * number
+        if needs_model(own):
+            given["model"] = self.out / f"round-{number - 1}"
+        if self.held_out and plans(own):
+            given["tasks"] = self._sources()
+        collect = _flags(CollectConfig, given, own)
+        yield Stage(f"collect-{number}", f"collect, round {number + 1}", partial(run_collect, collect))
+        title = f"fit after round {number + 1}"
+        if last:
+            yield self._fit(f"fit-{number}", title, data, self.out / "model", self.protocol.fit)
+        elif needs_model(rounds[number + 1]):
+            model = self.out / f"round-{number}"
+            yield self._fit(f"fit-{number}", title, data, model, self.protocol.between)
+            if self.protocol.ready:
+                title = f"prepare after round {number + 1}"
+                yield self._prepare(f"prepare-{number}", title, {"model": model}, self.protocol.ready)
+
+    def _sources(self) -> tuple[str, ...]:
+        """All source tasks but those held out."""
+        known = make(self.protocol.env).tasks.items()
+        return tuple(name for name, task in known if task.split == "source" and name not in self.held_out)
+
+    def _fit(self, name: str, title: str, data: Path, out: Path, own: Mapping[str, Any]) -> Stage:
+        fit = _flags(FitConfig, {"data": data, "out": out, "seed": self.seed, "threads": 1}, own)
+        return Stage(name, title, partial(run_fit, fit))
+
+    def _prepare(self, name: str, title: str, given: Mapping[str, Any], own: Mapping[str, Any]) -> Stage:
+        prepare = _flags(PrepareConfig, {"seed": self.seed, "threads": 1}, given, own)
+        return Stage(name, title, partial(run_prepare, prepare, self.console))
+
+    def _measured(self, model: Path, mark: str, ways: Mapping[str, Mapping[str, Any]]) -> Iterator[Stage]:
+        common = {"model": model, "tasks": self._tasks(), "threads": 1}
+        if self.protocol.prepare:
+            yield self._prepare(f"prepare{mark}", "prepare", common, self.protocol.prepare)
+        for way, own in ways.items():
+            rows = {"rows": self.out / "rows" / f"{way}.csv", "json": self.out / "rows" / f"{way}.json"}
+            given = {"env": self.protocol.env, "seeds": (LATER_SEED + self.seed,), "workers": self.workers}
+            given["recipes"] = self.protocol.recipes
+            evaluate = _flags(EvaluateConfig, common, given | rows, own)
+            yield Stage(f"evaluate-{way}", f"evaluate: {way}", partial(run_evaluate, evaluate, self.console))
+
+
+def _flags(kind: type[Flags], *settings: Mapping[str, Any]) -> Flags:
+    """A command's settings, later ones first; YAML has lists where flags are tuples."""
+    merged: dict[str, Any] = {name: value for some in settings for name, value in some.items()}
+    tuples: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in merged.items()}
+    return kind(**tuples)
