@@ -7,6 +7,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from mbtransfer.episode import Episode
+from mbtransfer.runner import sound_parts
 from tasks.scene import Scene
 
 STEPS = 12
@@ -43,13 +44,7 @@ def branch(scene: Scene, episodes: Sequence[Episode], each: int, rng: np.random.
     noisy = actions + (high - low) / 2 * _noise(rng, actions.shape)
     done = np.clip(noisy, low, high).astype(np.float32)
     path = np.concatenate([states[:, None], scene.rollout(states, done)], axis=1)
-    sound = np.isfinite(path).all(axis=(1, 2))
-    return [
-        Episode(
-            scene.observe(path[b]), done[b], path[b], TAG, origins[b].seed, terminated=False, truncated=True
-        )
-        for b in np.flatnonzero(sound)
-    ]
+    return sound_parts(scene, path, done, TAG, [origin.seed for origin in origins])
 
 
 def _noise(rng: np.random.Generator, shape: tuple[int, ...]) -> Float[ndarray, "n T A"]:

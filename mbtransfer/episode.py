@@ -19,6 +19,7 @@ class Episode:
         seed: the seed that reproduces this episode.
         terminated: the environment ended it (there is no next state to value).
         truncated: a time limit or the collector ended it.
+        diverged: the simulation diverged in the step after the last one, which is why it ended (it is truncated).
         rewards: float64 [T], what the source of the episode paid for each step; None where nobody paid.
 
     Raises:
@@ -34,6 +35,7 @@ class Episode:
     terminated: bool
     truncated: bool
     rewards: np.ndarray | None = None
+    diverged: bool = False
 
     def __post_init__(self) -> None:
         steps = len(self.actions)

@@ -119,17 +119,12 @@ def evaluate_runs(
 
 
 def summary_of(setup: Setup, frame: pd.DataFrame, runs: Sequence[Run]) -> dict[str, Any]:
-    """What `--json` writes: `tasks`, `splits`, `plan_ms` and `settings`."""
+    """What `--json` writes: `tasks`, `splits`, `decisions`, `diverged`, `plan_ms` and `settings`."""
     with threads(setup.threads):
         latency = decision_latency(setup.pilot(), what(setup, runs[0]))
     summary = summarise(frame)
-    return {
-        "tasks": summary["tasks"],
-        "splits": summary["splits"],
-        "decisions": summary["decisions"],
-        "plan_ms": latency,
-        "settings": _settings(setup, runs),
-    }
+    told = {name: summary[name] for name in ("tasks", "splits", "decisions", "diverged")}
+    return told | {"plan_ms": latency, "settings": _settings(setup, runs)}
 
 
 def _keep(tracker: Tracker, summary: dict[str, Any], rows: Path | None) -> None:

@@ -71,6 +71,8 @@ class EpisodeResult:
     """Share of decisions that a time budget (`--decision-ms`) ended early."""
     infeasible: float = 0.0
     """Share of decisions whose plan was expected to break a constraint."""
+    diverged: int = 0
+    """1 where the simulation diverged, which ended the episode without success, 0 elsewhere."""
 
     def __post_init__(self) -> None:
         for column in fields(self):
@@ -83,7 +85,7 @@ COLUMNS: tuple[str, ...] = tuple(column.name for column in fields(EpisodeResult)
 HEADER: bytes = (",".join(COLUMNS) + "\n").encode()
 WORDS = ("task", "planner", *CHOICES)
 REALS = ("return_", "plan_ms", "cut", "infeasible")
-LATER = ("cut", "infeasible")
+LATER = ("cut", "infeasible", "diverged")
 """Columns that older files lack; they count as zero there."""
 
 
@@ -195,9 +197,9 @@ def _problem(name: str, text: str) -> str | None:
         return f"is {text!r}, not a {'number' if name in REALS else 'whole number'}"
     if not math.isfinite(value) or (value < 0 and name not in ("return_", "seed")):
         return f"is {text}, which cannot be"
-    if name in LATER and value > 1:
-        return f"is {text}, more than all decisions"
-    return f"is {text}, not 0 or 1" if name == "success" and value > 1 else None
+    if name in ("success", "diverged") and value > 1:
+        return f"is {text}, not 0 or 1"
+    return f"is {text}, more than all decisions" if name in LATER and value > 1 else None
 
 
 def _check_record(path: Path, number: int, names: list[str], record: list[str]) -> None:

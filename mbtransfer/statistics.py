@@ -100,7 +100,7 @@ def headline(rows: pd.DataFrame, dynamics: str) -> pd.DataFrame:
 
 
 def summarise(rows: pd.DataFrame, seed: int = 0) -> dict[str, Any]:
-    """The `tasks`, `splits` and `decisions` of `summary.json`, and `oracle` (its splits) when `rows` hold both.
+    """The `tasks`, `splits`, `decisions` and `diverged` of `summary.json`, and, when `rows` hold both, `oracle`.
 
     Numbers are of the learned dynamics (see `headline`), or of the oracle when nothing else is there. A
     split's `success_ci95` belongs to `success_mean`; a task's is Wilson's, over its episodes of all seeds.
@@ -113,6 +113,7 @@ def summarise(rows: pd.DataFrame, seed: int = 0) -> dict[str, Any]:
     main = oracle if learned.empty else learned
     splits, tasks = summarise_splits(main, seed), summarise_tasks(main, seed)
     summary: dict[str, Any] = {"splits": splits, "tasks": tasks, "decisions": summarise_decisions(main)}
+    summary["diverged"] = int(main["diverged"].sum())
     if not learned.empty and not oracle.empty:
         summary["oracle"] = summarise_splits(oracle, seed)
     return summary
@@ -134,6 +135,11 @@ def summarise_decisions(rows: pd.DataFrame) -> dict[str, float]:
     """Shares of all decisions: `cut` short by a time budget, and `infeasible` (by a constraint)."""
     steps = rows["steps"].sum()
     return {name: float((rows[name] * rows["steps"]).sum() / max(1, steps)) for name in ("cut", "infeasible")}
+
+
+def told_of_divergence(diverged: int) -> list[str]:
+    """What a reader should know of simulations that diverged; nothing where none did."""
+    return [f"The simulation of {diverged:,} episodes diverged; they count as failed."] if diverged else []
 
 
 def told_of_decisions(decisions: Mapping[str, float]) -> list[str]:

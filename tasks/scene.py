@@ -10,6 +10,7 @@ from jaxtyping import Float
 from mujoco import rollout
 from numpy import ndarray
 
+from tasks.divergence import keep_divergence, marked, stand_in
 from tasks.errors import TaskError
 from tasks.lead import Lead
 from tasks.spec import EnvSpec
@@ -52,6 +53,9 @@ class Scene:
 
     coarse: "Scene | None" = None
 
+    live = False
+    """Whether states that are not numbers say that an episode has ended, not that its simulation diverged."""
+
     def __init__(
         self,
         model: mujoco.MjModel,
@@ -66,6 +70,7 @@ class Scene:
         lead: Lead | None = None,
         coarse: "Scene | None" = None,
     ) -> None:
+        keep_divergence(model)
         self.model = model
         self.look = look
         self.lead = lead
@@ -120,10 +125,11 @@ class Scene:
             TaskError: the action is not finite, or the simulation diverges.
         """
         command = self._command(self._checked(action))
-        self.data.ctrl[:] = self._servo(command, self.get_state()) if self._servo else command
+        before = self.get_state()
+        self.data.ctrl[:] = self._servo(command, before) if self._servo else command
         self.data.qacc_warmstart[:] = 0.0
         mujoco.mj_step(self.model, self.data, self._substeps)
-        state = self.get_state()
+        state = self._marked(before[None], self.get_state()[None])[0]
         if not np.isfinite(state).all():
             raise TaskError(f"{self.spec.name}: the simulation diverged at {self.data.time:.2f} s")
         observed: ndarray = self.observe(state)
@@ -134,6 +140,8 @@ class Scene:
     ) -> Float[ndarray, "B T S"]:
         """The states after each of T control steps from each of B starts; the scene itself stays as it is.
 
+        From where a simulation diverges its states are NaN.
+
         Raises:
             TaskError: an action is not finite.
         """
@@ -141,11 +149,15 @@ class Scene:
         path = np.empty((*commands.shape[:2], self.state_size))
         now = np.ascontiguousarray(states)
         for t in range(commands.shape[1]):
-            controls = self._servo(commands[:, t], now) if self._servo else commands[:, t]
+            begin = stand_in(self.model, now)
+            controls = self._servo(commands[:, t], begin) if self._servo else commands[:, t]
             held = np.repeat(controls[:, None], self._substeps, axis=1)
-            now = self._pool.rollout(self.model, self._scratch, now, held)[0][:, -1]
+            now = self._marked(now, self._pool.rollout(self.model, self._scratch, begin, held)[0][:, -1])
             path[:, t] = now
         return path
+
+    def _marked(self, before: Float[ndarray, "B S"], after: Float[ndarray, "B S"]) -> Float[ndarray, "B S"]:
+        return marked(self.model, before, after, self._substeps * self.model.opt.timestep)
 
     def _column(self, fixture: str) -> int:
         """The state's column of a fixture's position."""

@@ -55,6 +55,9 @@ def print_dataset(found: Mapping[str, Any], name: str, console: Console) -> None
         console.print(_behaviours(found["behaviours"], found["steps"]))
         console.print(_coverage(found["observation"]))
         print_look(found, console)
+    if found["diverged"]:
+        line = f"{found['diverged']:,} episodes ended early because their simulation diverged"
+        console.print(line, highlight=False, soft_wrap=True, style="yellow")
     for damage in found["damaged"]:
         console.print(Text(f"damaged and left out: {damage['name']}: {damage['reason']}", style="red"))
 

@@ -99,9 +99,10 @@ class Pool:
     def info(self) -> dict[str, Any]:
         """Describe the content in plain values.
 
-        `episodes`, `steps`, `behaviours` with counts, and for every `observation` and `action` column its
-        unit, range, smallest and largest value, and `coverage`: the share of twenty equal parts of its
-        range that were visited. None stands where a range is unlimited or nothing was seen.
+        `episodes`, `steps`, `diverged` (episodes that their simulation ended), `behaviours` with counts, and for
+        every `observation` and `action` column its unit, range, smallest and largest value, and `coverage`: the
+        share of twenty equal parts of its range that were visited. None stands where a range is unlimited or nothing
+        was seen.
         """
         return describe(self.header, self.parts)
 

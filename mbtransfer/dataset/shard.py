@@ -24,6 +24,7 @@ class EpisodeRecord:
     steps: int
     terminated: bool
     truncated: bool
+    diverged: bool = False
 
 
 class Arrays(NamedTuple):
@@ -71,7 +72,7 @@ class Shard:
         steps = slice(self.action_starts[index], self.action_starts[index + 1])
         tags = record.behaviour, record.seed, record.terminated, record.truncated
         paid = None if rewards is None else rewards[steps]
-        return Episode(obs[rows], actions[steps], state[rows], *tags, rewards=paid)
+        return Episode(obs[rows], actions[steps], state[rows], *tags, rewards=paid, diverged=record.diverged)
 
 
 def _map(path: Path) -> Arrays:

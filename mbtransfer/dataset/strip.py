@@ -52,6 +52,7 @@ def still_stretches(episode: Episode, fixtures: Sequence[Fixture]) -> Iterator[E
                 obs=episode.obs[start : end + 1], actions=episode.actions[start:end],
                 state=episode.state[start : end + 1], behaviour=episode.behaviour, seed=episode.seed,
                 terminated=ends and episode.terminated, truncated=not ends or episode.truncated,
+                diverged=ends and episode.diverged,
                 rewards=None if episode.rewards is None else episode.rewards[start:end],
             )  # fmt: skip
         start = end

@@ -59,6 +59,7 @@ def describe(header: Header, parts: Sequence[tuple[Shard, Sequence[int]]]) -> di
     obs, action = Seen(header.observation), Seen(header.action)
     episodes: Counter[str] = Counter()
     steps: Counter[str] = Counter()
+    diverged = 0
     for shard, chosen in parts:
         whole = len(chosen) == len(shard.records)
         for piece in [shard.arrays] if whole else map(shard.episode, chosen):
@@ -67,9 +68,11 @@ def describe(header: Header, parts: Sequence[tuple[Shard, Sequence[int]]]) -> di
         for record in (shard.records[index] for index in chosen):
             episodes[record.behaviour] += 1
             steps[record.behaviour] += record.steps
+            diverged += record.diverged
     return {
         "episodes": episodes.total(),
         "steps": steps.total(),
+        "diverged": diverged,
         "behaviours": {name: {"episodes": episodes[name], "steps": steps[name]} for name in sorted(episodes)},
         "observation": obs.describe(),
         "action": action.describe(),

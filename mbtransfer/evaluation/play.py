@@ -77,7 +77,7 @@ class _Record:
         self.infeasible += violation is not None and bool(violation[row] > 0)
 
     def played(
-        self, pilot: Pilot, script: Script, row: int, seed: int, episode: int, success: bool
+        self, pilot: Pilot, script: Script, row: int, seed: int, episode: int, *, success: bool, sound: bool
     ) -> Played:
         steps, (done, total) = len(self.after), script.steps(row)
         result = EpisodeResult(
@@ -86,9 +86,10 @@ class _Record:
             episode=episode, success=success, return_=self.return_, steps=steps,
             steps_to_success=steps if success else None, steps_done=done, steps_total=total,
             plan_ms=1e3 * self.seconds / max(1, steps), cut=self.cut / max(1, steps),
-            infeasible=self.infeasible / max(1, steps),
+            infeasible=self.infeasible / max(1, steps), diverged=int(not sound and not pilot.scene.live),
         )  # fmt: skip
-        why = "" if success else script.why(row) or f"not done after {steps} control steps"
+        why = "the simulation diverged" if result.diverged else ""
+        why = why if success or why else script.why(row) or f"not done after {steps} control steps"
         return Played(result, np.stack(self.states), tuple(self.after), why)
 
 
@@ -98,7 +99,8 @@ def play(
 ) -> list[Played]:  # fmt: skip
     """Run B episodes; those that end leave the batch, so that no time is spent on them.
 
-    An episode whose simulation diverges has failed.
+    An episode whose simulation diverges has failed. A step that leads to no state, because the simulation diverged or
+    the environment had ended the episode, does not count.
 
     Args:
         pilot: who acts, and where.
@@ -116,16 +118,18 @@ def play(
     for step in range(1, script.limit + 1):
         numbers = batch.live.tolist()
         moment, verdict = batch.step(step)
-        for row, number in enumerate(numbers):
-            records[number].note(batch.state[row], moment, row)
+        sound = np.isfinite(batch.state).all(axis=1)
+        for row in np.flatnonzero(sound).tolist():
+            records[numbers[row]].note(batch.state[row], moment, row)
         if watch is not None:
             watch(moment)
-        sound = np.isfinite(batch.state).all(axis=1)
         over = verdict.ended | ~sound | (step == script.limit)
         for row in np.flatnonzero(over).tolist():
             success = bool(verdict.success[row] and sound[row])
             record = records[numbers[row]]
-            finished[numbers[row]] = record.played(pilot, script, row, seed, numbers[row], success)
+            finished[numbers[row]] = record.played(
+                pilot, script, row, seed, numbers[row], success=success, sound=bool(sound[row])
+            )
         if over.all():
             break
         batch.go_on(~over, verdict.changed)

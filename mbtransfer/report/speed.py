@@ -9,7 +9,7 @@ import pandas as pd
 from mbtransfer.report import figure
 from mbtransfer.report.figure import Figure
 from mbtransfer.report.material import ROWS, SUMMARY, Material, MissingPart
-from mbtransfer.statistics import summarise_decisions, told_of_decisions
+from mbtransfer.statistics import summarise_decisions, told_of_decisions, told_of_divergence
 
 QUANTILES = ("p50", "p95", "p99")
 
@@ -46,6 +46,7 @@ def latency_histogram(material: Material) -> Figure:
         "a long tail would make a robot stutter."
     )
     caption = " ".join([caption, *told_of_decisions(summarise_decisions(rows))])
+    caption = " ".join([caption, *told_of_divergence(int(rows["diverged"].sum()))])
     return Figure("Time of one decision", caption, svg)
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mbtransfer.statistics import told_of_decisions
+from mbtransfer.statistics import told_of_decisions, told_of_divergence
 
 SPLITS = {
     "source": "source tasks",
@@ -59,7 +59,8 @@ def print_table(summary: Mapping[str, Any], console: Console) -> None:
         table.add_row(Text(SPLITS[name], style="bold"), *(Text(cell) for cell in cells))
     if names:
         console.print(table)
-    for line in told_of_decisions(_table(summary.get("decisions"))):
+    diverged = told_of_divergence(summary.get("diverged") or 0)
+    for line in (*told_of_decisions(_table(summary.get("decisions"))), *diverged):
         console.print(line, highlight=False)
 
 

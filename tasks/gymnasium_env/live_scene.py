@@ -38,6 +38,8 @@ class LiveScene(Scene):
         spec: what is seen and done.
     """
 
+    live = True
+
     def __init__(self, make: Callable[[], gymnasium.Env[Any, Any]], spec: EnvSpec) -> None:
         self.spec, self.look, self.observe = spec, None, _observe
         self.state_size = OBS + spec.obs_size

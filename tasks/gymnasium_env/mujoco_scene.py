@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from tasks.divergence import stand_in
 from tasks.errors import TaskError
 from tasks.gymnasium_env.puppet import Puppet
 from tasks.scene import Scene
@@ -73,9 +74,9 @@ class MujocoScene(Scene):
         now = np.ascontiguousarray(states[:, : self._puppet.physics])
         for t in range(controls.shape[1]):
             held = np.repeat(controls[:, t : t + 1], self._substeps, axis=1)
-            passed = self._pool.rollout(self.model, self._scratch, now, held)[0]
+            passed = self._pool.rollout(self.model, self._scratch, stand_in(self.model, now), held)[0]
             before = passed[:, -2] if self._substeps > 1 else now
-            now = passed[:, -1]
+            now = self._marked(now, passed[:, -1])
             path[:, t] = np.concatenate([now, before, controls[:, t]], axis=1)
         return path
 

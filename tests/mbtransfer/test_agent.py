@@ -379,8 +379,8 @@ class Ones:
 
 def test_an_episode_that_diverges_ends_before_and_is_marked() -> None:
     long, short = run_lockstep(Exploding(), Ones(), np.zeros((2, 3)), 5, tag="x", seed=0)
-    assert (len(long), long.terminated, long.truncated) == (5, False, True)
-    assert (len(short), short.terminated, short.truncated) == (2, True, False)
+    assert (len(long), long.terminated, long.truncated, long.diverged) == (5, False, True, False)
+    assert (len(short), short.terminated, short.truncated, short.diverged) == (2, False, True, True)
     assert np.isfinite(short.state).all() and np.isfinite(short.obs).all()
 
 

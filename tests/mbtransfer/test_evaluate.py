@@ -208,7 +208,7 @@ def test_the_json_holds_what_scripts_rely_on(tmp_path: Path) -> None:
     config = replace(CONFIG, json=tmp_path / "out.json", rows=tmp_path / "rows.csv")
     run_evaluate(config, quiet())
     found = json.loads((tmp_path / "out.json").read_text())
-    assert set(found) == {"tasks", "splits", "decisions", "plan_ms", "settings"}
+    assert set(found) == {"tasks", "splits", "decisions", "diverged", "plan_ms", "settings"}
     (task,) = found["tasks"]
     keys = {"name", "split", "episodes", "success_rate", "return_mean", "steps_to_success_mean"}
     assert keys <= set(task) and (task["name"], task["episodes"]) == ("light_on", 2)

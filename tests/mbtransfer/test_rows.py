@@ -47,7 +47,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 def test_the_header_is_the_documented_one() -> None:
     assert HEADER.decode().strip() == (
         "task,kind,split,planner,dynamics,reward,labels,seed,episode,success,return_,steps,steps_to_success,"
-        "steps_done,steps_total,plan_ms,cut,infeasible"
+        "steps_done,steps_total,plan_ms,cut,infeasible,diverged"
     )
 
 
@@ -104,7 +104,7 @@ def test_a_place_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> Non
         (HEADER.replace(b"kind", b"task"), "the column 'task' twice"),
         (b"\x89PNG\r\n\x1a\n\x00\xff", "not a rows file"),
         (HEADER + b"\xff\xfe\n", "not a rows file"),
-        (HEADER + b"too,few\n", "line 2: 2 fields where the header has 18"),
+        (HEADER + b"too,few\n", "line 2: 2 fields where the header has 19"),
     ],
 )
 def test_a_wrong_file_is_one_clear_line(tmp_path: Path, content: bytes, said: str) -> None:
