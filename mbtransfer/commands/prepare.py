@@ -49,12 +49,14 @@ def _one(config: PrepareConfig, model: Model, task: Task, console: Console) -> d
             config.seconds,
             updates=config.updates,
             labels=config.labels,
+            method=config.method,
             seed=config.seed,
             report=report,
         )
     path, notes = prepared.save(config.model), prepared.notes
+    of = "imagined reward" if config.method == "imagination" else "the pool's reward"
     console.print(
-        f"{task.name}: {notes['updates']:,} updates in {notes['seconds']:.0f} s, imagined reward "
+        f"{task.name}: {notes['updates']:,} updates in {notes['seconds']:.0f} s, {of} "
         f"{notes['imagined']:.3f} per control step; wrote {path}",
         highlight=False, soft_wrap=True, markup=False,
     )  # fmt: skip

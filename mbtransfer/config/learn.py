@@ -134,7 +134,7 @@ class FitConfig(MachineFlags, TrackerFlags):
 
 @command
 class PrepareConfig(MachineFlags):
-    """Train a policy and a value for tasks in imagination, so that plans are judged beyond their horizon."""
+    """Train a policy and a value for tasks without a step in them, so that plans are judged beyond their horizon."""
 
     model: Path
     """Model folder; what is prepared is kept in it."""
@@ -148,6 +148,8 @@ class PrepareConfig(MachineFlags):
     """Most time for each task."""
     updates: Count | None = None
     """Stop after as many updates, if that comes first: the result then does not depend on the clock."""
+    method: Literal["imagination", "pool"] = "imagination"
+    """Learn from roll-outs through the ensemble, or from the model's relabelled pool alone (implicit Q-learning)."""
     labels: Count | None = None
     """Labelled transitions behind each reward. None: the heads of the model."""
     seed: Seed = 0

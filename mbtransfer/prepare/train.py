@@ -84,12 +84,12 @@ class Trainer:
     def update(self) -> float:
         """One update of both; the mean scaled reward of the roll-outs."""
         obs, rewards = self._imagine()
-        self._step(self._actor_steps, -self._promised(obs[-1], rewards).mean())
+        step(self._actor_steps, -self._promised(obs[-1], rewards).mean())
         seen, rewards = obs.detach(), rewards.detach()
         returns = self._returns(rewards, seen)
         self._ends = seen[-1].flatten(0, 1)
         error = (self.critic.both(seen[:-1]) - returns).square().mean()
-        self._step(self._critic_steps, error)
+        step(self._critic_steps, error)
         for slow, fast in zip(self.slow.parameters(), self.critic.parameters(), strict=True):
             slow.lerp_(fast.detach(), self._course.follow)
         return float(rewards.mean())
@@ -104,7 +104,7 @@ class Trainer:
             obs = path[-1]
             action = self._act(obs)
             ahead = self._imagination.step(obs.mT, action.mT).mT
-            rewards.append(self._scaled(self._reward(obs, action, ahead)))
+            rewards.append(scaled(self._reward(obs, action, ahead), self._span))
             path.append(ahead)
         return torch.stack(path), torch.stack(rewards)
 
@@ -127,10 +127,6 @@ class Trainer:
         free = (self.actor(obs) + self._course.noise * noise).clamp(-1.0, 1.0)
         return self._bounds.middle + free * self._bounds.half
 
-    def _scaled(self, reward: Tensor) -> Tensor:
-        low, high = self._span
-        return ((reward - low) / max(high - low, 1e-6)).clamp(0.0, 1.0)
-
     def _promised(self, end: Float[Tensor, "P R O"], rewards: Float[Tensor, "H P R"]) -> Float[Tensor, "P R"]:
         """What the policy is improved by: rewards of the roll-out, and the value at its end."""
         discount, horizon = self._course.discount, len(rewards)
@@ -151,10 +147,17 @@ class Trainer:
             returns.append(ahead)
         return torch.stack(returns[::-1])
 
-    @staticmethod
-    def _step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-        optimiser.zero_grad()
-        loss.backward()
-        weights = [p for group in optimiser.param_groups for p in group["params"]]
-        torch.nn.utils.clip_grad_norm_(weights, 1.0)
-        optimiser.step()
+
+def scaled(reward: Float[Tensor, "*b"], span: tuple[float, float]) -> Float[Tensor, "*b"]:
+    """From 0 at the lowest reward of the labels to 1 at the highest."""
+    low, high = span
+    return ((reward - low) / max(high - low, 1e-6)).clamp(0.0, 1.0)
+
+
+def step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+    """One step down, not too far."""
+    optimiser.zero_grad()
+    loss.backward()
+    weights = [p for group in optimiser.param_groups for p in group["params"]]
+    torch.nn.utils.clip_grad_norm_(weights, 1.0)
+    optimiser.step()

@@ -16,9 +16,10 @@ from mbtransfer.evaluation.episodes import play_episodes
 from mbtransfer.evaluation.pilot import learned_pilot
 from mbtransfer.evaluation.setup import Setup
 from mbtransfer.model import Model
-from mbtransfer.prepare import Course, Mixed, Prepared, load_prepared, prepare, prepared_path
+from mbtransfer.prepare import Course, Method, Mixed, Prepared, load_prepared, prepare, prepared_path
 from world_models.errors import ModelError
 from world_models.storage import save_tensors
+from world_models.transitions import Transitions
 
 COURSE = Course(horizon=4, rows=32, discount=0.9, actor_rate=1e-3)
 POINT = (0.1, 0.0, 0.5)
@@ -71,10 +72,31 @@ def test_the_value_is_higher_the_nearer(model: Model, prepared: Prepared) -> Non
     assert float(value.min()) >= low / span - 1e-4 and float(value.max()) <= high / span + 1e-4
 
 
-def test_the_same_seed_gives_the_same(model: Model) -> None:
+def test_the_pool_alone_teaches_which_of_its_states_and_actions_are_better(model: Model) -> None:
+    obs, bounds = model.pool.obs.repeat(10, 1), action_bounds(model.environment.spec)
+    hand = list(model.dynamics.layout.hand.positions)  # type: ignore[union-attr]
+    generator = torch.Generator().manual_seed(0)
+    actions = 2 * torch.rand(len(obs), model.pool.actions.shape[1], generator=generator) - 1
+    after = obs.clone()
+    after[:, hand] += 0.05 * actions[:, :3]
+    pooled = replace(model, pool=Transitions(obs, actions, after), heads={})
+    task = model.environment.reach(list(POINT))
+    found = prepare(pooled, task, 1e9, updates=200, labels=500, course=COURSE, method="pool")
+    distance, value, action = gap(model, obs), found.value(obs), found.policy(obs)
+    near, far = distance < distance.quantile(0.2), distance > distance.quantile(0.8)
+    assert value[near].mean() > value[far].mean() and found.notes["method"] == "pool"
+    assert bool(((action >= bounds.low) & (action <= bounds.high)).all())
+    way = torch.tensor(POINT) - obs[far][:, hand]
+    taken, wished = (torch.cosine_similarity(x[far][:, :3], way).mean() for x in (actions, action))
+    assert wished > taken + 0.3  # better than what it imitates
+
+
+@pytest.mark.parametrize("method", ["imagination", "pool"])
+def test_the_same_seed_gives_the_same(model: Model, method: Method) -> None:
     task, obs = model.environment.reach(list(POINT)), model.pool.obs[:5]
     a, b, c = (
-        prepare(model, task, 1e9, updates=3, labels=200, course=COURSE, seed=seed) for seed in (0, 0, 1)
+        prepare(model, task, 1e9, updates=3, labels=200, course=COURSE, method=method, seed=seed)
+        for seed in (0, 0, 1)
     )
     assert torch.equal(a.policy(obs), b.policy(obs)) and torch.equal(a.value(obs), b.value(obs))
     assert not torch.equal(a.policy(obs), c.policy(obs))

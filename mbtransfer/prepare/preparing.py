@@ -1,13 +1,15 @@
-"""Prepare a model for a task: a policy and a value from imagination alone."""
+"""Prepare a model for a task: a policy and a value from imagination, or from its pool; no step in the world."""
 
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Literal
 
 import torch
 
 from mbtransfer.agent import action_bounds
 from mbtransfer.model import Model
+from mbtransfer.prepare.pooled import PoolTrainer
 from mbtransfer.prepare.prepared import Prepared
 from mbtransfer.prepare.train import Course, Trainer
 from tasks.task import Task
@@ -16,15 +18,17 @@ from world_models.imagine import Imagination
 MEMORY = 0.99
 """Share of the reported reward that stays from one update to the next."""
 
+Method = Literal["imagination", "pool"]
+
 Report = Callable[[float], None]
 """Called after each update with the share of the work that is done."""
 
 
 def prepare(
     model: Model, task: Task, seconds: float, *, updates: int | None = None, labels: int | None = None,
-    course: Course | None = None, seed: int = 0, report: Report | None = None,
+    course: Course | None = None, method: Method = "imagination", seed: int = 0, report: Report | None = None,
 ) -> Prepared:  # fmt: skip
-    """Train a policy and a value for a task that the model was never trained for; no step in the world.
+    """Train a policy and a value for a task that the model was never trained for.
 
     Args:
         model: the fitted model; its pool is where roll-outs start.
@@ -33,6 +37,7 @@ def prepare(
         updates: stop after as many updates, if that comes first; the result then does not depend on the clock.
         labels: labelled transitions behind the reward; None is the model's choice.
         course: how to train.
+        method: `imagination` (roll-outs through the ensemble) or `pool` (the relabelled transitions alone).
         seed: of everything random.
         report: told of the progress.
 
@@ -43,12 +48,16 @@ def prepare(
     heads, count = model.rewards([task], labels), model.label_count(labels)
     reward = model.label(task, count).reward
     span = float(reward.min()), float(reward.max())
-    imagination = Imagination(model.dynamics, len(model.dynamics.elites))
 
     def judged(obs: torch.Tensor, action: torch.Tensor, ahead: torch.Tensor) -> torch.Tensor:
         return heads.reward(obs, action, ahead)[..., 0]
 
-    trainer = Trainer(imagination, judged, span, model.pool.obs, bounds, course, seed)
+    trainer: Trainer | PoolTrainer
+    if method == "pool":
+        trainer = PoolTrainer(model.pool, judged, span, bounds, course, seed)
+    else:
+        imagination = Imagination(model.dynamics, len(model.dynamics.elites))
+        trainer = Trainer(imagination, judged, span, model.pool.obs, bounds, course, seed)
     began, done, smooth, share = time.monotonic(), 0, 0.0, 0.0
     while share < 1.0:
         gain = trainer.update()
@@ -57,9 +66,9 @@ def prepare(
         share = max(share, done / updates) if updates else share
         if report:
             report(share)
-    actor, critic = trainer.actor.requires_grad_(False), trainer.slow
+    actor, critic = trainer.actor.requires_grad_(False), trainer.slow.requires_grad_(False)
     notes = {
-        "updates": done, "seconds": time.monotonic() - began, "labels": count, "seed": seed,
+        "updates": done, "seconds": time.monotonic() - began, "labels": count, "seed": seed, "method": method,
         "imagined": span[0] + (span[1] - span[0]) * smooth, "course": asdict(course),
     }  # fmt: skip
     return Prepared(task.name, model.digest, actor, critic, bounds, span, course.discount, notes)
