@@ -76,6 +76,16 @@ def _trials(out: Path) -> str:
     return json.dumps([[trial[name] for name in ("params", "state", "metric")] for trial in trials])
 
 
+def make_inputs(home: Path) -> None:
+    """What the commands begin from: a dataset, a model and a sweep file."""
+    (home / "sweep.yaml").write_text(SWEEP)
+    for line in (
+        f"collect --out {home / 'data'} --steps 8000 --episode-steps 40",
+        f"fit --data {home / 'data'} --out {home / 'model'} --epochs 2 --hidden 16",
+    ):
+        run(line.split(), None, random.Random(0))
+
+
 def run(line: list[str], after: float | None, rng: random.Random) -> bool:
     """Run a command; kill it after so many seconds, unless it has ended. Whether it ended well."""
     env = os.environ | {"OMP_NUM_THREADS": "1", "WANDB_MODE": "disabled"}
@@ -128,13 +138,7 @@ def main() -> int:
     parser.add_argument("--commands", nargs="*", help="which of them (all)")
     asked, console, lost = parser.parse_args(), Console(), 0
     with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        (home / "sweep.yaml").write_text(SWEEP)
-        for line in (
-            f"collect --out {home / 'data'} --steps 8000 --episode-steps 40",
-            f"fit --data {home / 'data'} --out {home / 'model'} --epochs 2 --hidden 16",
-        ):
-            run(line.split(), None, random.Random(0))
+        make_inputs(home := Path(folder))
         for name, (command, same) in commands(home).items():
             if not asked.commands or name in asked.commands:
                 good = survived(command, same, home, name, asked.instants, console)

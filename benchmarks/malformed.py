@@ -87,7 +87,7 @@ def kinds(home: Path) -> dict[str, Try]:
         )
     model = Model.load(home / "model", device="cpu")
     bounds = action_bounds(kitchen.spec)
-    prepare(model, kitchen.task("drawer_open"), 60, updates=1, labels=100).save(home / "ready")
+    prepare(model, kitchen.task("drawer_open"), 60.0, updates=1, labels=100).save(home / "ready")
     rows = home / "rows.csv"
     with contextlib.redirect_stdout(io.StringIO()):
         evaluate = (
@@ -99,7 +99,7 @@ def kinds(home: Path) -> dict[str, Try]:
     np.savez(home / "d4rl.npz", observations=obs, actions=actions, rewards=np.zeros(30), terminals=flags)
     texts = {
         "recipe": (Path("examples/my_recipe.yaml"), lambda path: load_recipe(path, kitchen)),
-        "protocol": (shipped_protocols()["walker"], lambda path: read_protocol(str(path))),
+        "protocol": (shipped_protocols()["franka"], lambda path: read_protocol(str(path))),
         "sweep": (Path("examples/sweeps/planner.yaml"), read_sweep_file),
         "rows": (rows, read_rows),
         "model": (home / "model", lambda path: Model.load(path, device="cpu")),

@@ -3,15 +3,16 @@
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from rich.console import Console
 
 from mbtransfer.benchmark.protocol import Protocol, needs_model, plans
+from mbtransfer.benchmark.settings import configured
 from mbtransfer.commands.collect import run_collect
 from mbtransfer.commands.prepare import run_prepare
 from mbtransfer.commands.strip import run_strip
-from mbtransfer.config import CollectConfig, DatasetStripConfig, EvaluateConfig, FitConfig, PrepareConfig
+from mbtransfer.config import DatasetStripConfig
 from mbtransfer.evaluate import run_evaluate
 from mbtransfer.fitting import run_fit
 from tasks.registry import make
@@ -21,8 +22,6 @@ LATER_SEED = 1_000
 
 ROUNDS = 100
 """Seeds of the rounds of one seed are so far apart."""
-
-Flags = TypeVar("Flags", CollectConfig, FitConfig, PrepareConfig, EvaluateConfig)
 
 
 class Stage(NamedTuple):
@@ -77,7 +76,7 @@ class Fold(NamedTuple):
             given["model"] = self.out / f"round-{number - 1}"
         if self.held_out and plans(own):
             given["tasks"] = self._sources()
-        collect = _flags(CollectConfig, given, own)
+        collect = configured("collect", given, own)
         yield Stage(f"collect-{number}", f"collect, round {number + 1}", partial(run_collect, collect))
         title = f"fit after round {number + 1}"
         if last:
@@ -95,11 +94,11 @@ class Fold(NamedTuple):
         return tuple(name for name, task in known if task.split == "source" and name not in self.held_out)
 
     def _fit(self, name: str, title: str, data: Path, out: Path, own: Mapping[str, Any]) -> Stage:
-        fit = _flags(FitConfig, {"data": data, "out": out, "seed": self.seed, "threads": 1}, own)
+        fit = configured("fit", {"data": data, "out": out, "seed": self.seed, "threads": 1}, own)
         return Stage(name, title, partial(run_fit, fit))
 
     def _prepare(self, name: str, title: str, given: Mapping[str, Any], own: Mapping[str, Any]) -> Stage:
-        prepare = _flags(PrepareConfig, {"seed": self.seed, "threads": 1}, given, own)
+        prepare = configured("prepare", {"seed": self.seed, "threads": 1}, given, own)
         return Stage(name, title, partial(run_prepare, prepare, self.console))
 
     def _measured(self, model: Path, mark: str, ways: Mapping[str, Mapping[str, Any]]) -> Iterator[Stage]:
@@ -110,12 +109,5 @@ class Fold(NamedTuple):
             rows = {"rows": self.out / "rows" / f"{way}.csv", "json": self.out / "rows" / f"{way}.json"}
             given = {"env": self.protocol.env, "seeds": (LATER_SEED + self.seed,), "workers": self.workers}
             given["recipes"] = self.protocol.recipes
-            evaluate = _flags(EvaluateConfig, common, given | rows, own)
+            evaluate = configured("evaluate", common, given | rows, own)
             yield Stage(f"evaluate-{way}", f"evaluate: {way}", partial(run_evaluate, evaluate, self.console))
-
-
-def _flags(kind: type[Flags], *settings: Mapping[str, Any]) -> Flags:
-    """A command's settings, later ones first; YAML has lists where flags are tuples."""
-    merged: dict[str, Any] = {name: value for some in settings for name, value in some.items()}
-    tuples: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in merged.items()}
-    return kind(**tuples)

@@ -1,14 +1,15 @@
 """A protocol: everything that a result rests on, in one YAML file that anyone can read."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
-from mbtransfer.config import CollectConfig, EvaluateConfig, FitConfig, PrepareConfig
+from mbtransfer.benchmark.settings import NEEDED, configured
 from mbtransfer.errors import UserError
 from mbtransfer.units import NEED_MODEL, PLANNING, parse_mix
 from tasks.spec import nearest
@@ -76,28 +77,21 @@ class Protocol:
     published: tuple[Published, ...] = ()
 
     def __post_init__(self) -> None:
-        for what, kind, settings in self._settings():
-            known = {one.name for one in fields(kind)}
-            for name in settings:
-                if name not in known:
-                    raise UserError(
-                        f"protocol {self.name}: {what} has no setting {name!r}{nearest(name, sorted(known))}"
-                    )
+        for command, settings in self._settings():
+            configured(command, NEEDED[command], settings)
         if self.measure not in MEASURES:
-            raise UserError(
-                f"protocol {self.name}: measure must be {', '.join(MEASURES)}, not {self.measure!r}"
-            )
+            raise UserError(f"measure must be {', '.join(MEASURES)}, not {self.measure!r}")
         if "learned" not in self.evaluate:
-            raise UserError(f"protocol {self.name}: evaluate needs a way called learned")
+            raise UserError("evaluate needs a way called learned")
         if not self.rounds or needs_model(self.rounds[0]):
-            raise UserError(f"protocol {self.name}: the first round must name behaviours that need no model")
+            raise UserError("the first round must name behaviours that need no model")
         if not self.measured:
-            raise UserError(f"protocol {self.name}: nothing to measure; give tasks or recipes")
+            raise UserError("nothing to measure; give tasks or recipes")
         if set(self.evaluate) & set(self.stripped):
-            raise UserError(f"protocol {self.name}: a way of stripped is called as one of evaluate")
+            raise UserError("a way of stripped is called as one of evaluate")
         held = sorted(name for fold in self.folds for name in fold)
         if self.folds and (held != sorted(self.tasks) or self.recipes):
-            raise UserError(f"protocol {self.name}: folds must hold every task once, and no recipe")
+            raise UserError("folds must hold every task once, and no recipe")
 
     @property
     def measured(self) -> tuple[str, ...]:
@@ -109,13 +103,11 @@ class Protocol:
         """All that results depend on: what is only said about them is left out."""
         return {name: value for name, value in asdict(self).items() if name not in ONLY_TOLD}
 
-    def _settings(self) -> list[tuple[str, type, dict[str, Any]]]:
-        asked: list[tuple[str, type, dict[str, Any]]]
-        asked = [("collect", CollectConfig, one) for one in self.rounds]
-        asked += [("fit", FitConfig, self.between), ("fit", FitConfig, self.fit)]
-        asked += [("prepare", PrepareConfig, self.ready), ("prepare", PrepareConfig, self.prepare)]
-        ways = (*self.evaluate.values(), *self.stripped.values())
-        return [*asked, *(("evaluate", EvaluateConfig, one) for one in ways)]
+    def _settings(self) -> list[tuple[str, dict[str, Any]]]:
+        """The settings of every command, each with its name."""
+        asked = [("collect", one) for one in self.rounds] + [("fit", self.between), ("fit", self.fit)]
+        asked += [("prepare", self.ready), ("prepare", self.prepare)]
+        return asked + [("evaluate", one) for one in (*self.evaluate.values(), *self.stripped.values())]
 
 
 def plans(settings: Mapping[str, Any]) -> bool:
@@ -162,21 +154,19 @@ def _protocol(path: Path, found: Any) -> Protocol:
     for name in found:
         if name not in known:
             raise UserError(f"{path}: unknown entry {name!r}{nearest(str(name), list(known))}")
-    for name, one in known.items():
-        if name not in found and one.default is MISSING and one.default_factory is MISSING and name != "name":
-            raise UserError(f"{path}: {name} is missing")
     try:
-        values: dict[str, Any] = {"name": path.stem, **found}
-        values |= {name: tuple(values[name]) for name in ("rounds", "tasks", "recipes") if name in values}
-        values["folds"] = tuple(tuple(fold) for fold in values.get("folds", ()))
-        values["published"] = tuple(_published(**one) for one in values.get("published", ()))
-        values |= {name: float(values[name]) for name in ("least", "aim") if name in values}
-        return Protocol(**values)
-    except UserError:
-        raise
-    except (TypeError, AttributeError, ValueError, OverflowError) as error:
-        raise UserError(f"{path} is no protocol: {error}") from error
+        return TypeAdapter(Protocol).validate_python({"name": path.stem, **found})
+    except ValidationError as error:
+        raise UserError(f"{path}: {_first(error)}") from error
+    except (TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} is no protocol: {' '.join(str(error).split())}") from error
 
 
-def _published(what: str, value: float | int, source: str) -> Published:
-    return Published(what, float(value), source)
+def _first(error: ValidationError) -> str:
+    """What is wrong first, in a line."""
+    found = error.errors()[0]
+    where = ".".join(str(part) for part in found["loc"])
+    if found["type"] == "missing":
+        return f"{where} is missing"
+    text = " ".join(found["msg"].removeprefix("Value error, ").split())
+    return f"{where}: {text}" if where else text

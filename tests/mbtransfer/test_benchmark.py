@@ -119,14 +119,14 @@ def test_what_is_held_out_is_never_collected_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("hidden: 8", "hiden: 8", "did you mean 'hidden'"),
+        ("hidden: 8", "hiden: 8", "did you mean '--hidden'"),
         ("measure: return", "measure: luck", "measure must be"),
         ("  learned:", "  learnt:", "a way called learned"),
         ("about: A point to be moved.", "", "about is missing"),
         ("least: 10", "leest: 10", "did you mean 'least'"),
         ("env:", "env: [", "cannot read"),
-        ("least: 10", "least: 1x", "no protocol"),
-        ("tasks: [reach_top_left, reach_top_right]", "tasks: 3", "no protocol"),
+        ("least: 10", "least: 1x", "least: .*number"),
+        ("tasks: [reach_top_left, reach_top_right]", "tasks: 3", "tasks: .*tuple"),
         ("tasks: [reach_top_left, reach_top_right]", "", "nothing to measure"),
         ("measure: return", "measure: return\nfolds: [[reach_top_left]]", "every task once"),
         ("behaviours: [noise]", "behaviours: [planner]", "first round"),
