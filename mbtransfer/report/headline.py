@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from mbtransfer.report.material import SUMMARY, Material, MissingPart
+from mbtransfer.report.returns import Returns
 from mbtransfer.report.speed import latency
 from mbtransfer.report.success import Rate, Results, best
 
@@ -16,8 +17,11 @@ class Tile:
     detail: str
 
 
-def sentence(material: Material, found: Results | None) -> str:
+def sentence(material: Material, found: Results | None, gathered: Returns | None = None) -> str:
     """What was done, in one sentence with numbers; shorter where files are missing."""
+    if found is None and gathered:
+        tasks = f"{len(gathered.tasks)} tasks" if len(gathered.tasks) > 1 else gathered.tasks[0].name
+        return f"{_subject(material)} gathers a mean return of {gathered.mean:,.0f} in {tasks}."
     learned = bool(found and any(line.learned for line in found.splits))
     subject = _subject(material) if learned or found is None else "The planner, on the true simulator,"
     if found is None:
@@ -32,9 +36,13 @@ def sentence(material: Material, found: Results | None) -> str:
     return f"{subject} solves {percent(source.mean)} of its source tasks." if source else f"{subject} ran."
 
 
-def tiles(material: Material, found: Results | None) -> list[Tile]:
+def tiles(material: Material, found: Results | None, gathered: Returns | None = None) -> list[Tile]:
     """The key numbers at hand, at most five."""
     shown: list[Tile] = []
+    if gathered:
+        shown.append(
+            Tile(f"{gathered.mean:,.0f}", "mean return", f"{len(gathered.tasks)} tasks without an end")
+        )
     for split, label in (("held_out", "held-out tasks solved"), ("recipes", "recipes completed")):
         rate = best(found.of(split)) if found else None
         if rate:

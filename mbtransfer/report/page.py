@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import mbtransfer
-from mbtransfer.report import films, headline, intervals, learning, reward, speed, success, trust
+from mbtransfer.report import films, headline, intervals, learning, returns, reward, speed, success, trust
 from mbtransfer.report.figure import Figure
 from mbtransfer.report.material import SUMMARY, Material, MissingPart
 
@@ -57,12 +57,14 @@ def render(material: Material) -> str:
 
 def _context(material: Material) -> dict[str, Any]:
     found = _part("Success", success.results, material)
+    gathered = _part("Returns", returns.returns, material)
     filmed = _part("Films", lambda m: films.films(m, *_told(found.value)), material)
     return {
         "name": material.directory.resolve().name,
-        "sentence": headline.sentence(material, found.value),
-        "tiles": headline.tiles(material, found.value),
+        "sentence": headline.sentence(material, found.value, gathered.value),
+        "tiles": headline.tiles(material, found.value, gathered.value),
         "results": found,
+        "returns": gathered.value,
         "split_names": success.SPLITS,
         "conditions": success.conditions(material),
         "films": filmed,

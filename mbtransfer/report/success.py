@@ -90,7 +90,12 @@ def results(material: Material) -> Results:
         MissingPart: neither holds any.
     """
     if ROWS not in material.absent:
-        learned, oracle = material.headline("learned"), material.headline("oracle")
+        every = material.headline("learned"), material.headline("oracle")
+        learned, oracle = (rows[rows["steps_total"] > 0] for rows in every)
+        if learned.empty and oracle.empty and not all(rows.empty for rows in every):
+            raise MissingPart(
+                "These tasks go on until time is up: there is nothing to succeed in, see Returns."
+            )
         both = {name: statistics.summarise_splits(of) for name, of in _named(learned, oracle)}
         tasks = {name: statistics.summarise_tasks(of) for name, of in _named(learned, oracle)}
         return _combine(both, tasks, len(set(learned["seed"]) | set(oracle["seed"])))

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -447,3 +448,23 @@ def test_the_final_table_takes_names_as_they_are_and_gaps_as_dashes() -> None:
     assert isinstance(console.file, StringIO)
     printed = console.file.getvalue()
     assert "[red]x[/red]" in printed and "–" in printed and "No episode was evaluated." in printed
+
+
+def test_tasks_without_an_end_are_told_by_their_returns(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = [
+        replace(fake_row(rng, name, "source", 0, n, 0.0), steps_done=0, steps_total=0, return_=worth + n)
+        for name, worth in (("walk", 900.0), ("run", 300.0))
+        for n in range(3)
+    ]
+    append_rows(tmp_path / "rows.csv", rows)
+    text = " ".join(write_report(tmp_path).read_text().split())
+    assert "gathers a mean return of 601 in 2 tasks" in text and "there is nothing to succeed in" in text
+    assert (
+        text.index("<b>run</b>") < text.index("<b>walk</b>")
+        and "901.0" in text
+        and "0%" not in text.split("<body>")[1]
+    )
+    append_rows(tmp_path / "rows.csv", [fake_row(rng, "drawer_open", "source", 0, n, 1.0) for n in range(3)])
+    text = " ".join(write_report(tmp_path).read_text().split())
+    assert "solves 100% of its source tasks" in text and "Returns" in text
