@@ -4,6 +4,7 @@ import copy
 from functools import partial
 from typing import Any
 
+import mujoco
 import numpy as np
 
 from tasks.environment import Environment
@@ -18,6 +19,9 @@ from tasks.metaworld.starts import Starts, begin
 from tasks.scene import Scene
 from tasks.spec import EnvSpec
 from tasks.task import Task
+
+COARSE = 0.00625
+"""Time step (s) in which the simulator is planned with; Meta-World's own is 0.0025."""
 
 CAMERAS = ("corner3", "corner", "corner2", "topview", "behindGripper")
 
@@ -60,9 +64,7 @@ def _scene(
     model = copy.copy(theirs.model)
     columns = _columns(described, theirs)
     for name in locked:
-        joint = columns[described.fixture(name).name]
-        dof = int(model.jnt_dofadr[list(model.jnt_qposadr).index(joint - 1)])
-        model.dof_damping[dof], model.dof_armature[dof] = 1e5, 1e3
+        _lock(model, columns[described.fixture(name).name] - 1)
     reach = (theirs.mocap_low, theirs.mocap_high)
     starts = Starts(kinematics, begins, described, columns, reach, locked)
     low, high = (np.array([getattr(v, end) for v in described.observation]) for end in ("low", "high"))
@@ -70,4 +72,16 @@ def _scene(
     def observe(states: np.ndarray) -> np.ndarray:
         return np.minimum(np.maximum(kinematics.observe(states), low), high).astype(np.float32)
 
-    return MetaWorldScene(model, described, reach, observe, starts.sample, columns, starts.lead)
+    made = partial(
+        MetaWorldScene, spec=described, reach=reach, observe=observe, sample=starts.sample,
+        columns=columns, lead=starts.lead,
+    )  # fmt: skip
+    rough = copy.copy(model)
+    rough.opt.timestep = COARSE
+    return made(model, coarse=made(rough))
+
+
+def _lock(model: mujoco.MjModel, place: int) -> None:
+    """Let the joint at that place among the positions hardly move."""
+    dof = int(model.jnt_dofadr[list(model.jnt_qposadr).index(place)])
+    model.dof_damping[dof], model.dof_armature[dof] = 1e5, 1e3

@@ -1,6 +1,7 @@
 """Which of Meta-World's tasks share a scene, and where the thing stands in it."""
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from tasks.errors import TaskError
 from tasks.spec import nearest
@@ -60,4 +61,5 @@ def asked(text: str) -> tuple[str, Layout]:
         if name in layout.tasks:
             return name, Layout((name,), layout.fixtures, layout.place)
     known = [*LAYOUTS, *(task for layout in LAYOUTS.values() for task in layout.tasks)]
-    raise TaskError(f"metaworld: no scene or task {text!r} of hinges and slides{nearest(name, known)}")
+    hint = nearest(name, known if get_close_matches(name, known, n=1) else list(LAYOUTS))
+    raise TaskError(f"metaworld: no scene or task {text!r} with a hinge or slide{hint}")

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tasks.environment import Environment
-from tasks.metaworld.columns import REPEAT
+from tasks.metaworld.columns import HANDLE, REPEAT
 from tasks.metaworld.layouts import LAYOUTS
 from tasks.metaworld.starts import begin
 from tasks.registry import make
@@ -18,7 +18,7 @@ from tasks.scene import Scene
 
 TASKS = [task for layout in LAYOUTS.values() for task in layout.tasks]
 SEEN = [0, 1, 2, 3]
-"""Hand and gripper are the first columns of both; then comes where the thing is."""
+"""Hand and gripper are the first columns of both."""
 
 
 def scene_of(task: str) -> tuple[Environment, Scene]:
@@ -36,10 +36,7 @@ def towards(seen: np.ndarray, seed: int) -> np.ndarray:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_an_episode_is_theirs(theirs: Callable[[str], Any], task: str) -> None:
-    """Their solver starts from where it was; ours starts cold, so that a step is a function of the state.
-
-    With theirs made to start cold where ours does, states are the same bits.
-    """
+    """States bit for bit, if their solver starts cold where ours does: a step is a function of the state."""
     world, scene = scene_of(task)
     env, judged = theirs(task), world.task(task)
     state, seen = begin(env), env._get_obs()
@@ -52,8 +49,46 @@ def test_an_episode_is_theirs(theirs: Callable[[str], Any], task: str) -> None:
         assert np.array_equal(begin(env)[1:], after[1:])
         before, reached = (scene.shown(one, True) for one in (state, after))
         assert reached[SEEN].numpy() == pytest.approx(seen[SEEN], abs=1e-6)
-        assert float(judged.reward(before, torch.from_numpy(action), reached)) == pytest.approx(
-            float(reward), abs=1e-4
-        )
+        given = judged.reward(before, torch.from_numpy(action), reached)
+        assert float(given) == pytest.approx(float(reward), abs=1e-4)
         assert bool(judged.success(reached)) == bool(info["success"])
         state = after
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_the_handle_is_where_they_see_the_thing(theirs: Callable[[str], Any], name: str) -> None:
+    env = theirs(LAYOUTS[name].tasks[0])
+    _, scene = scene_of(LAYOUTS[name].tasks[0])
+    seen, obs = env._get_obs(), scene.observe(begin(env))
+    assert obs[:3] + obs[HANDLE : HANDLE + 3] == pytest.approx(seen[4:7], abs=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name, layout in LAYOUTS.items() if len(layout.tasks) > 1])
+def test_tasks_of_a_scene_share_its_physics(theirs: Callable[[str], Any], name: str) -> None:
+    one, other = (theirs(task) for task in LAYOUTS[name].tasks)
+    assert one.model_name == other.model_name and one.frame_skip == other.frame_skip
+    for part in ("body_pos", "body_quat", "geom_pos", "geom_size", "dof_damping", "jnt_range", "eq_data"):
+        assert np.array_equal(getattr(one.model, part), getattr(other.model, part)), part
+    assert np.array_equal(one.mocap_low, other.mocap_low) and np.array_equal(one.mocap_high, other.mocap_high)
+
+
+def test_a_place_is_one_that_meta_world_draws(theirs: Callable[[str], Any]) -> None:
+    outside = []
+    for layout in LAYOUTS.values():
+        for task in layout.tasks:
+            box = theirs(task)._random_reset_space
+            if not (box.low <= layout.place).all() or not (layout.place <= box.high).all():
+                outside.append(task)
+    assert outside == ["window_close"]
+
+
+def test_their_warm_solver_hardly_differs(theirs: Callable[[str], Any]) -> None:
+    _, scene = scene_of("drawer_open")
+    env = theirs("drawer_open")
+    state, seen = begin(env), env._get_obs()
+    for step in range(10):
+        action = towards(seen, step)
+        state = scene.rollout(state[None], action[None, None])[0, 0]
+        for _ in range(REPEAT):
+            seen = env.step(action)[0]
+    assert scene.observe(state)[SEEN] == pytest.approx(seen[SEEN], abs=1e-3)
