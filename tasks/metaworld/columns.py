@@ -2,9 +2,8 @@
 
 from typing import Any
 
-import mujoco
-
 from tasks.metaworld.layouts import Layout
+from tasks.metaworld.slots import slots
 from tasks.spec import EnvSpec, Fixture, Variable
 
 REPEAT = 5
@@ -25,11 +24,6 @@ _SLACK = 0.1
 """Soft joint limits give by less than this share of the range."""
 
 
-def joints(model: mujoco.MjModel) -> list[int]:
-    """The joints that are not the robot's; they come after its."""
-    return list(range(model.joint("l_close").id + 1, model.njnt))
-
-
 def spec(name: str, layout: Layout, theirs: Any) -> EnvSpec:
     """The spec of a scene.
 
@@ -38,7 +32,6 @@ def spec(name: str, layout: Layout, theirs: Any) -> EnvSpec:
         layout: of the scene.
         theirs: Meta-World's environment of one of its tasks.
     """
-    model: mujoco.MjModel = theirs.model
     observed = [
         *(Variable(f"hand_{axis}", "m", *ends) for axis, ends in zip("xyz", HAND_RANGE, strict=True)),
         Variable("gripper", "0.1 m", 0.0, 1.0),
@@ -48,14 +41,12 @@ def spec(name: str, layout: Layout, theirs: Any) -> EnvSpec:
         *(Variable(f"hand_to_handle_{axis}", "m", -2.0, 2.0) for axis in "xyz"),
     ]
     fixtures = []
-    for fixture, joint in zip(layout.fixtures, joints(model), strict=True):
-        unit = "rad" if model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_HINGE else "m"
-        low, high = model.jnt_range[joint].tolist()
-        at, slack = len(observed), _SLACK * (high - low)
+    for fixture, slot in zip(layout.fixtures, slots(theirs.model), strict=True):
+        at, slack = len(observed), _SLACK * (slot.high - slot.low)
         handle = (HANDLE, HANDLE + 1, HANDLE + 2)
-        fixtures.append(Fixture(fixture, at, at + 1, handle, low, high, unit))
-        observed.append(Variable(fixture, unit, low - slack, high + slack))
-        observed.append(Variable(f"{fixture}_velocity", f"{unit}/s", -20.0, 20.0))
+        fixtures.append(Fixture(fixture, at, at + 1, handle, slot.low, slot.high, slot.unit))
+        observed.append(Variable(fixture, slot.unit, slot.low - slack, slot.high + slack))
+        observed.append(Variable(f"{fixture}_velocity", slot.speed_unit, -20.0, 20.0))
     moves = [Variable(f"hand_{axis}", f"{REPEAT} cm", -1.0, 1.0) for axis in "xyz"]
     return EnvSpec(
         name=name,

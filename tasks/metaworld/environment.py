@@ -4,17 +4,17 @@ import copy
 from functools import partial
 from typing import Any
 
-import mujoco
 import numpy as np
 
 from tasks.environment import Environment
-from tasks.metaworld.columns import joints, spec
+from tasks.metaworld.columns import spec
 from tasks.metaworld.job import Job
 from tasks.metaworld.judge import Judge
 from tasks.metaworld.kinematics import Kinematics
 from tasks.metaworld.layouts import asked
 from tasks.metaworld.load import load
 from tasks.metaworld.scene import MetaWorldScene
+from tasks.metaworld.slots import Slot, slots
 from tasks.metaworld.starts import Starts, begin
 from tasks.scene import Scene
 from tasks.spec import EnvSpec
@@ -42,16 +42,15 @@ def metaworld(text: str) -> Environment:
     return Environment(described, tasks, make_scene, cameras=CAMERAS)
 
 
-def _columns(described: EnvSpec, theirs: Any) -> dict[str, int]:
-    """The state's column of each fixture."""
-    places = [1 + int(theirs.model.jnt_qposadr[joint]) for joint in joints(theirs.model)]
-    return dict(zip((fixture.name for fixture in described.fixtures), places, strict=True))
+def _slots(described: EnvSpec, theirs: Any) -> dict[str, Slot]:
+    """Where each fixture is in a state."""
+    return dict(zip((fixture.name for fixture in described.fixtures), slots(theirs.model), strict=True))
 
 
 def _job(name: str, described: EnvSpec, theirs: Any) -> Job:
     judge, start = Judge(theirs), begin(theirs)
     text = f"{name.replace('_', ' ')} as Meta-World rewards and judges it"
-    begun = tuple(float(start[column]) for column in _columns(described, theirs).values())
+    begun = tuple(float(start[slot.position]) for slot in slots(theirs.model))
     return Job(
         name, text, "source", described.obs_size, judge.reward, judge.success, described.fixtures, begun
     )
@@ -62,11 +61,12 @@ def _scene(
 ) -> Scene:
     """A new scene; fixtures named in `locked` rest where they are."""
     model = copy.copy(theirs.model)
-    columns = _columns(described, theirs)
+    named = _slots(described, theirs)
     for name in locked:
-        _lock(model, columns[described.fixture(name).name] - 1)
+        dof = named[described.fixture(name).name].dof
+        model.dof_damping[dof], model.dof_armature[dof] = 1e5, 1e3
     reach = (theirs.mocap_low, theirs.mocap_high)
-    starts = Starts(kinematics, begins, described, columns, reach, locked)
+    starts = Starts(kinematics, begins, reach, [slot for name, slot in named.items() if name not in locked])
     low, high = (np.array([getattr(v, end) for v in described.observation]) for end in ("low", "high"))
 
     def observe(states: np.ndarray) -> np.ndarray:
@@ -74,14 +74,8 @@ def _scene(
 
     made = partial(
         MetaWorldScene, spec=described, reach=reach, observe=observe, sample=starts.sample,
-        columns=columns, lead=starts.lead,
+        columns={name: slot.position for name, slot in named.items()}, lead=starts.lead,
     )  # fmt: skip
     rough = copy.copy(model)
     rough.opt.timestep = COARSE
     return made(model, coarse=made(rough))
-
-
-def _lock(model: mujoco.MjModel, place: int) -> None:
-    """Let the joint at that place among the positions hardly move."""
-    dof = int(model.jnt_dofadr[list(model.jnt_qposadr).index(place)])
-    model.dof_damping[dof], model.dof_armature[dof] = 1e5, 1e3

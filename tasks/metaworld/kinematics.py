@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from tasks.metaworld.columns import DRAWN, FIRST_FIXTURE, GRIPPER, HAND, HAND_RANGE, HANDLE, joints
+from tasks.metaworld.columns import DRAWN, FIRST_FIXTURE, GRIPPER, HAND, HAND_RANGE, HANDLE
+from tasks.metaworld.slots import slots
 
 ARM = 7
 """Joints of the arm; the fingers' two come after."""
@@ -35,8 +36,7 @@ class Kinematics:
         model = self._model
         self._hand = model.body("hand").id
         self._claws = [model.body(name).id for name in ("rightclaw", "leftclaw")]
-        places = [(1 + model.jnt_qposadr[j], 1 + model.nq + model.jnt_dofadr[j]) for j in joints(model)]
-        self._fixtures = np.array(places).reshape(-1)
+        self._fixtures = np.array([(slot.position, slot.velocity) for slot in slots(model)]).reshape(-1)
         self._upright = np.array(self._data.xquat[self._hand])
         self._sag = self._data.xpos[self._hand] - self._data.mocap_pos[0]
         self._low, self._high = model.jnt_range[:ARM].T

@@ -33,7 +33,7 @@ def load(task: str, layout: Layout) -> Any:
     theirs._set_task_called = True  # what its `set_task` does, without the pickle that it reads
     theirs._partially_observable = False
     theirs._freeze_rand_vec = True
-    theirs._last_rand_vec = np.array(layout.place)
+    theirs._last_rand_vec = np.array(layout.drawn[task])
     theirs.reset()
     mujoco.mj_forward(theirs.model, theirs.data)
     return theirs

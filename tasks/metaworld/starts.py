@@ -11,7 +11,7 @@ from numpy import ndarray
 from tasks.lead import Lead
 from tasks.metaworld.columns import HAND, HANDLE
 from tasks.metaworld.kinematics import POINT, Kinematics
-from tasks.spec import EnvSpec
+from tasks.metaworld.slots import Slot
 
 START_NOISE = 0.03
 """The hand starts within this (m) of where Meta-World puts it, along each axis, so that episodes differ."""
@@ -39,19 +39,17 @@ class Starts:
     Args:
         kinematics: of the scene.
         begins: the start of each of Meta-World's tasks in the scene.
-        spec: of the scene.
-        columns: the state's column of each fixture.
         reach: least and greatest x, y, z (m) of where the hand is put.
-        locked: fixtures that are never displaced.
+        moved: the fixtures that may be displaced.
     """
 
     def __init__(
-        self, kinematics: Kinematics, begins: Sequence[ndarray], spec: EnvSpec,
-        columns: dict[str, int], reach: tuple[ndarray, ndarray], locked: tuple[str, ...],
+        self, kinematics: Kinematics, begins: Sequence[ndarray], reach: tuple[ndarray, ndarray],
+        moved: Sequence[Slot],
     ) -> None:  # fmt: skip
         self._kinematics, self._begins = kinematics, np.stack(begins)
         self._low, self._high = reach
-        self._fixtures = [(columns[f.name], f.low, f.high) for f in spec.fixtures if f.name not in locked]
+        self._moved = moved
 
     @property
     def lead(self) -> Lead:
@@ -65,16 +63,20 @@ class Starts:
         return self._put(states, hand + rng.uniform(-START_NOISE, START_NOISE, (n, 3)))
 
     def near(self, rng: np.random.Generator, states: Float[ndarray, "n S"]) -> Float[ndarray, "n S"]:
-        """The hand close to the handle, never behind it; in half of the cases the fixtures somewhere in their range."""
+        """The hand close to the handle, never behind it; in half of the cases the fixtures moved before."""
         states, n = np.array(states), len(states)
         moved = rng.random(n) < DISPLACED
-        for column, low, high in self._fixtures:
-            states[moved, column] = rng.uniform(low, high, moved.sum())
+        for slot in self._moved:
+            way = (slot.low, slot.high) if slot.shift is None else (-slot.shift, slot.shift)
+            drawn = rng.uniform(*way, moved.sum())
+            states[moved, slot.position] = (
+                drawn if slot.shift is None else states[moved, slot.position] + drawn
+            )
         seen = self._kinematics.observe(states)
-        way = rng.normal(size=(n, 3))
-        way *= rng.uniform(NEAREST, FARTHEST, (n, 1)) / np.linalg.norm(way, axis=1, keepdims=True)
-        way[:, 2] = np.abs(way[:, 2])
-        return self._put(states, seen[:, HAND : HAND + 3] + seen[:, HANDLE : HANDLE + 3] + way)
+        off = rng.normal(size=(n, 3))
+        off *= rng.uniform(NEAREST, FARTHEST, (n, 1)) / np.linalg.norm(off, axis=1, keepdims=True)
+        off[:, 2] = np.abs(off[:, 2])
+        return self._put(states, seen[:, HAND : HAND + 3] + seen[:, HANDLE : HANDLE + 3] + off)
 
     def _put(self, states: Float[ndarray, "n S"], points: Float[ndarray, "n 3"]) -> Float[ndarray, "n S"]:
         placed = self._kinematics.place(states, np.clip(points, self._low, self._high))

@@ -36,7 +36,7 @@ def test_one_task_alone(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("drower", "did you mean 'drawer'"), ("pick-place-v3", "no scene or task")]
+    ("text", "said"), [("drower", "did you mean 'drawer'"), ("stick-pull-v3", "no scene or task")]
 )
 def test_what_there_is_not(text: str, said: str) -> None:
     with pytest.raises(TaskError, match=said) as error:
