@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from tasks.divergence import stand_in
 from tasks.lead import Lead
 from tasks.metaworld.columns import REPEAT
 from tasks.metaworld.kinematics import POINT
@@ -55,6 +56,8 @@ class MetaWorldScene(RolledScene):
     ) -> Float[ndarray, "B T S"]:
         """The states after each of T control steps from each of B starts; the scene itself stays as it is.
 
+        From where a simulation diverges its states are NaN.
+
         Raises:
             TaskError: an action is not finite.
         """
@@ -63,8 +66,9 @@ class MetaWorldScene(RolledScene):
         now, point = np.ascontiguousarray(states[:, :-POINT]), states[:, -POINT:]
         for t in range(actions.shape[1]):
             held = self._held(point, actions[:, t])
-            passed = self._pool.rollout(self.model, self._scratch, now, held, control_spec=_CONTROL)[0]
-            now, point = passed[:, -1], held[:, -1, 2 : 2 + POINT]
+            sound = stand_in(self.model, now)
+            passed = self._pool.rollout(self.model, self._scratch, sound, held, control_spec=_CONTROL)[0]
+            now, point = self._marked(now, passed[:, -1]), held[:, -1, 2 : 2 + POINT]
             path[:, t] = np.concatenate([now, point], axis=1)
         return path
 

@@ -129,3 +129,14 @@ def test_a_locked_fixture_stays(drawer: Environment, drawer_scene: Scene) -> Non
         for scene in (drawer_scene, drawer.make_scene(("drawer",)))
     ]
     assert ends[0] > -0.05 and ends[1] == pytest.approx(-0.15, abs=0.005)
+
+
+def test_a_simulation_that_diverges_is_marked(drawer: Environment, drawer_scene: Scene) -> None:
+    states = drawer_scene.sample_states(np.random.default_rng(0), 2)
+    states[1, 11:21] = 1e12
+    path = drawer_scene.rollout(states, np.zeros((2, 2, 4), np.float32))
+    assert np.isfinite(path[0]).all() and np.isnan(path[1]).any(axis=1).all()
+    shown = drawer_scene.shown(path[:, -1], True)
+    for task in drawer.tasks.values():
+        assert torch.isfinite(task.reward(shown, torch.zeros(2, 4), shown)).tolist() == [True, False]
+        assert not task.success(shown)[1]
