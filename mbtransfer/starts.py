@@ -10,6 +10,7 @@ from tasks.scene import Scene
 NEAREST, FARTHEST = 0.06, 0.20
 """How far from the handle the hand starts (m); at 0.05 it touches."""
 
+_STATE = mujoco.mjtState.mjSTATE_FULLPHYSICS
 _TRIES = 4
 _PENETRATION = 0.002
 """Contacts deeper than this (m) would throw the hand out of the fixture it was put into."""
@@ -74,9 +75,10 @@ def _targets(scene: Scene, rng: np.random.Generator, states: Float[ndarray, "n S
 def _free(scene: Scene, states: Float[ndarray, "n S"]) -> Bool[ndarray, " n"]:
     """Whether nothing stands inside anything else."""
     data = mujoco.MjData(scene.model)
+    physics = mujoco.mj_stateSize(scene.model, _STATE)  # what a scene keeps beside it comes after
     free = np.ones(len(states), bool)
     for i, state in enumerate(states):
-        mujoco.mj_setState(scene.model, data, state, mujoco.mjtState.mjSTATE_FULLPHYSICS)
+        mujoco.mj_setState(scene.model, data, state[:physics], _STATE)
         mujoco.mj_forward(scene.model, data)
         free[i] = not data.ncon or float(data.contact.dist.min()) >= -_PENETRATION
     return free

@@ -1,4 +1,4 @@
-"""What an arm of joints needs to be led by its hand, as collecting behaviours do."""
+"""What an arm of joints needs to be led by its hand, or put to a place, as collecting behaviours do."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ WISH = (*(Variable(f"hand_{axis}", "1", -1.0, 1.0) for axis in "xyz"), Variable(
 
 @dataclass(frozen=True)
 class Lead:
-    """How to bring the hand somewhere where no actions drive it along x, y and z.
+    """How to bring the hand somewhere where no actions drive it along x, y and z, or its place is no joint's.
 
     Attributes:
         steer: actions [n A] that come nearest to the wishes [n 4], from states [n S].

@@ -27,6 +27,12 @@ def _gymnasium(text: str) -> Environment:
     return gymnasium_environment(text)
 
 
+def _metaworld(text: str) -> Environment:
+    from tasks.metaworld.environment import metaworld
+
+    return metaworld(text)
+
+
 def _franka_kitchen() -> Environment:
     from tasks.franka_kitchen.catalogue import named_tasks
     from tasks.franka_kitchen.recorded import RECORDED
@@ -37,7 +43,11 @@ def _franka_kitchen() -> Environment:
 
 
 _REGISTRY: dict[str, Callable[[], Environment]] = {"kitchen": _kitchen, "franka_kitchen": _franka_kitchen}
-_FAMILIES: dict[str, Callable[[str], Environment]] = {"dm_control": _control_suite, "gym": _gymnasium}
+_FAMILIES: dict[str, Callable[[str], Environment]] = {
+    "dm_control": _control_suite,
+    "gym": _gymnasium,
+    "metaworld": _metaworld,
+}
 """Environments called FAMILY:NAME."""
 
 

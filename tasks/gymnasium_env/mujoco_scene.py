@@ -9,11 +9,11 @@ from numpy import ndarray
 from tasks.divergence import stand_in
 from tasks.errors import TaskError
 from tasks.gymnasium_env.puppet import Puppet
-from tasks.scene import Scene
+from tasks.rolled_scene import RolledScene
 from tasks.spec import EnvSpec
 
 
-class MujocoScene(Scene):
+class MujocoScene(RolledScene):
     """Next states are those of the environment's own `step`, bit for bit, with the solver started cold.
 
     Observations are read one by one from the environment itself, 15 to 180 microseconds each: the price of
@@ -40,26 +40,6 @@ class MujocoScene(Scene):
         """
         refuse_fixtures(self.spec.name, place or ())
         return self._draw(rng, n)
-
-    def set_state(self, state: Float[ndarray, " S"]) -> Float[ndarray, " O"]:
-        """Put the scene into a state and observe it."""
-        self._now = np.array(state, np.float64)
-        return self._puppet.observe(self._now)
-
-    def get_state(self) -> Float[ndarray, " S"]:
-        """The state as it is now."""
-        return self._now.copy()
-
-    def step(self, action: Float[ndarray, " A"]) -> Float[ndarray, " O"]:
-        """Hold an action for one control step and observe.
-
-        Raises:
-            TaskError: the action is not finite, or the simulation diverges.
-        """
-        after = self.rollout(self._now[None], np.asarray(action)[None, None])[0, 0]
-        if not np.isfinite(after).all():
-            raise TaskError(f"{self.spec.name}: the simulation diverged at {self._now[0]:.2f} s")
-        return self.set_state(after)
 
     def rollout(
         self, states: Float[ndarray, "B S"], actions: Float[ndarray, "B T A"]

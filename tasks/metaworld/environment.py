@@ -1,0 +1,81 @@
+"""Tasks of Meta-World that share a scene, as one environment: `metaworld:drawer`."""
+
+import copy
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tasks.environment import Environment
+from tasks.metaworld.columns import spec
+from tasks.metaworld.job import Job
+from tasks.metaworld.judge import Judge
+from tasks.metaworld.kinematics import Kinematics
+from tasks.metaworld.layouts import asked
+from tasks.metaworld.load import load
+from tasks.metaworld.scene import MetaWorldScene
+from tasks.metaworld.slots import Slot, slots
+from tasks.metaworld.starts import Starts, begin
+from tasks.scene import Scene
+from tasks.spec import EnvSpec
+from tasks.task import Task
+
+COARSE = 0.00625
+"""Time step (s) in which the simulator is planned with; Meta-World's own is 0.0025."""
+
+CAMERAS = ("corner3", "corner", "corner2", "topview", "behindGripper")
+
+
+def metaworld(text: str) -> Environment:
+    """The scene that `metaworld:TEXT` names, with Meta-World's tasks in it; or one of these alone.
+
+    Raises:
+        TaskError: no such scene or task, or Meta-World is not installed.
+    """
+    name, layout = asked(text)
+    theirs = {task: load(task, layout) for task in layout.tasks}
+    first = theirs[layout.tasks[0]]
+    described = spec(f"metaworld:{name}", layout, first)
+    tasks: dict[str, Task] = {task: _job(task, described, one) for task, one in theirs.items()}
+    begins = [begin(one) for one in theirs.values()]
+    make_scene = partial(_scene, described, first, Kinematics(first), begins)
+    return Environment(described, tasks, make_scene, cameras=CAMERAS)
+
+
+def _slots(described: EnvSpec, theirs: Any) -> dict[str, Slot]:
+    """Where each fixture is in a state."""
+    return dict(zip((fixture.name for fixture in described.fixtures), slots(theirs.model), strict=True))
+
+
+def _job(name: str, described: EnvSpec, theirs: Any) -> Job:
+    judge, start = Judge(theirs), begin(theirs)
+    text = f"{name.replace('_', ' ')} as Meta-World rewards and judges it"
+    begun = tuple(float(start[slot.position]) for slot in slots(theirs.model))
+    return Job(
+        name, text, "source", described.obs_size, judge.reward, judge.success, described.fixtures, begun
+    )
+
+
+def _scene(
+    described: EnvSpec, theirs: Any, kinematics: Kinematics, begins: list[np.ndarray], locked: tuple[str, ...]
+) -> Scene:
+    """A new scene; fixtures named in `locked` rest where they are."""
+    model = copy.copy(theirs.model)
+    named = _slots(described, theirs)
+    for name in locked:
+        dof = named[described.fixture(name).name].dof
+        model.dof_damping[dof], model.dof_armature[dof] = 1e5, 1e3
+    reach = (theirs.mocap_low, theirs.mocap_high)
+    starts = Starts(kinematics, begins, reach, [slot for name, slot in named.items() if name not in locked])
+    low, high = (np.array([getattr(v, end) for v in described.observation]) for end in ("low", "high"))
+
+    def observe(states: np.ndarray) -> np.ndarray:
+        return np.minimum(np.maximum(kinematics.observe(states), low), high).astype(np.float32)
+
+    made = partial(
+        MetaWorldScene, spec=described, reach=reach, observe=observe, sample=starts.sample,
+        columns={name: slot.position for name, slot in named.items()}, lead=starts.lead,
+    )  # fmt: skip
+    rough = copy.copy(model)
+    rough.opt.timestep = COARSE
+    return made(model, coarse=made(rough))
