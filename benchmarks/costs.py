@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from mbtransfer.atomic import write_json
-from mbtransfer.collect import collect_data
+from mbtransfer.collecting.collect import collect_data
 from mbtransfer.dataset import Dataset
 from mbtransfer.evaluate import evaluate_runs
 from mbtransfer.evaluation.runs import make_runs

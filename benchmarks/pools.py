@@ -9,7 +9,7 @@ import torch
 from benchmarks.roll_outs import Judge
 from mbtransfer.dataset import Dataset
 from mbtransfer.fit_data import in_memory
-from mbtransfer.held_out import SHARE, stretches
+from mbtransfer.trust.held_out import SHARE, stretches
 from tasks.registry import make
 from tasks.spec import EnvSpec, Fixture
 from world_models.transitions import Transitions

@@ -8,14 +8,14 @@ import numpy as np
 import torch
 
 from mbtransfer.agent import MPCAgent, action_bounds
-from mbtransfer.behaviours import Babble
-from mbtransfer.coverage import Coverage
+from mbtransfer.collecting.behaviours import Babble
+from mbtransfer.collecting.planner_behaviour import PlannerBehaviour
+from mbtransfer.collecting.runner import fresh_states, run_lockstep
 from mbtransfer.episode import Episode
 from mbtransfer.errors import UserError
 from mbtransfer.model import Model
 from mbtransfer.objective import LearnedDynamics
-from mbtransfer.planner_behaviour import PlannerBehaviour
-from mbtransfer.runner import fresh_states, run_lockstep
+from mbtransfer.trust.coverage import Coverage
 from planners.registry import make_planner
 from tasks.scene import Scene
 from tasks.task import Task

@@ -6,10 +6,10 @@ from functools import reduce
 
 import torch
 
-from mbtransfer.coverage import Coverage
 from mbtransfer.dataset import Dataset, Pool
 from mbtransfer.dataset.blocks import Block, blocks, read
 from mbtransfer.errors import UserError
+from mbtransfer.trust.coverage import Coverage
 from tasks.spec import EnvSpec
 from world_models.stream import Streamed
 from world_models.transitions import Transitions

@@ -12,16 +12,16 @@ from torch import Tensor
 
 from mbtransfer.alone import alone
 from mbtransfer.atomic import write_json
-from mbtransfer.calibration import calibrate, recalibrate
 from mbtransfer.config import FitConfig as FitFlags
 from mbtransfer.dataset import Dataset, Pool
 from mbtransfer.errors import UserError
 from mbtransfer.fit_data import HELD_OUT, coverage, exceeds_memory, in_memory, streamed
 from mbtransfer.fit_defaults import suited
-from mbtransfer.held_out import SHARE, stretches
 from mbtransfer.layout import model_layout
 from mbtransfer.model import POOL, Model, pick_device
 from mbtransfer.tracking import Artifact, track
+from mbtransfer.trust.calibration import calibrate, recalibrate
+from mbtransfer.trust.held_out import SHARE, stretches
 from tasks.environment import Environment
 from tasks.registry import make
 from world_models.checkpoint import MANIFEST

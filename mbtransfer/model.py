@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mbtransfer.coverage import Coverage
 from mbtransfer.layout import model_layout
+from mbtransfer.trust.coverage import Coverage
 from tasks.environment import Environment
 from tasks.registry import make
 from tasks.task import Task

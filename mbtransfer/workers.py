@@ -105,7 +105,7 @@ def _context() -> BaseContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mbtransfer.collect"])
+    context.set_forkserver_preload(["mbtransfer.collecting.collect"])
     return context
 
 

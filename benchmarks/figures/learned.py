@@ -12,7 +12,7 @@ from benchmarks.figures.look import BLUE, COLOURS, GRID, INK, MUTED, Demo, legen
 from mbtransfer import find_recipe, learned_pilot, play_episodes
 from mbtransfer.episode import Episode
 from mbtransfer.evaluation.starts import first_targets
-from mbtransfer.held_out import SHARE
+from mbtransfer.trust.held_out import SHARE
 from tasks.spec import Fixture
 from world_models.imagine import Imagination
 

@@ -11,8 +11,8 @@ from scipy.stats import norm
 
 from benchmarks.figures.look import BLUE, GREEN, INK, MUTED, ORANGE, Demo
 from mbtransfer import UserError
-from mbtransfer.held_out import held_out_halves, stretches
-from mbtransfer.reliability import LEVELS
+from mbtransfer.trust.held_out import held_out_halves, stretches
+from mbtransfer.trust.reliability import LEVELS
 from world_models.forecast import forecast
 from world_models.intervals import Intervals, moving
 

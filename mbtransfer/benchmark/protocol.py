@@ -10,8 +10,8 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from mbtransfer.benchmark.settings import NEEDED, configured
+from mbtransfer.collecting.units import NEED_MODEL, PLANNING, parse_mix
 from mbtransfer.errors import UserError
-from mbtransfer.units import NEED_MODEL, PLANNING, parse_mix
 from tasks.spec import nearest
 
 SHIPPED = Path(str(files("mbtransfer.benchmark").joinpath("protocols")))

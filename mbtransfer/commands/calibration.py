@@ -9,16 +9,16 @@ from rich.console import Console
 from rich.table import Table
 
 from mbtransfer.atomic import write_json
-from mbtransfer.calibration import fit_intervals
 from mbtransfer.config import CalibrationConfig
 from mbtransfer.dataset import Dataset
 from mbtransfer.errors import UserError
 from mbtransfer.evaluate import check_writable
-from mbtransfer.held_out import held_out_halves, stretches
 from mbtransfer.model import Model
-from mbtransfer.never_visited import Unvisited, separation, signals
-from mbtransfer.reliability import by_column, rank_correlation, reliability
 from mbtransfer.tracking import Artifact, track
+from mbtransfer.trust.calibration import fit_intervals
+from mbtransfer.trust.held_out import held_out_halves, stretches
+from mbtransfer.trust.never_visited import Unvisited, separation, signals
+from mbtransfer.trust.reliability import by_column, rank_correlation, reliability
 from world_models import intervals
 from world_models.checkpoint import MANIFEST
 from world_models.familiarity import Familiarity

@@ -6,12 +6,12 @@ from rich.console import Console
 from rich.table import Table
 
 from mbtransfer.atomic import write_json
-from mbtransfer.check import RISKY, Finding, as_dict, check_task
 from mbtransfer.config import CheckConfig
 from mbtransfer.evaluate import check_writable
 from mbtransfer.evaluation.asked import find_task
 from mbtransfer.model import Model
 from mbtransfer.task_file import load_task_file
+from mbtransfer.trust.check import RISKY, Finding, as_dict, check_task
 from tasks.recipe import find_recipe
 from tasks.task import Task
 

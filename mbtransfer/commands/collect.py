@@ -6,18 +6,9 @@ from rich.console import Console
 
 from mbtransfer.agent import action_bounds
 from mbtransfer.atomic import write_json
-from mbtransfer.collect import collect, missing, open_dataset
-from mbtransfer.commands.dataset import print_dataset
-from mbtransfer.config import CollectConfig
-from mbtransfer.dataset import Dataset
-from mbtransfer.engines import make_engine
-from mbtransfer.errors import UserError
-from mbtransfer.planned import weights_digest
-from mbtransfer.planner_settings import parse_settings
-from mbtransfer.prepare import prepared_digest
-from mbtransfer.progress import progress_bar
-from mbtransfer.tracking import Artifact, Tracker, track
-from mbtransfer.units import (
+from mbtransfer.collecting.collect import collect, missing, open_dataset
+from mbtransfer.collecting.planned import weights_digest
+from mbtransfer.collecting.units import (
     MIXES,
     NEED_FIXTURES,
     NEED_MODEL,
@@ -28,6 +19,15 @@ from mbtransfer.units import (
     parse_mix,
     plan_units,
 )
+from mbtransfer.commands.dataset import print_dataset
+from mbtransfer.config import CollectConfig
+from mbtransfer.dataset import Dataset
+from mbtransfer.engines import make_engine
+from mbtransfer.errors import UserError
+from mbtransfer.planner_settings import parse_settings
+from mbtransfer.prepare import prepared_digest
+from mbtransfer.progress import progress_bar
+from mbtransfer.tracking import Artifact, Tracker, track
 from planners.registry import make_planner
 from tasks.environment import Environment
 from tasks.registry import make

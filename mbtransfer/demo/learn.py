@@ -5,15 +5,15 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from mbtransfer.collect import collect, missing, open_dataset
+from mbtransfer.collecting.collect import collect, missing, open_dataset
+from mbtransfer.collecting.planned import weights_digest
+from mbtransfer.collecting.units import Planning, Unit, plan_units
 from mbtransfer.commands.progress import epochs_bar
 from mbtransfer.dataset import Dataset
 from mbtransfer.fitting import fit_model
 from mbtransfer.model import Model
-from mbtransfer.planned import weights_digest
 from mbtransfer.progress import progress_bar
 from mbtransfer.tracking import SILENT, Tracker
-from mbtransfer.units import Planning, Unit, plan_units
 from tasks.environment import Environment
 from world_models.fit import FitConfig
 

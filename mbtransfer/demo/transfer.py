@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from mbtransfer.adapt import adaptations, summary
-from mbtransfer.check import check_task
 from mbtransfer.evaluation.episodes import play_episodes
 from mbtransfer.evaluation.pilot import learned_pilot
 from mbtransfer.model import Model
-from mbtransfer.never_visited import auroc
 from mbtransfer.threads import threads
+from mbtransfer.trust.check import check_task
+from mbtransfer.trust.never_visited import auroc
 from mbtransfer.workers import in_processes
 from tasks.task import Task
 

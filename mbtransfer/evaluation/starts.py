@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from mbtransfer.runner import fresh_states
+from mbtransfer.collecting.runner import fresh_states
 from tasks.errors import TaskError
 from tasks.recipe.model import Recipe
 from tasks.scene import Scene

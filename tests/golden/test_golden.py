@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 import torch
 
-from mbtransfer.collect import collect, open_dataset
+from mbtransfer.collecting.collect import collect, open_dataset
+from mbtransfer.collecting.units import plan_units
 from mbtransfer.evaluation import evaluate_tasks
 from mbtransfer.evaluation.pilot import learned_pilot
 from mbtransfer.fitting import fit_model
-from mbtransfer.units import plan_units
 from tasks.registry import make
 from world_models.ensemble import EnsembleConfig
 from world_models.fit import FitConfig

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from mbtransfer.collect import collect, open_dataset
-from mbtransfer.coverage import BINS, Coverage
+from mbtransfer.collecting.collect import collect, open_dataset
+from mbtransfer.collecting.units import plan_units
 from mbtransfer.dataset import Dataset
 from mbtransfer.fitting import fit_model
 from mbtransfer.layout import model_layout
 from mbtransfer.model import Model
-from mbtransfer.units import plan_units
+from mbtransfer.trust.coverage import BINS, Coverage
 from tasks.registry import make
 from world_models.ensemble import EnsembleConfig, EnsembleDynamics
 from world_models.fit import FitConfig

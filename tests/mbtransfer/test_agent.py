@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from mbtransfer.agent import MPCAgent, Seeding, action_bounds
-from mbtransfer.behaviours import Babble, Behaviour, Noise
+from mbtransfer.collecting.behaviours import Babble, Behaviour, Noise
+from mbtransfer.collecting.runner import fresh_states, run_lockstep
 from mbtransfer.errors import UserError
 from mbtransfer.goal import GUARD_WEIGHT, Goal, Rewards, TrueRewards
 from mbtransfer.model import Model
 from mbtransfer.objective import LearnedDynamics, OracleDynamics, Outlook, Reward
-from mbtransfer.runner import fresh_states, run_lockstep
 from mbtransfer.valuation import Valuation
 from planners.base import Bounds, Objective, Plan
 from planners.registry import make_planner

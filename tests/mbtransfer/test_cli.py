@@ -16,13 +16,13 @@ import pytest
 import mbtransfer
 from mbtransfer.arguments import flags, parse
 from mbtransfer.cli import RUN
-from mbtransfer.collect import collect, open_dataset
+from mbtransfer.collecting.collect import collect, open_dataset
+from mbtransfer.collecting.units import plan_units
 from mbtransfer.commands.collect import run_collect
 from mbtransfer.config import COMMANDS, EvaluateConfig, FitConfig
 from mbtransfer.dataset import Dataset
 from mbtransfer.errors import USER_ERRORS, UserError
 from mbtransfer.fit_defaults import suited
-from mbtransfer.units import plan_units
 from tasks.registry import make
 from world_models import fit
 from world_models.ensemble import EnsembleConfig

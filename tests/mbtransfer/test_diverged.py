@@ -8,7 +8,7 @@ import pytest
 
 import tasks.scene
 from mbtransfer.cli import main
-from mbtransfer.collect import collect_data
+from mbtransfer.collecting.collect import collect_data
 from mbtransfer.dataset import Dataset
 from mbtransfer.rows import read_rows
 from tasks.divergence import marked

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from mbtransfer.cli import main
-from mbtransfer.collect import collect, open_dataset
+from mbtransfer.collecting.collect import collect, open_dataset
+from mbtransfer.collecting.units import plan_units
 from mbtransfer.dataset import Dataset
 from mbtransfer.engines import Local, Ray, make_engine
 from mbtransfer.errors import UserError
 from mbtransfer.evaluate import evaluate_runs
 from mbtransfer.evaluation.runs import make_runs
 from mbtransfer.evaluation.setup import Setup
-from mbtransfer.units import plan_units
 from tasks.registry import make
 
 ORACLE = Setup(dynamics="oracle", reward="true", horizon=2, candidates=4, iterations=1)

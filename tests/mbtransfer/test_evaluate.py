@@ -14,9 +14,9 @@ import pytest
 import torch
 from rich.console import Console
 
-from mbtransfer.behaviours import Babble
+from mbtransfer.collecting.behaviours import Babble
+from mbtransfer.collecting.runner import run_lockstep
 from mbtransfer.config import EvaluateConfig
-from mbtransfer.coverage import Coverage
 from mbtransfer.errors import UserError
 from mbtransfer.evaluate import evaluate_runs, run_evaluate, setup_of
 from mbtransfer.evaluation import evaluate_recipes, evaluate_tasks, oracle_pilot, play_episodes
@@ -32,7 +32,7 @@ from mbtransfer.goal import TrueRewards
 from mbtransfer.layout import model_layout
 from mbtransfer.model import Model
 from mbtransfer.rows import EpisodeResult, append_rows, read_rows
-from mbtransfer.runner import run_lockstep
+from mbtransfer.trust.coverage import Coverage
 from planners.errors import PlannerError
 from tasks.errors import TaskError
 from tasks.recipe import find_recipe, parse_recipe

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from mbtransfer.cli import main
-from mbtransfer.coverage import Coverage
 from mbtransfer.dataset import Dataset, Header
 from mbtransfer.episode import Episode
 from mbtransfer.survey import look
 from mbtransfer.survey.rewards import task_rewards
+from mbtransfer.trust.coverage import Coverage
 from tasks.physics_task import PhysicsTask
 from tasks.registry import make
 from tasks.spec import Variable

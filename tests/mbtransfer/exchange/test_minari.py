@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from mbtransfer.collect import open_dataset
+from mbtransfer.collecting.collect import open_dataset
 from mbtransfer.dataset import Dataset
 from tasks.registry import make
 

@@ -9,20 +9,20 @@ import numpy as np
 import torch
 
 from mbtransfer.agent import MPCAgent, Seeding, action_bounds
-from mbtransfer.babbled_goals import draw_goals
-from mbtransfer.behaviours import Behaviour
-from mbtransfer.chain import Chain
+from mbtransfer.collecting.behaviours import Behaviour
+from mbtransfer.collecting.chain import Chain
+from mbtransfer.collecting.goals import draw_goals
+from mbtransfer.collecting.planner_behaviour import Curious, PlannerBehaviour
+from mbtransfer.collecting.runner import fresh_states
+from mbtransfer.collecting.starts import move_near
+from mbtransfer.collecting.units import Planning, Unit
 from mbtransfer.errors import UserError
 from mbtransfer.goal import Goal, Rewards, TrueRewards
 from mbtransfer.layout import model_layout
 from mbtransfer.model import Model
 from mbtransfer.objective import Dynamics, LearnedDynamics, OracleDynamics
-from mbtransfer.planner_behaviour import Curious, PlannerBehaviour
 from mbtransfer.planner_settings import parse_settings
 from mbtransfer.prepare import Mixed, load_prepared
-from mbtransfer.runner import fresh_states
-from mbtransfer.starts import move_near
-from mbtransfer.units import Planning, Unit
 from planners.base import Planner
 from planners.registry import make_planner
 from tasks.environment import Environment

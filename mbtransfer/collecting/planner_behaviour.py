@@ -9,7 +9,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from mbtransfer.agent import MPCAgent
-from mbtransfer.chain import Chain
+from mbtransfer.collecting.chain import Chain
 from mbtransfer.objective import Reward
 from mbtransfer.valuation import Valuation
 from world_models.imagine import Imagined

@@ -12,11 +12,11 @@ import pytest
 import torch
 from rich.console import Console
 
-from mbtransfer.check import RISKY, Finding, as_dict, check_task
 from mbtransfer.commands.check import run_check
 from mbtransfer.config import CheckConfig
 from mbtransfer.errors import UserError
 from mbtransfer.model import Model
+from mbtransfer.trust.check import RISKY, Finding, as_dict, check_task
 from tasks.errors import TaskError
 from tasks.registry import make
 from tasks.scene import Scene
@@ -35,7 +35,7 @@ def scene() -> Scene:
 @pytest.fixture(autouse=True)
 def _small_search(monkeypatch: pytest.MonkeyPatch) -> None:
     """The drifting model is easy to plan in."""
-    monkeypatch.setattr("mbtransfer.check.SEARCH", {"candidates": 24, "iterations": 1})
+    monkeypatch.setattr("mbtransfer.trust.check.SEARCH", {"candidates": 24, "iterations": 1})
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from mbtransfer.layout import model_layout
-from mbtransfer.never_visited import Unvisited, auroc, separation
-from mbtransfer.reliability import by_column, rank_correlation, reliability
+from mbtransfer.trust.never_visited import Unvisited, auroc, separation
+from mbtransfer.trust.reliability import by_column, rank_correlation, reliability
 from tasks.registry import make
 from world_models.forecast import Forecast
 from world_models.intervals import Intervals

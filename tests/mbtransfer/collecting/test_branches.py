@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from mbtransfer.branches import STEPS, TAG, branch
-from mbtransfer.collect import run_unit
-from mbtransfer.units import Planning, Unit
+from mbtransfer.collecting.branches import STEPS, TAG, branch
+from mbtransfer.collecting.collect import run_unit
+from mbtransfer.collecting.units import Planning, Unit
 from tasks.registry import make
 
 PLANNING = Planning(

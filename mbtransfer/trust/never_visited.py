@@ -11,7 +11,7 @@ from numpy import ndarray
 from scipy.stats import mannwhitneyu
 from torch import Tensor
 
-from mbtransfer.coverage import MOVING
+from mbtransfer.trust.coverage import MOVING
 from tasks.spec import EnvSpec
 from world_models.familiarity import Familiarity
 from world_models.forecast import Forecast

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from mbtransfer.behaviours import Behaviour
+from mbtransfer.collecting.behaviours import Behaviour
 from mbtransfer.episode import Episode
 from tasks.errors import TaskError
 from tasks.scene import Scene

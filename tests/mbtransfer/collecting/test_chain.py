@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mbtransfer.chain import HELD, Chain
+from mbtransfer.collecting.chain import HELD, Chain
 from mbtransfer.goal import TrueRewards
 from tasks.registry import make
 from tasks.task import Task

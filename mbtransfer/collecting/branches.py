@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from mbtransfer.collecting.runner import sound_parts
 from mbtransfer.episode import Episode
-from mbtransfer.runner import sound_parts
 from tasks.scene import Scene
 
 STEPS = 12

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mbtransfer.coverage import BINS, ENOUGH, MOVING, Coverage
+from mbtransfer.trust.coverage import BINS, ENOUGH, MOVING, Coverage
 from tasks.registry import make
 
 SPEC = make("kitchen").spec

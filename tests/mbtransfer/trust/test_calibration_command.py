@@ -11,13 +11,13 @@ import pytest
 import torch
 from rich.console import Console
 
-from mbtransfer.calibration import TESTED, recalibrate
 from mbtransfer.commands.calibration import run_calibration
 from mbtransfer.config import CalibrationConfig
 from mbtransfer.dataset import Dataset
 from mbtransfer.errors import UserError
-from mbtransfer.held_out import SHARE, halves, held_out_halves, stretches
 from mbtransfer.model import Model
+from mbtransfer.trust.calibration import TESTED, recalibrate
+from mbtransfer.trust.held_out import SHARE, halves, held_out_halves, stretches
 from world_models.errors import ModelError
 from world_models.intervals import Intervals
 from world_models.uncertainty import DisagreementScale

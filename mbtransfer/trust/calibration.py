@@ -8,8 +8,8 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from mbtransfer.dataset import Pool
-from mbtransfer.held_out import HORIZON, halves, stretches
-from mbtransfer.reliability import reliability
+from mbtransfer.trust.held_out import HORIZON, halves, stretches
+from mbtransfer.trust.reliability import reliability
 from world_models import intervals, uncertainty
 from world_models.ensemble import EnsembleDynamics
 from world_models.forecast import forecast

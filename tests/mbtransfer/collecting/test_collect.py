@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from mbtransfer.agent import MPCAgent
-from mbtransfer.collect import collect, missing, open_dataset, run_unit
+from mbtransfer.collecting.collect import collect, missing, open_dataset, run_unit
+from mbtransfer.collecting.planner_behaviour import PlannerBehaviour
+from mbtransfer.collecting.starts import FARTHEST, NEAREST, move_near
+from mbtransfer.collecting.units import Planning, Unit, parse_mix, plan_units
 from mbtransfer.errors import UserError
 from mbtransfer.objective import Reward
-from mbtransfer.planner_behaviour import PlannerBehaviour
-from mbtransfer.starts import FARTHEST, NEAREST, move_near
-from mbtransfer.units import Planning, Unit, parse_mix, plan_units
 from mbtransfer.workers import WorkerDied, in_processes
 from planners.base import Bounds
 from tasks.registry import make

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from mbtransfer.calibration import BINS, calibrate, disagreement_and_error
 from mbtransfer.model import Model
+from mbtransfer.trust.calibration import BINS, calibrate, disagreement_and_error
 from world_models.ensemble import EnsembleConfig, EnsembleDynamics
 from world_models.transitions import Segments, Transitions
 

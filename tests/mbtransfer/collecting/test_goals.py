@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mbtransfer.babbled_goals import draw_goals
+from mbtransfer.collecting.goals import draw_goals
 from mbtransfer.errors import UserError
 from tasks.registry import make
 

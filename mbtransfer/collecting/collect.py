@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mbtransfer.behaviours import Babble, Behaviour, Led, Noise
-from mbtransfer.branches import branch
+from mbtransfer.collecting.behaviours import Babble, Behaviour, Led, Noise
+from mbtransfer.collecting.branches import branch
+from mbtransfer.collecting.planned import planned
+from mbtransfer.collecting.runner import run_lockstep
+from mbtransfer.collecting.starts import sample_starts
+from mbtransfer.collecting.units import MIXES, PLANNING, Unit, plan_units
 from mbtransfer.dataset import Dataset, Header
 from mbtransfer.engines import Engine, Local
 from mbtransfer.episode import Episode
-from mbtransfer.planned import planned
-from mbtransfer.runner import run_lockstep
-from mbtransfer.starts import sample_starts
-from mbtransfer.units import MIXES, PLANNING, Unit, plan_units
 from tasks.environment import Environment
 from tasks.lead import WISH
 from tasks.registry import make

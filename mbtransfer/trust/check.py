@@ -10,10 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mbtransfer.agent import MPCAgent, action_bounds
+from mbtransfer.collecting.runner import fresh_states
 from mbtransfer.goal import Goal
 from mbtransfer.model import Model
 from mbtransfer.objective import LearnedDynamics
-from mbtransfer.runner import fresh_states
 from planners.registry import make_planner
 from tasks.scene import Scene
 from tasks.task import Task
