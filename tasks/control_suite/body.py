@@ -15,6 +15,9 @@ _STATE = mujoco.mjtState.mjSTATE_FULLPHYSICS
 Value = Callable[[Any], float]
 """Physics to reward."""
 
+PLACES = ("body_pos", "body_quat", "geom_pos", "geom_size", "site_pos", "site_size")
+"""What an episode of the suite may change in its model."""
+
 
 class Body:
     """One environment of the suite, put into any state.
@@ -33,12 +36,15 @@ class Body:
         sensors = (self.model.sensor(i) for i in range(self.model.nsensor))
         self._moving = [s for s in sensors if s.type[0] == mujoco.mjtSensor.mjSENS_SUBTREELINVEL]
         theirs.reset()
+        self._world = self._places()
         self.columns = self._columns()
 
     def start(self, rng: np.random.Generator) -> Float[ndarray, " S"]:
-        """A state as the suite's episodes begin."""
+        """A state as the suite's episodes begin; what these put elsewhere in the model, such as a target, stays put."""
         self._task.random.seed(int(rng.integers(2**32)))
         self.theirs.reset()
+        for part, place in zip(PLACES, self._world, strict=True):
+            getattr(self.model, part)[:] = place
         return self._state()
 
     def observe(self, states: Float[ndarray, "*b S"]) -> Float[ndarray, "*b O"]:
@@ -75,12 +81,14 @@ class Body:
 
     def moves_its_model(self) -> bool:
         """Whether episodes differ by more than their state, as when a target is put elsewhere."""
-        parts = ("body_pos", "body_quat", "geom_pos", "geom_size", "site_pos", "site_size")
         looks: list[list[ndarray]] = []
         for _ in range(3):
             self.theirs.reset()
-            looks.append([np.array(getattr(self.model, part)) for part in parts])
+            looks.append(self._places())
         return any(not np.array_equal(a, b) for look in looks for a, b in zip(looks[0], look, strict=True))
+
+    def _places(self) -> list[ndarray]:
+        return [np.array(getattr(self.model, part)) for part in PLACES]
 
     def _put(self, state: Float[ndarray, " S"], action: ndarray | None = None) -> None:
         if not np.isfinite(state).all():

@@ -95,6 +95,15 @@ def _corners(geom: str, distance: float, radius: float) -> dict[str, Variant]:
     }
 
 
+def _bring(physics: Any, place: tuple[float, float]) -> float:
+    """The ball at a place (x and z, m), and the fingers at the ball."""
+    ball = physics.named.data.xpos["ball", ["x", "z"]]
+    hand = physics.named.data.site_xpos["pinch", ["x", "z"]]
+    near = tolerance(np.linalg.norm(hand - ball), (0, 0.03), margin=0.3)
+    there = tolerance(np.linalg.norm(ball - np.array(place)), (0, 0.03), margin=0.3)
+    return near * (1 + 3 * there) / 4
+
+
 VARIANTS: Mapping[str, Mapping[str, Variant]] = {
     "walker": {"flip": _walker_flip, "walk_backward": _walker_backward},
     "cheetah": {
@@ -108,5 +117,10 @@ VARIANTS: Mapping[str, Mapping[str, Variant]] = {
     "quadruped": {"stand": _quadruped_upright, "jump": _quadruped_jump},
     "reacher": _corners("finger", 0.11, 0.05),
     "point_mass": _corners("pointmass", 0.15, 0.03),
+    "manipulator": {
+        "bring_left": partial(_bring, place=(-0.3, 0.2)),
+        "bring_right": partial(_bring, place=(0.3, 0.2)),
+        "bring_up": partial(_bring, place=(0.0, 0.35)),
+    },
 }
 """By domain and name."""

@@ -79,3 +79,28 @@ def test_rewards_of_our_own_can_be_judged_in_every_domain(domain: str) -> None:
     for name in VARIANTS[domain]:
         reward = body.task(name).reward(seen, action, seen)
         assert bool(reward.isfinite().all()) and float(reward.min()) >= 0 and float(reward.max()) <= 4
+
+
+@pytest.mark.parametrize("domain", ["reacher", "manipulator"])
+def test_what_is_seen_is_a_function_of_the_state_wherever_episodes_put_their_target(domain: str) -> None:
+    scene, rng = make(f"dm_control:{domain}").make_scene(()), np.random.default_rng(0)
+    states = scene.sample_states(rng, 2)
+    before = scene.observe(states)
+    scene.sample_states(rng, 3)
+    np.testing.assert_array_equal(scene.observe(states), before)
+
+
+def test_the_ball_is_worth_more_with_the_fingers_at_it() -> None:
+    manipulator = make("dm_control:manipulator")
+    scene = manipulator.make_scene(())
+    state = scene.sample_states(np.random.default_rng(0), 1)
+    ball = [1 + scene.model.joint(f"ball_{axis}").qposadr[0] for axis in "xz"]
+    hand = scene.observe(state)[0, [manipulator.spec.index(f"hand_pos_{i}") for i in (0, 1)]]
+    reward = {}
+    for name, place in (("in the hand", hand), ("elsewhere", (0.45, 0.05))):
+        put = state.copy()
+        put[:, ball] = place
+        seen = scene.shown(put, with_state=True)
+        action = torch.zeros(1, manipulator.spec.action_size)
+        reward[name] = float(manipulator.task("bring_left").reward(seen, action, seen)[0])
+    assert reward["in the hand"] > reward["elsewhere"]
