@@ -104,7 +104,8 @@ class Ray:
                 ray.init(address=self.address, log_to_driver=False, logging_level="error")
             except (ConnectionError, ValueError, RuntimeError) as error:
                 raise UserError(
-                    f"no Ray cluster at {self.address!r}; begin one with `ray start --head`, or give --address local"
+                    f"no Ray cluster at {self.address!r} that lets us in; begin one with `ray start --head`, give its "
+                    "token (RAY_AUTH_MODE=token RAY_AUTH_TOKEN=...), or --address local"
                 ) from error
         return ray
 
