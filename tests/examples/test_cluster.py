@@ -22,7 +22,8 @@ PROGRAMS = {
     "hostname": "echo 10.0.0.7 10.1.0.7",
     "ray": '[[ ${#RAY_AUTH_TOKEN} == 64 ]] && echo "$@" >> "$TOLD.ray"; [[ $1 != start ]] || exec sleep 5',
     "torchrun": 'echo "$@" > "$TOLD.torchrun"; while [[ $1 != -m ]]; do shift; done; shift; exec "$@"',
-    "mbtransfer": 'printf "%s\\n" "$@" > "$TOLD"',
+    "mbtransfer": 'while [[ -e $TOLD.ray && $(grep -c ^start "$TOLD.ray") -lt 2 ]]; do sleep 0.05; done; '
+    'printf "%s\\n" "$@" > "$TOLD"',
     "python": f'exec {sys.executable} "$@"',
 }
 
