@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -139,19 +139,6 @@ def test_hyperband_is_refused_on_a_cluster(write: Write, tmp_path: Path, capsys:
     path = write(early_terminate={"type": "hyperband", "min_iter": 1})
     assert main(["sweep", str(path), "--out", str(tmp_path / "out"), "--engine", "ray"]) == 2
     assert "needs --engine local" in capsys.readouterr().err and not (tmp_path / "out").exists()
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """Two nodes on this machine, each with room for one trial at a time."""
-    ray = pytest.importorskip("ray")
-    from ray.cluster_utils import Cluster
-
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    made.add_node(num_cpus=1)
-    yield made
-    ray.shutdown()
-    made.shutdown()
 
 
 @pytest.mark.slow
