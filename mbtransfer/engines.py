@@ -1,8 +1,9 @@
 """Where work is done: processes of this machine, or a Ray cluster. The results are the same on either."""
 
 import importlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from mbtransfer.errors import UserError
@@ -24,8 +25,10 @@ class Engine(Protocol):
         """How many at a time."""
         ...
 
-    def map(self, job: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[tuple[Item, Result]]:
+    def map(self, job: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result]]:
         """Each item with its result, in the order in which they are finished; lost work is done again.
+
+        Items of an iterator are asked for when there is room, and after the results so far were yielded.
 
         Raises:
             WorkerDied: an item's process died in every try.
@@ -40,7 +43,7 @@ class Local:
 
     workers: int = 1
 
-    def map(self, job: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[tuple[Item, Result]]:
+    def map(self, job: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result]]:
         """See `Engine.map`."""
         return in_processes(job, items, self.workers)
 
@@ -59,7 +62,7 @@ class Ray:
     workers: int = 1
     address: str = "auto"
 
-    def map(self, job: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[tuple[Item, Result]]:
+    def map(self, job: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result]]:
         """See `Engine.map`.
 
         Raises:
@@ -67,12 +70,13 @@ class Ray:
         """
         ray = self._joined()
         remote = ray.remote(max_retries=TRIES - 1)(answer)
-        held, waiting, busy = ray.put(job), list(reversed(items)), dict[Any, Item]()
+        held, waiting, busy = ray.put(job), iter(items), dict[Any, Item]()
         try:
-            while waiting or busy:
-                while waiting and len(busy) < self.workers:
-                    item = waiting.pop()
-                    busy[remote.remote(held, item)] = item
+            while True:
+                while len(busy) < self.workers and (some := list(islice(waiting, 1))):
+                    busy[remote.remote(held, some[0])] = some[0]
+                if not busy:
+                    return
                 (ready,), _ = ray.wait(list(busy), num_returns=1)
                 item = busy.pop(ready)
                 yield item, self._result(ray, ready)
@@ -100,7 +104,8 @@ class Ray:
                 ray.init(address=self.address, log_to_driver=False, logging_level="error")
             except (ConnectionError, ValueError, RuntimeError) as error:
                 raise UserError(
-                    f"no Ray cluster at {self.address!r}; begin one with `ray start --head`, or give --address local"
+                    f"no Ray cluster at {self.address!r} that lets us in; begin one with `ray start --head`, give its "
+                    "token (RAY_AUTH_MODE=token RAY_AUTH_TOKEN=...), or --address local"
                 ) from error
         return ray
 

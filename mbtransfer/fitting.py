@@ -1,7 +1,8 @@
 """The command `fit`: a dataset becomes a model."""
 
-from collections.abc import Callable
-from dataclasses import fields
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,8 +28,9 @@ from tasks.registry import make
 from world_models.checkpoint import MANIFEST
 from world_models.ensemble import EnsembleConfig, EnsembleDynamics
 from world_models.fit import EpochReport, FitConfig, fit
+from world_models.ranks import ALONE, Ranks, joined
 from world_models.stream import Streamed
-from world_models.transitions import Transitions
+from world_models.transitions import Segments, Transitions
 
 Config = TypeVar("Config", FitConfig, EnsembleConfig)
 
@@ -49,15 +51,19 @@ def run_fit(flags: FitFlags) -> None:
     environment = make(dataset.header.env)
     flags = suited(flags, environment.spec)
     settings, shape = _of(FitConfig, flags), _of(EnsembleConfig, flags)
-    with (
-        alone(flags.out),
-        track("fit", flags, flags.out) as tracker,
-        epochs_bar(settings.epochs, tracker=tracker) as show,
-    ):
-        model = fit_model(
-            environment, dataset, flags.out, seed=flags.seed, shape=shape, settings=settings,
-            device=flags.device, stream=flags.stream, report=show,
-        )  # fmt: skip
+    with ExitStack() as stack:
+        ranks, device = stack.enter_context(joined(flags.device))
+        common: dict[str, Any] = {
+            "seed": flags.seed, "shape": shape, "settings": settings, "device": device, "stream": flags.stream,
+            "ranks": ranks,
+        }  # fmt: skip
+        if not ranks.first:
+            help_fit(environment, dataset, flags.out, **common)
+            return
+        stack.enter_context(alone(flags.out))
+        tracker = stack.enter_context(track("fit", flags, flags.out))
+        show = stack.enter_context(epochs_bar(settings.epochs, tracker=tracker))
+        model = fit_model(environment, dataset, flags.out, report=show, **common)
         found = fit_summary(model)
         if flags.json:
             write_json(flags.json, found)
@@ -88,51 +94,88 @@ def _of(kind: type[Config], flags: FitFlags) -> Config:
 def fit_model(
     environment: Environment, dataset: Dataset, out: Path, *, seed: int = 0, shape: EnsembleConfig | None = None,
     settings: FitConfig | None = None, device: str = "auto", stream: bool = False,
-    report: Callable[[EpochReport], None] | None = None,
+    report: Callable[[EpochReport], None] | None = None, ranks: Ranks = ALONE,
 ) -> Model:  # fmt: skip
     """Fit and save a model; killed at any instant, the same call goes on from the last finished epoch.
 
     Data that exceed memory, or any with `stream`, stay on the disk and are read while training goes on. Without
-    a `shape` there is a block per object, or where the environment has no fixtures one for all.
+    a `shape` there is a block per object, or where the environment has no fixtures one for all. With several
+    `ranks` this is what the first process does, `help_fit` what the others do.
 
     Raises:
         UserError: too few episodes, or data of another environment.
         ModelError: a setting that makes no sense.
     """
-    if len(dataset) < LEAST_EPISODES:
-        raise UserError(f"{dataset.path}: {len(dataset)} episodes are too few to fit a model; collect more")
-    where, settings = pick_device(device), settings or FitConfig()
-    shape = shape or EnsembleConfig(structure="objects" if environment.spec.fixtures else "dense")
-    train, valid = dataset.split(SHARE, seed=0)
-    segments = stretches(valid, seed, count=SEGMENTS)
-    dynamics = EnsembleDynamics(
-        model_layout(environment.spec), shape, torch.Generator().manual_seed(seed)
-    ).to(where)
-    source: Transitions | Streamed
-    if stream or exceeds_memory(dataset.pool):
-        source, reserve = (streamed(part, dataset.digest, where) for part in (train, valid))
-        some, held_out = source.sample(), reserve.sample(HELD_OUT)
-    else:
-        source, held_out = in_memory(train), in_memory(valid)
-        some = source
+    data = _data(dataset, seed, device, stream)
+    dynamics, epochs = _begun(environment, data, out, seed, shape, settings, ranks)
     history: list[dict[str, Any]] = []
-    for epoch in fit(dynamics, source, held_out, settings, seed, segments=segments, state=out / STATE):
+    for epoch in epochs:
         history.append(_line(epoch))
         if report:
             report(epoch)
+    where = data.held_out.obs.device
     notes = {
         "data": dataset.digest, "transitions": dataset.steps, "seed": seed, "curve": history,
-        **calibrate(dynamics, segments.to(where), held_out.to(where)), **recalibrate(dynamics, valid, seed),
+        **calibrate(dynamics, data.segments.to(where), data.held_out), **recalibrate(dynamics, data.valid, seed),
     }  # fmt: skip
     been = coverage(environment.spec, dataset)
     pool, states = (
-        _sample_with_states(train, seed) if environment.needs_state else (_sample(some, seed), None)
+        _sample_with_states(data.train, seed) if environment.needs_state else (_sample(data.some, seed), None)
     )
     states = None if states is None else states.to(where)
     model = Model(environment, dynamics, pool.to(where), been, notes, states=states)
     model.save(out)
     (out / STATE).unlink(missing_ok=True)
     return model
+
+
+def help_fit(
+    environment: Environment, dataset: Dataset, out: Path, *, seed: int, shape: EnsembleConfig | None,
+    settings: FitConfig | None, device: str, stream: bool, ranks: Ranks,
+) -> None:  # fmt: skip
+    """What every process but the first does in `fit_model`: train its members, write nothing."""
+    data = _data(dataset, seed, device, stream)
+    for _ in _begun(environment, data, out, seed, shape, settings, ranks)[1]:
+        pass
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What is learned from, what judges it, and what scales and samples are taken from."""
+
+    train: Pool
+    valid: Pool
+    source: Transitions | Streamed
+    some: Transitions
+    held_out: Transitions
+    segments: Segments
+
+
+def _data(dataset: Dataset, seed: int, device: str, stream: bool) -> _Data:
+    if len(dataset) < LEAST_EPISODES:
+        raise UserError(f"{dataset.path}: {len(dataset)} episodes are too few to fit a model; collect more")
+    where = pick_device(device)
+    train, valid = dataset.split(SHARE, seed=0)
+    segments = stretches(valid, seed, count=SEGMENTS)
+    if stream or exceeds_memory(dataset.pool):
+        source, reserve = (streamed(part, dataset.digest, where) for part in (train, valid))
+        some, held_out = source.sample(), reserve.sample(HELD_OUT)
+        return _Data(train, valid, source, some, held_out.to(where), segments)
+    some = in_memory(train)
+    return _Data(train, valid, some, some, in_memory(valid).to(where), segments)
+
+
+def _begun(
+    environment: Environment, data: _Data, out: Path, seed: int, shape: EnsembleConfig | None,
+    settings: FitConfig | None, ranks: Ranks,
+) -> tuple[EnsembleDynamics, Iterator[EpochReport]]:  # fmt: skip
+    shape = shape or EnsembleConfig(structure="objects" if environment.spec.fixtures else "dense")
+    generator = torch.Generator().manual_seed(seed)
+    dynamics = EnsembleDynamics(model_layout(environment.spec), shape, generator).to(data.held_out.obs.device)
+    return dynamics, fit(
+        dynamics, data.source, data.held_out, settings, seed, segments=data.segments, state=out / STATE,
+        ranks=ranks,
+    )  # fmt: skip
 
 
 def _sample(data: Transitions, seed: int) -> Transitions:

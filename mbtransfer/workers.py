@@ -5,10 +5,11 @@ import os
 import signal
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -35,9 +36,12 @@ class _Worker:
 
 
 def in_processes(
-    job: Callable[[Item], Result], items: Sequence[Item], workers: int
+    job: Callable[[Item], Result], items: Iterable[Item], workers: int
 ) -> Iterator[tuple[Item, Result]]:
     """Do `job` on every item and yield each with its result, in the order in which they are finished.
+
+    Items of an iterator are asked for one by one, when a worker is free and the results so far were yielded: so they
+    may depend on these.
 
     With one worker (or one item) all is done here, in this process. Otherwise `job` must be a function of a
     module, and a script that calls this needs the usual `if __name__ == "__main__":`.
@@ -49,20 +53,27 @@ def in_processes(
         WorkerDied: an item's process died in every try.
         Exception: what `job` raised; of other types than user errors and OSError only the text.
     """
-    if min(workers, len(items)) <= 1:
+    workers = min(workers, len(items)) if isinstance(items, Sequence) else workers
+    if workers <= 1:
         yield from ((item, job(item)) for item in items)
         return
     with ExitStack() as stack:
-        yield from _distribute(partial(_start, job, stack), min(workers, len(items)), items)
+        yield from _distribute(partial(_start, job, stack), workers, items)
 
 
 def _distribute(
-    start: Callable[[], _Worker], workers: int, items: Sequence[Any]
+    start: Callable[[], _Worker], workers: int, items: Iterable[Any]
 ) -> Iterator[tuple[Any, Any]]:
-    waiting = [(item, 1) for item in reversed(items)]
+    known = isinstance(items, Sequence)
+    waiting = iter(items)
+    idle: list[_Worker] = []
     busy: dict[Any, tuple[_Worker, Any, int]] = {}
-    for _ in range(workers):
-        _hand_out(start(), waiting, busy)
+
+    def employ() -> None:
+        while len(busy) < workers and (some := list(islice(waiting, 1))):
+            _hand_out(idle.pop() if idle else start(), some[0], 1, busy)
+
+    employ()
     while busy:
         for pipe in wait(list(busy)):
             worker, item, tries = busy.pop(pipe)
@@ -71,18 +82,16 @@ def _distribute(
             except WorkerDied:
                 if tries == TRIES:
                     raise
-                waiting.append((item, tries + 1))
-                _hand_out(start(), waiting, busy)
+                _hand_out(start(), item, tries + 1, busy)
                 continue
-            if waiting:
-                _hand_out(worker, waiting, busy)
+            idle.append(worker)
+            if known:  # the worker need not wait for what is done with the result
+                employ()
             yield item, result
+        employ()
 
 
-def _hand_out(
-    worker: _Worker, waiting: list[tuple[Any, int]], busy: dict[Any, tuple[_Worker, Any, int]]
-) -> None:
-    item, tries = waiting.pop()
+def _hand_out(worker: _Worker, item: Any, tries: int, busy: dict[Any, tuple[_Worker, Any, int]]) -> None:
     busy[worker.pipe] = (worker, item, tries)
     with suppress(BrokenPipeError):  # it died: receiving says so
         worker.pipe.send(item)

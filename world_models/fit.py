@@ -16,13 +16,15 @@ from torch import Tensor
 
 from world_models.ensemble import EnsembleDynamics
 from world_models.errors import ModelError
-from world_models.fit_config import LONG_EPOCH, FitConfig, check_config, training_dtype
+from world_models.fit_config import LONG_EPOCH, FitConfig, check_config, check_ranks, training_dtype
 from world_models.layout import Layout
 from world_models.losses import JUDGES
+from world_models.ranks import ALONE, Ranks
 from world_models.resident import as_source
 from world_models.rollout import relative_error
 from world_models.rows import moving_weights
-from world_models.schedule import OneCycle, Rate
+from world_models.schedule import OneCycle, Rate, Schedule
+from world_models.share import Share
 from world_models.source import Epoch, Source
 from world_models.storage import digest
 from world_models.training import held_out_loss, make_optimiser, train_steps
@@ -49,6 +51,7 @@ def fit(
     weights: Float[Tensor, " N"] | None = None,
     keep_scales: bool = False,
     state: str | os.PathLike[str] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Iterator[EpochReport]:
     """Train in place, one epoch per report; with the last report the model is as it should be.
 
@@ -65,15 +68,19 @@ def fit(
             keep the members that no epoch improves. For fine-tuning.
         state: file that holds the training after each epoch. A rerun with the same arguments continues from
             it, and ends with the same bits; delete it when the model is saved.
+        ranks: processes that share the members, each with the same arguments; the first one writes `state`, which
+            all must see. Where `config.batch` is a multiple of 16, the model on a CPU is that of one process to
+            the last bit.
 
     Returns:
         Reports of all epochs, those of an earlier, interrupted run first.
 
     Raises:
-        ModelError: data of another world, a setting that makes no sense, or a training that diverges.
+        ModelError: data of another world, a setting that makes no sense, a training that diverges, or a lost process.
     """
     config = config or FitConfig()
     check_config(config, dynamics)
+    check_ranks(ranks, config, dynamics)
     for part in (valid,) if segments is None else (valid, segments):
         check_sizes(part, dynamics.layout)
     check_sizes(train if isinstance(train, Transitions) else train.sample(), dynamics.layout)
@@ -81,7 +88,7 @@ def fit(
     if config.moving:
         weights = _moving(train, weights, dynamics.layout, config.moving)
     source = as_source(train, weights, config.bootstrap, device)
-    run = _Training(dynamics, source, valid, segments, config, seed)
+    run = _Training(dynamics, source, valid, segments, config, seed, ranks)
     return run.reports(None if state is None else Path(state), keep_scales)
 
 
@@ -104,6 +111,7 @@ class _Training:
         segments: Segments | None,
         config: FitConfig,
         seed: int,
+        ranks: Ranks,
     ) -> None:
         device = dynamics.normalizer.change.device
         self.dynamics, self.config, self.seed = dynamics, config, seed
@@ -112,6 +120,8 @@ class _Training:
         self.dtype = training_dtype(config.precision, device)
         self.steps = config.steps_per_epoch or max(1, min(LONG_EPOCH, len(train) // config.batch))
         self.cycle = OneCycle(config.learning_rate)
+        self.ranks, self.own = ranks, ranks.own(dynamics.config.members)
+        self.part = dynamics if ranks.size == 1 else Share(dynamics, self.own)
 
     def reports(self, state: Path | None, keep_scales: bool) -> Iterator[EpochReport]:
         """Train to the end, reporting epoch by epoch."""
@@ -119,13 +129,14 @@ class _Training:
         optimiser = make_optimiser(self.dynamics, self.config.weight_decay)
         found = load_state(state, fingerprint, self.dynamics, optimiser) if state else None
         progress = found or self._begin(keep_scales)
+        self._check_agreed(float(len(progress.history)))
         ended = progress.ended
         if ended:
             self._finish(progress)
         yield from progress.history
         while not ended:
             ended = self._epoch(optimiser, progress)
-            if state:
+            if state and self.ranks.first:
                 save_state(state, fingerprint, self.dynamics, optimiser, progress)
             if ended:
                 self._finish(progress)
@@ -149,17 +160,14 @@ class _Training:
             share = self._share(progress.steps + step, before + time.monotonic() - began)
             return None if share >= 1 else self.cycle(share)
 
-        losses = train_steps(
-            self.dynamics, optimiser, self.train.batches(self._asked(epoch)), schedule,
-            loss=config.loss, dtype=self.dtype,
-        )  # fmt: skip
+        losses = self._train(optimiser, epoch, schedule)
         valid = self._held_out_loss()
         train_loss, valid_loss = float(losses.mean()), float(valid.mean())
         if not math.isfinite(train_loss + valid_loss):
             raise ModelError(f"training diverged in epoch {epoch}: loss {train_loss}; lower learning_rate")
         error = self._rollout_error()
         progress.steps += self.steps
-        progress.seconds = before + time.monotonic() - began
+        progress.seconds = self._agreed(before + time.monotonic() - began)
         share = self._share(progress.steps, progress.seconds)
         better = progress.keep_better(self.dynamics, self._judged(valid, error))
         progress.stale = 0 if better or share < FALLING else progress.stale + 1
@@ -169,6 +177,30 @@ class _Training:
         progress.history.append(report)
         return progress.ended
 
+    def _train(self, optimiser: torch.optim.Optimizer, epoch: int, schedule: Schedule) -> Float[Tensor, " E"]:
+        """Train the members of this process, and get those of the others with their moments."""
+        losses = self.valid.obs.new_zeros(members := self.dynamics.config.members)
+        batches = self.train.batches(self._asked(epoch))
+        losses[self.own.start : self.own.stop] = train_steps(
+            self.part, optimiser, batches, schedule, loss=self.config.loss, dtype=self.dtype
+        )
+        parameters = list(self.dynamics.parameters())
+        moments = [optimiser.state[each][name] for each in parameters for name in ("exp_avg", "exp_avg_sq")]
+        self.ranks.share(members, losses, *parameters, *moments)
+        return losses
+
+    def _agreed(self, number: float) -> float:
+        """What the first process says."""
+        if self.ranks.size == 1:
+            return number
+        return float(self.ranks.follow(self.valid.obs.new_tensor(number, dtype=torch.float64)))
+
+    def _check_agreed(self, epochs: float) -> None:
+        if self._agreed(epochs) != epochs:
+            raise ModelError(
+                "the processes found different epochs to go on from: put --out on a disk that all share"
+            )
+
     def _share(self, steps: int, seconds: float) -> float:
         """How much of the training is over, from 0 to 1, by steps or by the clock."""
         done = steps / (self.steps * self.config.epochs)
@@ -176,17 +208,19 @@ class _Training:
 
     def _asked(self, epoch: int) -> Epoch:
         members, config = self.dynamics.config.members, self.config
-        return Epoch(self.seed, epoch, members, self.steps, config.batch, config.rollout_steps)
+        return Epoch(self.seed, epoch, members, self.steps, config.batch, config.rollout_steps, self.own)
 
     def _judged(self, loss: Tensor, error: Tensor | None) -> Float[Tensor, " E"]:
         """By what each member's best epoch is chosen."""
         return loss if error is None or self.config.choose == "loss" else error
 
     def _held_out_loss(self) -> Float[Tensor, " E"]:
-        return held_out_loss(self.dynamics, self.valid, JUDGES[self.config.loss])
+        return held_out_loss(self.dynamics, self.valid, JUDGES[self.config.loss], self.ranks)
 
     def _rollout_error(self) -> Float[Tensor, " E"] | None:
-        return None if self.segments is None else relative_error(self.dynamics, self.segments, self.seed)
+        if self.segments is None:
+            return None
+        return self.ranks.follow(relative_error(self.dynamics, self.segments, self.seed))
 
     def _finish(self, progress: Progress) -> None:
         """Each member's best epoch; the best members first among the elites."""

@@ -10,6 +10,7 @@ from world_models.ensemble import EnsembleDynamics
 from world_models.errors import ModelError
 from world_models.losses import LIKELIHOODS, Loss
 from world_models.precision import Precision
+from world_models.ranks import Ranks
 
 Choice = Literal["loss", "rollout"]
 
@@ -73,6 +74,21 @@ def check_config(config: FitConfig, dynamics: EnsembleDynamics) -> None:
         raise ModelError(f"loss {config.loss} needs head gaussian; a deterministic head takes huber or mse")
     if config.loss in LIKELIHOODS and config.rollout_steps > 1:
         raise ModelError(f"loss {config.loss} judges single steps; rollout_steps above 1 needs huber or mse")
+
+
+def check_ranks(ranks: Ranks, config: FitConfig, dynamics: EnsembleDynamics) -> None:
+    """See that a training can be shared so.
+
+    Raises:
+        ModelError: more processes than members, or a time limit.
+    """
+    members = dynamics.config.members
+    if ranks.size > members:
+        raise ModelError(
+            f"{members} members cannot be shared by {ranks.size} processes: begin {members} or fewer"
+        )
+    if ranks.size > 1 and config.seconds:
+        raise ModelError("a limit of seconds is for one process: several would end at different updates")
 
 
 def training_dtype(precision: Precision, device: torch.device) -> torch.dtype:

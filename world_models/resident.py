@@ -43,7 +43,7 @@ class Resident:
         count = epoch.updates * epoch.batch
         rows = draw_rows(len(self), count, epoch.generator(), self.weights, bags, epoch.members)
         follows = self._follows if epoch.steps > 1 else None
-        return gather(self.data, rows, epoch.batch, epoch.steps, follows)
+        return gather(self.data, epoch.wanted(rows), epoch.batch, epoch.steps, follows)
 
     def digest(self) -> str:
         """Of the transitions and their weights."""

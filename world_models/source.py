@@ -39,6 +39,8 @@ class Epoch:
     """Stretches per member and update."""
     steps: int = 1
     """Control steps of each stretch."""
+    own: range | None = None
+    """Members whose batches are wanted, None for all; rows are drawn for all, so that each has the same ones."""
 
     def generator(self) -> torch.Generator:
         """A function of seed and number alone, so that a rerun need save nothing."""
@@ -47,6 +49,10 @@ class Epoch:
     def bags(self, size: int) -> Int[Tensor, "E N"]:
         """Each member's bootstrap sample of the rows, the same in all epochs."""
         return draw_bags(size, self.members, self._generator(0))
+
+    def wanted(self, rows: Int[Tensor, "E N"]) -> Int[Tensor, "own N"]:
+        """Those of the members that are asked for."""
+        return rows if self.own is None else rows[self.own.start : self.own.stop]
 
     def _generator(self, number: int) -> torch.Generator:
         first = torch.Generator().manual_seed(self.seed)

@@ -75,7 +75,7 @@ class Streamed:
     ) -> Iterator[Batch]:
         """Updates on one window."""
         rows = draw_rows(len(data), updates * epoch.batch, generator, members=epoch.members)
-        data = data.to(self.device)
+        data, rows = data.to(self.device), epoch.wanted(rows)
         return gather(data, rows, epoch.batch, epoch.steps, data.follows() if epoch.steps > 1 else None)
 
     def _order(self, generator: torch.Generator) -> Iterator[int]:

@@ -8,7 +8,9 @@ from torch import Tensor
 
 from world_models.ensemble import EnsembleDynamics
 from world_models.losses import Loss, prediction_loss
+from world_models.ranks import ALONE, Ranks
 from world_models.schedule import Rate, Schedule
+from world_models.share import Share
 from world_models.source import Batch
 from world_models.transitions import Transitions
 from world_models.unroll import UnrolledLoss
@@ -26,7 +28,7 @@ def make_optimiser(dynamics: EnsembleDynamics, weight_decay: float = 0.0) -> tor
 
 
 def train_steps(
-    dynamics: EnsembleDynamics,
+    dynamics: EnsembleDynamics | Share,
     optimiser: torch.optim.Optimizer,
     batches: Iterable[Batch],
     schedule: Schedule,
@@ -37,7 +39,7 @@ def train_steps(
     """One update per batch, each member on its own rows; the scales of the model stay as they are.
 
     Args:
-        dynamics: trained in place.
+        dynamics: trained in place; of a share, the members that it has.
         optimiser: from `make_optimiser`; keeps its moments from call to call.
         batches: see `source.Source`; on the device of the model.
         schedule: the rate of each step of this call.
@@ -69,14 +71,21 @@ def _set_rate(optimiser: torch.optim.Optimizer, rate: Rate) -> None:
 
 
 @torch.no_grad()
-def held_out_loss(dynamics: EnsembleDynamics, data: Transitions, loss: Loss) -> Float[Tensor, " E"]:
-    """Mean loss of each member on the same transitions, without learning from them."""
+def held_out_loss(
+    dynamics: EnsembleDynamics, data: Transitions, loss: Loss, ranks: Ranks = ALONE
+) -> Float[Tensor, " E"]:
+    """Mean loss of each member on the same transitions, without learning from them; each process judges some rows."""
     members, gaussian = dynamics.config.members, dynamics.config.head == "gaussian"
-    total = dynamics.normalizer.change.new_zeros(members)
-    for start in range(0, len(data), CHUNK):
-        part = slice(start, start + CHUNK)
+    chunks = -(-len(data) // CHUNK)
+    sums = dynamics.normalizer.change.new_zeros(chunks, members)
+    for chunk in ranks.own(chunks):
+        part = slice(chunk * CHUNK, (chunk + 1) * CHUNK)
         columns = (data.obs, data.actions, data.next_obs)
         obs, actions, next_obs = (x[part].expand(members, -1, -1) for x in columns)
         target = (next_obs - obs) / dynamics.normalizer.change
-        total += prediction_loss(dynamics(obs, actions), target, loss, gaussian) * obs.shape[1]
+        sums[chunk] = prediction_loss(dynamics(obs, actions), target, loss, gaussian) * obs.shape[1]
+    ranks.share(chunks, sums)
+    total = sums.new_zeros(members)
+    for each in sums:  # one by one: as a single sum it would be rounded otherwise
+        total += each
     return total / len(data)

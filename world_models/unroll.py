@@ -7,6 +7,7 @@ from torch import Tensor
 from world_models.ensemble import EnsembleDynamics, Gaussian
 from world_models.layout import Layout
 from world_models.losses import LIKELIHOODS, Loss, prediction_loss
+from world_models.share import Share
 from world_models.source import Batch
 
 
@@ -20,7 +21,7 @@ class UnrolledLoss:
     """
 
     def __init__(
-        self, dynamics: EnsembleDynamics, loss: Loss = "huber", dtype: torch.dtype = torch.float32
+        self, dynamics: EnsembleDynamics | Share, loss: Loss = "huber", dtype: torch.dtype = torch.float32
     ) -> None:
         self._dynamics, self._loss, self._dtype = dynamics, loss, dtype
         self._device = dynamics.normalizer.change.device

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-GRACE = 10.0
-"""Seconds that a command is given to end by itself."""
+from mbtransfer.sweep.guard import GRACE
 
 
 @contextmanager

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -84,3 +85,20 @@ def _drifting(visited: tuple[str, ...] = (), rows: int = 1000) -> Model:
     counts = {f.name: (100 if f.name in visited else 0,) * BINS for f in spec.fixtures}
     notes = {"data": "", "disagreement_percentiles": [i / 100 for i in range(101)]}
     return Model(kitchen, dynamics, pool, Coverage(counts), notes)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Any]:
+    """A Ray cluster of two nodes on this machine, each with room for one task at a time.
+
+    One for all tests: a process that has left one cluster does not do well in the next.
+    """
+    ray = pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    made.add_node(num_cpus=1)
+    ray.init(address=made.address, log_to_driver=False, logging_level="error")
+    yield made
+    ray.shutdown()
+    made.shutdown()

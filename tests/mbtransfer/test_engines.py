@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -51,20 +50,6 @@ def test_without_ray_a_line_names_the_extra(
     line = ["collect", "--out", str(tmp_path / "data"), "--steps", "10", "--engine", "ray"]
     assert main(line) == 2
     assert capsys.readouterr().err.strip().endswith("pip install 'mbtransfer[ray]'")
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """Two nodes on this machine, each with room for one task at a time."""
-    ray = pytest.importorskip("ray")
-    from ray.cluster_utils import Cluster
-
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    made.add_node(num_cpus=1)
-    ray.init(address=made.address, log_to_driver=False, logging_level="error")
-    yield made
-    ray.shutdown()
-    made.shutdown()
 
 
 @pytest.mark.slow
