@@ -148,9 +148,8 @@ class PrepareConfig(MachineFlags):
     """Most time for each task."""
     updates: Count | None = None
     """Stop after as many updates, if that comes first: the result then does not depend on the clock."""
-    method: Literal["imagination", "pool", "both"] = "imagination"
-    """Learn from roll-outs through the ensemble, from the model's relabelled pool alone (implicit Q-learning), or go on
-    in imagination from what the pool has taught."""
+    method: Literal["imagination", "pool"] = "imagination"
+    """Learn from roll-outs through the ensemble, or from the model's relabelled pool alone (implicit Q-learning)."""
     labels: Count | None = None
     """Labelled transitions behind each reward. None: the heads of the model."""
     seed: Seed = 0

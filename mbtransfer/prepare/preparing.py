@@ -18,10 +18,7 @@ from world_models.imagine import Imagination
 MEMORY = 0.99
 """Share of the reported reward that stays from one update to the next."""
 
-Method = Literal["imagination", "pool", "both"]
-
-POOL_SHARE = 0.3
-"""Share of the time that the pool alone is learned from, where both are."""
+Method = Literal["imagination", "pool"]
 
 Report = Callable[[float], None]
 """Called after each update with the share of the work that is done."""
@@ -40,8 +37,7 @@ def prepare(
         updates: stop after as many updates, if that comes first; the result then does not depend on the clock.
         labels: labelled transitions behind the reward; None is the model's choice.
         course: how to train.
-        method: `imagination` (roll-outs through the ensemble), `pool` (the relabelled transitions alone) or `both`:
-            what the pool teaches is where imagination begins.
+        method: `imagination` (roll-outs through the ensemble) or `pool` (the relabelled transitions alone).
         seed: of everything random.
         report: told of the progress.
 
@@ -56,33 +52,12 @@ def prepare(
     def judged(obs: torch.Tensor, action: torch.Tensor, ahead: torch.Tensor) -> torch.Tensor:
         return heads.reward(obs, action, ahead)[..., 0]
 
-    began, pooled, done, smooth = time.monotonic(), None, 0, 0.0
-    if method != "imagination":
-        pooled = PoolTrainer(model.pool, judged, span, bounds, course, seed)
-        part = POOL_SHARE if method == "both" else 1.0
-        done, smooth = _train(pooled, part * seconds, updates, _within(report, 0.0, part))
-    trainer: Trainer | PoolTrainer | None = pooled
-    if method != "pool":
-        begin = (pooled.actor, pooled.slow) if pooled else None
+    trainer: Trainer | PoolTrainer
+    if method == "pool":
+        trainer = PoolTrainer(model.pool, judged, span, bounds, course, seed)
+    else:
         imagination = Imagination(model.dynamics, len(model.dynamics.elites))
-        trainer = Trainer(imagination, judged, span, model.pool.obs, bounds, course, seed, begin)
-        left = seconds - (time.monotonic() - began)
-        done, smooth = _train(
-            trainer, max(0.0, left), updates, _within(report, POOL_SHARE if pooled else 0.0, 1.0)
-        )
-    assert trainer is not None
-    actor, critic = trainer.actor.requires_grad_(False), trainer.slow.requires_grad_(False)
-    notes = {
-        "updates": done, "seconds": time.monotonic() - began, "labels": count, "seed": seed, "method": method,
-        "imagined": span[0] + (span[1] - span[0]) * smooth, "course": asdict(course),
-    }  # fmt: skip
-    return Prepared(task.name, model.digest, actor, critic, bounds, span, course.discount, notes)
-
-
-def _train(
-    trainer: Trainer | PoolTrainer, seconds: float, updates: int | None, report: Report | None
-) -> tuple[int, float]:
-    """Updates until time is up or enough are made: how many, and the mean scaled reward of late."""
+        trainer = Trainer(imagination, judged, span, model.pool.obs, bounds, course, seed)
     began, done, smooth, share = time.monotonic(), 0, 0.0, 0.0
     while share < 1.0:
         gain = trainer.update()
@@ -91,9 +66,9 @@ def _train(
         share = max(share, done / updates) if updates else share
         if report:
             report(share)
-    return done, smooth
-
-
-def _within(report: Report | None, start: float, end: float) -> Report | None:
-    """Progress of a part of the work, told as progress of the whole."""
-    return report and (lambda share: report(start + (end - start) * min(1.0, share)))
+    actor, critic = trainer.actor.requires_grad_(False), trainer.slow.requires_grad_(False)
+    notes = {
+        "updates": done, "seconds": time.monotonic() - began, "labels": count, "seed": seed, "method": method,
+        "imagined": span[0] + (span[1] - span[0]) * smooth, "course": asdict(course),
+    }  # fmt: skip
+    return Prepared(task.name, model.digest, actor, critic, bounds, span, course.discount, notes)

@@ -61,32 +61,25 @@ class Trainer:
         bounds: the action box.
         course: how to train.
         seed: of everything random.
-        begin: a policy and a value to go on from; None begins from nothing.
     """
 
     def __init__(
         self, imagination: Imagination, reward: Reward, span: tuple[float, float],
         starts: Float[Tensor, "N O"], bounds: Bounds, course: Course, seed: int,
-        begin: tuple[Actor, Critic] | None = None,
     ) -> None:  # fmt: skip
         self._imagination, self._reward, self._span = imagination, reward, span
         self._starts, self._bounds, self._course = starts, bounds, course
         self._generator = torch.Generator(starts.device).manual_seed(seed)
-        self.actor, self.critic = begin or self._fresh(seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.actor = Actor(starts.shape[1], len(bounds.low)).to(starts.device)
+            self.critic = Critic(starts.shape[1]).to(starts.device)
+        self.actor.look_at(starts)
+        self.critic.look_at(starts)
         self.slow = copy.deepcopy(self.critic).requires_grad_(False)
         self._ends: Tensor | None = None
         self._actor_steps = torch.optim.Adam(self.actor.parameters(), course.actor_rate)
         self._critic_steps = torch.optim.Adam(self.critic.parameters(), course.critic_rate)
-
-    def _fresh(self, seed: int) -> tuple[Actor, Critic]:
-        starts = self._starts
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            actor = Actor(starts.shape[1], len(self._bounds.low)).to(starts.device)
-            critic = Critic(starts.shape[1]).to(starts.device)
-        actor.look_at(starts)
-        critic.look_at(starts)
-        return actor, critic
 
     def update(self) -> float:
         """One update of both; the mean scaled reward of the roll-outs."""

@@ -91,7 +91,7 @@ def test_the_pool_alone_teaches_which_of_its_states_and_actions_are_better(model
     assert wished > taken + 0.3  # better than what it imitates
 
 
-@pytest.mark.parametrize("method", ["imagination", "pool", "both"])
+@pytest.mark.parametrize("method", ["imagination", "pool"])
 def test_the_same_seed_gives_the_same(model: Model, method: Method) -> None:
     task, obs = model.environment.reach(list(POINT)), model.pool.obs[:5]
     a, b, c = (
