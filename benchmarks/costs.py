@@ -28,7 +28,7 @@ from mbtransfer.fitting import fit_model
 from mbtransfer.model import Model
 from tasks.registry import make
 from tasks.task import Task
-from world_models.fit import FitConfig
+from world_models.learning.fit import FitConfig
 
 SIZES = 50_000, 100_000
 """Control steps of the two datasets."""

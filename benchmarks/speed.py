@@ -19,7 +19,7 @@ from tasks.scene import Scene
 from tasks.task import Task
 from world_models.ensemble import EnsembleConfig, EnsembleDynamics
 from world_models.imagine import Imagination
-from world_models.reward import Labels, RewardHeads
+from world_models.rewards.reward import Labels, RewardHeads
 
 LABELS = 2_000
 REPEATS = 5

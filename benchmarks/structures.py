@@ -23,8 +23,8 @@ from mbtransfer.layout import model_layout
 from mbtransfer.threads import threads
 from tasks.spec import EnvSpec
 from world_models.ensemble import EnsembleConfig, EnsembleDynamics
-from world_models.fit import FitConfig, fit
 from world_models.layout import Layout
+from world_models.learning.fit import FitConfig, fit
 from world_models.transitions import Transitions
 
 HORIZONS = (1, 5, 10)

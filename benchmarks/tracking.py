@@ -27,7 +27,7 @@ from mbtransfer.fitting import fit_model
 from mbtransfer.tracking import Artifact, track
 from tasks.registry import make
 from world_models.checkpoint import MANIFEST
-from world_models.fit import FitConfig
+from world_models.learning.fit import FitConfig
 
 Seconds = tuple[float, float]
 

@@ -11,7 +11,7 @@ from mbtransfer.dataset.blocks import Block, blocks, read
 from mbtransfer.errors import UserError
 from mbtransfer.trust.coverage import Coverage
 from tasks.spec import EnvSpec
-from world_models.stream import Streamed
+from world_models.learning.stream import Streamed
 from world_models.transitions import Transitions
 
 HELD_OUT = 2**15

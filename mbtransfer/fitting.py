@@ -27,9 +27,9 @@ from tasks.environment import Environment
 from tasks.registry import make
 from world_models.checkpoint import MANIFEST
 from world_models.ensemble import EnsembleConfig, EnsembleDynamics
-from world_models.fit import EpochReport, FitConfig, fit
-from world_models.ranks import ALONE, Ranks, joined
-from world_models.stream import Streamed
+from world_models.learning.fit import EpochReport, FitConfig, fit
+from world_models.learning.ranks import ALONE, Ranks, joined
+from world_models.learning.stream import Streamed
 from world_models.transitions import Segments, Transitions
 
 Config = TypeVar("Config", FitConfig, EnsembleConfig)

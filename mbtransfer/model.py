@@ -18,7 +18,7 @@ from tasks.task import Task
 from world_models.checkpoint import load_dynamics, load_tensors, save_dynamics, save_tensors
 from world_models.ensemble import EnsembleDynamics
 from world_models.errors import ModelError
-from world_models.reward import Labels, RewardHeads
+from world_models.rewards.reward import Labels, RewardHeads
 from world_models.storage import digest
 from world_models.transitions import Transitions, check_sizes
 

@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mbtransfer.errors import UserError
+from world_models.calibration.uncertainty import DisagreementScale, disagreement
 from world_models.imagine import Imagined
-from world_models.uncertainty import DisagreementScale, disagreement
 
 Risk = Literal["mean", "cvar", "optimistic"]
 

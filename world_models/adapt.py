@@ -16,9 +16,9 @@ from torch import Tensor
 from world_models.blocks import REACH
 from world_models.ensemble import EnsembleDynamics
 from world_models.errors import ModelError
-from world_models.fit import FitConfig, fit
+from world_models.learning.fit import FitConfig, fit
+from world_models.learning.rows import replay_weights
 from world_models.normalizer import moving_scale
-from world_models.rows import replay_weights
 from world_models.transitions import Transitions, check_sizes
 from world_models.transplant import transplant
 

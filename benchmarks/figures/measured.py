@@ -13,8 +13,8 @@ from benchmarks.figures.look import BLUE, GREEN, INK, MUTED, ORANGE, Demo
 from mbtransfer import UserError
 from mbtransfer.trust.held_out import held_out_halves, stretches
 from mbtransfer.trust.reliability import LEVELS
-from world_models.forecast import forecast
-from world_models.intervals import Intervals, moving
+from world_models.calibration.forecast import forecast
+from world_models.calibration.intervals import Intervals, moving
 
 
 def risk(demo: Demo, figure: Figure) -> None:

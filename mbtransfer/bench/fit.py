@@ -11,10 +11,10 @@ from torch import Tensor
 
 from world_models.ensemble import EnsembleConfig, EnsembleDynamics
 from world_models.layout import Layout
-from world_models.resident import Resident
-from world_models.schedule import Rate
-from world_models.source import Epoch
-from world_models.training import make_optimiser, train_steps
+from world_models.learning.resident import Resident
+from world_models.learning.schedule import Rate
+from world_models.learning.source import Epoch
+from world_models.learning.training import make_optimiser, train_steps
 from world_models.transitions import Transitions
 
 ROWS = 50_000

@@ -11,13 +11,13 @@ from mbtransfer.layout import model_layout
 from mbtransfer.objective import LearnedDynamics
 from planners.registry import make_planner
 from tasks.registry import make
-from world_models.atoms import ABSOLUTE, BUMP, Atoms, quantity_names
-from world_models.boxes import SIDES, Box
 from world_models.ensemble import EnsembleConfig, EnsembleDynamics
-from world_models.head import Head
 from world_models.imagine import Imagination
 from world_models.precision import Precision
-from world_models.reward import RewardHeads
+from world_models.rewards.atoms import ABSOLUTE, BUMP, Atoms, quantity_names
+from world_models.rewards.boxes import SIDES, Box
+from world_models.rewards.head import Head
+from world_models.rewards.reward import RewardHeads
 
 
 class KitchenDecisions:

@@ -19,12 +19,12 @@ from mbtransfer.trust.calibration import fit_intervals
 from mbtransfer.trust.held_out import held_out_halves, stretches
 from mbtransfer.trust.never_visited import Unvisited, separation, signals
 from mbtransfer.trust.reliability import by_column, rank_correlation, reliability
-from world_models import intervals
+from world_models.calibration import intervals
+from world_models.calibration.familiarity import Familiarity
+from world_models.calibration.forecast import forecast
+from world_models.calibration.intervals import Intervals
+from world_models.calibration.uncertainty import DisagreementScale
 from world_models.checkpoint import MANIFEST
-from world_models.familiarity import Familiarity
-from world_models.forecast import forecast
-from world_models.intervals import Intervals
-from world_models.uncertainty import DisagreementScale
 
 STEPS = (1, 5, 10)
 """Horizons in the tables; the JSON has all."""

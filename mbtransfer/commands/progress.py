@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mbtransfer.tracking import SILENT, Tracker
-from world_models.fit import EpochReport
+from world_models.learning.fit import EpochReport
 
 CURVES = ("train_loss", "valid_loss", "rollout_error", "seconds")
 

@@ -15,7 +15,7 @@ from mbtransfer.model import Model
 from mbtransfer.progress import progress_bar
 from mbtransfer.tracking import SILENT, Tracker
 from tasks.environment import Environment
-from world_models.fit import FitConfig
+from world_models.learning.fit import FitConfig
 
 ON_POLICY = 0.02
 """Share of the control steps that the planner collects with the first model."""

@@ -26,8 +26,8 @@ from tasks.environment import Environment
 from tasks.registry import make
 from tasks.spec import nearest
 from tasks.task import Task
+from world_models.calibration.uncertainty import DisagreementScale
 from world_models.precision import Precision, name_of
-from world_models.uncertainty import DisagreementScale
 
 if TYPE_CHECKING:
     from mbtransfer.model import Model

@@ -10,13 +10,13 @@ from torch import Tensor
 from mbtransfer.dataset import Pool
 from mbtransfer.trust.held_out import HORIZON, halves, stretches
 from mbtransfer.trust.reliability import reliability
-from world_models import intervals, uncertainty
+from world_models.calibration import intervals, uncertainty
+from world_models.calibration.forecast import forecast
+from world_models.calibration.intervals import Intervals
+from world_models.calibration.rollout import resting_error, rollout_error
+from world_models.calibration.uncertainty import DisagreementScale
 from world_models.ensemble import EnsembleDynamics
-from world_models.forecast import forecast
-from world_models.intervals import Intervals
-from world_models.rollout import resting_error, rollout_error
 from world_models.transitions import Segments, Transitions
-from world_models.uncertainty import DisagreementScale
 
 ROWS = 5000
 BINS = 20

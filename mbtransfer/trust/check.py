@@ -17,9 +17,9 @@ from mbtransfer.objective import LearnedDynamics
 from planners.registry import make_planner
 from tasks.scene import Scene
 from tasks.task import Task
-from world_models.atoms import quantity_names
-from world_models.head import Head
 from world_models.imagine import Imagination
+from world_models.rewards.atoms import quantity_names
+from world_models.rewards.head import Head
 
 STARTS = 6
 """Starts from which a task is imagined."""

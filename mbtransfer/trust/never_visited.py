@@ -13,9 +13,9 @@ from torch import Tensor
 
 from mbtransfer.trust.coverage import MOVING
 from tasks.spec import EnvSpec
-from world_models.familiarity import Familiarity
-from world_models.forecast import Forecast
-from world_models.uncertainty import DisagreementScale
+from world_models.calibration.familiarity import Familiarity
+from world_models.calibration.forecast import Forecast
+from world_models.calibration.uncertainty import DisagreementScale
 
 GAP = 0.02
 """A fixture is at a place never visited when all places in the pool are farther, as a share of its range."""
@@ -64,7 +64,7 @@ def signals(
     """What could tell a state that was never visited, each from 0 to 1, for the first step of each stretch.
 
     `disagreement` is its percentile after that step, `rarity` that of the state before it, `novelty` the greater
-    of the two (`world_models.uncertainty.Novelty`).
+    of the two (`world_models.calibration.uncertainty.Novelty`).
     """
     apart, rare = scale.percentile(forecast.disagreement[:1])[0], familiarity.rarity(forecast.start)
     parts = {"disagreement": apart, "rarity": rare, "novelty": torch.maximum(apart, rare)}

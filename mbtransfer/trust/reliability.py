@@ -8,8 +8,8 @@ from jaxtyping import Bool
 from scipy.stats import norm, spearmanr
 from torch import Tensor
 
-from world_models.forecast import Forecast
-from world_models.intervals import Intervals, moving
+from world_models.calibration.forecast import Forecast
+from world_models.calibration.intervals import Intervals, moving
 from world_models.layout import Layout
 
 LEVEL = 0.9
@@ -25,7 +25,7 @@ HalfWidth = Callable[[float], Tensor]
 def reliability(forecast: Forecast, intervals: Intervals, layout: Layout) -> dict[str, Any]:
     """Coverage of the 90% interval, calibration error and width by horizon, before and after recalibration.
 
-    Three groups of columns: `all`, `moving` (see `world_models.intervals.moving`) and, where the layout has
+    Three groups of columns: `all`, `moving` (see `world_models.calibration.intervals.moving`) and, where the layout has
     objects, `moving_objects` (their positions and velocities). Resting columns are predicted exactly, so that
     any interval holds them: `all` can be no better calibrated than that. Before recalibration the members'
     spread is taken for the standard deviation of a normal distribution.

@@ -18,7 +18,7 @@ from tasks.errors import TaskError
 from tasks.gymnasium_env.mujoco_scene import MujocoScene
 from world_models import adapt
 from world_models.ensemble import EnsembleConfig
-from world_models.fit import FitConfig
+from world_models.learning.fit import FitConfig
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 LINES = 60

@@ -23,7 +23,7 @@ from mbtransfer.evaluation.pilot import learned_pilot
 from mbtransfer.fitting import fit_model
 from tasks.registry import make
 from world_models.ensemble import EnsembleConfig
-from world_models.fit import FitConfig
+from world_models.learning.fit import FitConfig
 
 GOLDEN = Path(__file__).with_name("golden.json")
 TASKS = ("microwave_open", "tap_open")

@@ -19,7 +19,7 @@ from mbtransfer.model import Model
 from mbtransfer.trust.coverage import BINS, Coverage
 from tasks.registry import make
 from world_models.ensemble import EnsembleConfig, EnsembleDynamics
-from world_models.fit import FitConfig
+from world_models.learning.fit import FitConfig
 from world_models.transitions import Transitions
 
 SHAPE = EnsembleConfig(members=2, hidden=8)

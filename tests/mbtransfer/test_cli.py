@@ -24,8 +24,8 @@ from mbtransfer.dataset import Dataset
 from mbtransfer.errors import USER_ERRORS, UserError
 from mbtransfer.fit_defaults import suited
 from tasks.registry import make
-from world_models import fit
 from world_models.ensemble import EnsembleConfig
+from world_models.learning import fit
 
 COMMAND = [sys.executable, "-m", "mbtransfer"]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "100"}

@@ -17,7 +17,7 @@ from mbtransfer.model import Model, pick_device
 from tasks.registry import make
 from world_models.ensemble import EnsembleConfig
 from world_models.errors import ModelError
-from world_models.fit import EpochReport, FitConfig
+from world_models.learning.fit import EpochReport, FitConfig
 from world_models.manifest import seal
 from world_models.storage import digest, save_tensors
 

@@ -16,8 +16,8 @@ from mbtransfer.model import Model
 from tasks.registry import make
 from world_models.ensemble import EnsembleConfig
 from world_models.errors import ModelError
-from world_models.fit import FitConfig
-from world_models.ranks import ALONE, joined
+from world_models.learning.fit import FitConfig
+from world_models.learning.ranks import ALONE, joined
 
 EPOCHS = 4
 
@@ -93,7 +93,7 @@ SPOILT = """
 import os
 if os.environ.get("RANK") == "1":
     import signal
-    from world_models import training_state
+    from world_models.learning import training_state
     keep, times = training_state.Progress.keep_better, []
     def thrice(*args):
         times.append(1)

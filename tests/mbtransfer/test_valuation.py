@@ -13,8 +13,8 @@ from mbtransfer.objective import LearnedDynamics
 from mbtransfer.valuation import FORBIDDEN, Valuation
 from planners.base import Bounds
 from planners.registry import make_planner
+from world_models.calibration.uncertainty import DisagreementScale
 from world_models.imagine import Imagination, Imagined
-from world_models.uncertainty import DisagreementScale
 
 REWARDS = torch.tensor([[[1.0], [3.0]], [[2.0], [4.0]]])  # 2 steps, 2 particles, 1 plan
 PATH = torch.zeros(3, 2, 1, 1)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from world_models.ensemble import EnsembleConfig, EnsembleDynamics
-from world_models.fit import FitConfig, fit
 from world_models.layout import Body, Layout
+from world_models.learning.fit import FitConfig, fit
 from world_models.transitions import Segments, Transitions
 
 HOMES = torch.tensor([[-0.25, 0.0, 0.0], [0.25, 0.0, 0.0]])

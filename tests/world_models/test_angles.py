@@ -13,9 +13,9 @@ from world_models.blocks import Features, make_blocks
 from world_models.checkpoint import load_dynamics, save_dynamics
 from world_models.ensemble import EnsembleConfig, EnsembleDynamics
 from world_models.errors import ModelError
-from world_models.fit import FitConfig, fit
 from world_models.imagine import Imagination
 from world_models.layout import Layout
+from world_models.learning.fit import FitConfig, fit
 from world_models.manifest import first_difference, read_layout
 from world_models.transitions import Transitions
 

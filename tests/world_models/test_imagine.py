@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from world_models.calibration.rollout import relative_error, resting_error, rollout_error
 from world_models.ensemble import EnsembleDynamics
 from world_models.errors import ModelError
 from world_models.imagine import Imagination
 from world_models.layout import Layout
-from world_models.rollout import relative_error, resting_error, rollout_error
 from world_models.transitions import Segments
 
 Build = Callable[..., EnsembleDynamics]

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from world_models import precision
+from world_models.calibration.rollout import resting_error
 from world_models.ensemble import EnsembleDynamics, run_blocks
 from world_models.errors import ModelError
 from world_models.imagine import Imagination
 from world_models.layers import Layers, rectified
 from world_models.precision import dtype_of
-from world_models.rollout import resting_error
 from world_models.transitions import Segments
 
 Build = Callable[..., EnsembleDynamics]

@@ -13,13 +13,13 @@ from torch import Tensor
 from world_models.adapt import adapt
 from world_models.attention import WIDTH, Attention, attend
 from world_models.blocks import make_blocks
+from world_models.calibration.rollout import resting_error, rollout_error
 from world_models.checkpoint import load_dynamics, save_dynamics
 from world_models.ensemble import EnsembleConfig, EnsembleDynamics
 from world_models.errors import ModelError
-from world_models.fit import FitConfig, fit
 from world_models.imagine import Imagination
 from world_models.layout import Layout
-from world_models.rollout import resting_error, rollout_error
+from world_models.learning.fit import FitConfig, fit
 from world_models.transitions import Segments, Transitions
 from world_models.transplant import transplant
 

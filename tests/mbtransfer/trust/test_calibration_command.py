@@ -18,9 +18,9 @@ from mbtransfer.errors import UserError
 from mbtransfer.model import Model
 from mbtransfer.trust.calibration import TESTED, recalibrate
 from mbtransfer.trust.held_out import SHARE, halves, held_out_halves, stretches
+from world_models.calibration.intervals import Intervals
+from world_models.calibration.uncertainty import DisagreementScale
 from world_models.errors import ModelError
-from world_models.intervals import Intervals
-from world_models.uncertainty import DisagreementScale
 
 
 def shown(config: CalibrationConfig) -> str:

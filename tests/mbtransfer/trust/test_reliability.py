@@ -12,8 +12,8 @@ from mbtransfer.layout import model_layout
 from mbtransfer.trust.never_visited import Unvisited, auroc, separation
 from mbtransfer.trust.reliability import by_column, rank_correlation, reliability
 from tasks.registry import make
-from world_models.forecast import Forecast
-from world_models.intervals import Intervals
+from world_models.calibration.forecast import Forecast
+from world_models.calibration.intervals import Intervals
 
 SPEC = make("kitchen").spec
 LAYOUT = model_layout(SPEC)
