@@ -195,7 +195,8 @@ def _problem(name: str, text: str) -> str | None:
         value = float(text) if name in REALS else int(text)
     except ValueError:
         return f"is {text!r}, not a {'number' if name in REALS else 'whole number'}"
-    if not math.isfinite(value) or (value < 0 and name not in ("return_", "seed")):
+    known = math.isfinite(value) if isinstance(value, float) else abs(value) < 2**63
+    if not known or (value < 0 and name not in ("return_", "seed")):
         return f"is {text}, which cannot be"
     if name in ("success", "diverged") and value > 1:
         return f"is {text}, not 0 or 1"
