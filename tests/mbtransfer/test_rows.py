@@ -146,7 +146,7 @@ def test_no_file_is_one_clear_line(tmp_path: Path) -> None:
         ("split", "heldout", "split is 'heldout', not one of source, held_out, recipes, user"),
         ("return_", "nan", "return_ is nan, which cannot be"),
         ("steps", "-1", "steps is -1, which cannot be"),
-        ("steps", "9" * 400, "which cannot be"),
+        ("steps", "9" * 400, f"steps is {'9' * 400}, which cannot be"),
         ("plan_ms", "", "plan_ms is '', not a number"),
     ],
 )
