@@ -1,4 +1,4 @@
-"""What work costs, and how that grows: `python -m benchmarks.costs --model MODEL [--pairs 3] [--json FILE]`.
+"""What work costs, and how that grows: `python -m benchmarks.costs --model MODEL [--pairs 2] [--json FILE]`.
 
 Collects, opens, fits and evaluates in the built-in kitchen, each at two sizes, on an idle machine; MODEL is any of its
 models. Evaluation runs with one worker and with two in turns.
@@ -7,6 +7,8 @@ What is printed are the costs that docs/scaling.md speaks of.
 
 import argparse
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,9 +23,6 @@ from rich.markdown import Markdown
 from mbtransfer.atomic import write_json
 from mbtransfer.collecting.collect import collect_data
 from mbtransfer.dataset import Dataset
-from mbtransfer.evaluate import evaluate_runs
-from mbtransfer.evaluation.runs import make_runs
-from mbtransfer.evaluation.setup import Setup
 from mbtransfer.fitting import fit_model
 from mbtransfer.model import Model
 from tasks.registry import make
@@ -36,8 +35,8 @@ SIZES = 50_000, 100_000
 TASKS = 25, 50
 """Heads that are fitted."""
 
-EPISODES = 20
-"""Episodes per task of an evaluation, of which there are as many as named tasks."""
+EPISODES, SEEDS = 20, (0, 1)
+"""Episodes per task and seed of an evaluation of all named tasks."""
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -83,17 +82,18 @@ def heads(model: Model) -> dict[str, Any]:
 
 
 def evaluation(folder: Path, pairs: int) -> dict[str, Any]:
-    """The same episodes by one worker and by two, in turns."""
-    setup = Setup(model=str(folder), device="cpu", threads=1)
-    runs = make_runs(list(make("kitchen").tasks.values()), (0,), EPISODES)
-    setup.pilot(), evaluate_runs(setup, runs[:1])
-    episodes = len(runs) * EPISODES
-    rates = np.array(
-        [
-            [episodes / seconds(lambda w=w: evaluate_runs(setup, runs, workers=w)) for w in (1, 2)]
-            for _ in range(pairs)
-        ]
-    )
+    """The same episodes by one worker and by two, in turns: whole commands, with all that begins and ends them."""
+    tasks = list(make("kitchen").tasks)
+    line = [sys.executable, "-m", "mbtransfer", "evaluate", "--model", str(folder), "--tasks", *tasks]
+    line += ["--episodes", str(EPISODES), "--seeds", *map(str, SEEDS), "--device", "cpu", "--workers"]
+    episodes = len(tasks) * EPISODES * len(SEEDS)
+
+    def rate(workers: int) -> float:
+        return episodes / seconds(
+            lambda: subprocess.run([*line, str(workers)], check=True, stdout=subprocess.DEVNULL)
+        )
+
+    rates = np.array([[rate(1), rate(2)] for _ in range(pairs)])
     ratios = rates[:, 1] / rates[:, 0]
     return {
         "episodes": episodes, "per_second_by_one": float(np.median(rates[:, 0])),
@@ -133,7 +133,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.costs", description=__doc__)
     parser.add_argument("--model", type=Path, required=True, help="folder of a model of the kitchen")
-    parser.add_argument("--pairs", type=int, default=3, help="evaluations by one worker and by two (3)")
+    parser.add_argument("--pairs", type=int, default=2, help="evaluations by one worker and by two (2)")
     parser.add_argument("--json", type=Path, help="file for the figures")
     asked = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
