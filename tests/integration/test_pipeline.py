@@ -73,7 +73,7 @@ def test_evaluate_writes_rows_and_a_summary(
             "--episodes", "2", "--workers", "1", "--rows", rows, "--json", path, *SEARCH)  # fmt: skip
     assert "tap_open" in done(*line)
     found = json.loads(path.read_text())
-    assert set(found) == {"tasks", "splits", "decisions", "plan_ms", "settings"}
+    assert set(found) == {"tasks", "splits", "decisions", "diverged", "plan_ms", "settings"}
     assert [(task["name"], task["split"], task["episodes"]) for task in found["tasks"]] == [
         ("tap_open", "source", 4), ("microwave_half", "held_out", 4),
     ]  # fmt: skip
