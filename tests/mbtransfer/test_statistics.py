@@ -35,6 +35,7 @@ FIXED = {
     "plan_ms": 8.0,
     "cut": 0.0,
     "infeasible": 0.0,
+    "diverged": 0,
 }
 
 
@@ -135,7 +136,7 @@ def test_intervals_lie_in_order_within_zero_and_one(name: str, data: st.DataObje
 def test_the_summary_has_the_documented_shape_and_is_json() -> None:
     rows = pd.concat([rows_of(TWO), rows_of({"tea": [[1, 0]]}, kind="recipe", split="recipes")])
     summary = json.loads(json.dumps(summarise(rows), allow_nan=False))
-    assert list(summary) == ["splits", "tasks", "decisions"]
+    assert list(summary) == ["splits", "tasks", "decisions", "diverged"]
     assert list(summary["splits"]) == ["held_out", "recipes"]
     keys = {"success_mean", "success_iqm", "success_median", "success_min", "success_ci95"}
     assert keys <= set(summary["splits"]["held_out"])
@@ -152,7 +153,7 @@ def test_a_task_that_never_succeeds_has_no_steps_to_success() -> None:
 
 def test_no_rows_give_an_empty_summary() -> None:
     nothing = {"cut": 0.0, "infeasible": 0.0}
-    assert summarise(rows_of(TWO).iloc[:0]) == {"splits": {}, "tasks": [], "decisions": nothing}
+    assert summarise(rows_of(TWO).iloc[:0]) == {"splits": {}, "tasks": [], "decisions": nothing, "diverged": 0}
 
 
 def test_the_oracle_is_told_apart_from_the_learned_model() -> None:
