@@ -6,7 +6,7 @@ Members share no gradients, so that there is nothing to send but, after each epo
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import torch
@@ -102,6 +102,8 @@ def joined(device: str) -> Iterator[tuple[Ranks, str]]:
     ranks = Ranks(distributed.get_rank(), distributed.get_world_size())
     try:
         yield ranks, "cpu" if device == "auto" else device
+        with suppress(RuntimeError):  # who leaves while others are at work is at times aborted on the way out
+            distributed.barrier()
     except (PeerLost, KeyboardInterrupt) as end:
         if ranks.first:
             raise
