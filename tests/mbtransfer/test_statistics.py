@@ -153,7 +153,12 @@ def test_a_task_that_never_succeeds_has_no_steps_to_success() -> None:
 
 def test_no_rows_give_an_empty_summary() -> None:
     nothing = {"cut": 0.0, "infeasible": 0.0}
-    assert summarise(rows_of(TWO).iloc[:0]) == {"splits": {}, "tasks": [], "decisions": nothing, "diverged": 0}
+    assert summarise(rows_of(TWO).iloc[:0]) == {
+        "splits": {},
+        "tasks": [],
+        "decisions": nothing,
+        "diverged": 0,
+    }
 
 
 def test_the_oracle_is_told_apart_from_the_learned_model() -> None:
