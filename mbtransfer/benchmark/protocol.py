@@ -10,7 +10,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from mbtransfer.benchmark.settings import NEEDED, configured
-from mbtransfer.collecting.units import NEED_MODEL, PLANNING, parse_mix
+from mbtransfer.collecting.units import NEED_MODEL, REWARDED, parse_mix
 from mbtransfer.errors import UserError
 from tasks.spec import nearest
 
@@ -112,7 +112,7 @@ class Protocol:
 
 def plans(settings: Mapping[str, Any]) -> bool:
     """Whether a round collects for the reward of tasks."""
-    return _uses(settings, PLANNING)
+    return _uses(settings, REWARDED)
 
 
 def needs_model(settings: Mapping[str, Any]) -> bool:

@@ -80,6 +80,8 @@ def _sources(protocol: Protocol) -> str:
         return (
             f"A pool for each of {len(protocol.folds)} groups of tasks, never collected for these: {groups}."
         )
+    if not protocol.tasks:
+        return "No recipe was asked for while data were collected; the tasks that they are made of were."
     sources = {name for name, task in make(protocol.env).tasks.items() if task.split == "source"}
     planned = [settings.get("tasks") or sources for settings in protocol.rounds if plans(settings)]
     seen = [name for name in protocol.tasks if any(name in names for names in planned)]

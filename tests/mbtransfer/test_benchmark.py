@@ -10,6 +10,7 @@ from rich.console import Console
 
 from mbtransfer.benchmark import read_protocol, shipped_protocols
 from mbtransfer.benchmark.fold import Fold
+from mbtransfer.benchmark.protocol import needs_model, plans
 from mbtransfer.cli import main
 from mbtransfer.dataset import Dataset
 from mbtransfer.errors import UserError
@@ -136,6 +137,11 @@ def test_what_is_wrong_is_told(tiny: Path, old: str, new: str, told: str) -> Non
     tiny.write_text(TINY.replace(old, new))
     with pytest.raises(UserError, match=told):
         read_protocol(str(tiny))
+
+
+def test_goals_of_the_robots_own_are_no_reward_of_a_task() -> None:
+    assert needs_model({"behaviours": ["goals"]}) and not plans({"behaviours": ["goals"]})
+    assert plans({"behaviours": ["goals", "oracle"]})
 
 
 def test_shipped_protocols_can_be_read() -> None:
