@@ -24,6 +24,9 @@ hypothesis.settings.load_profile("steady")
 
 torch.set_num_threads(1)
 
+# Modules beside the tests that hold what several of them share: a failed assertion in there is explained too.
+pytest.register_assert_rewrite(*(f"tests.{folder}" for folder in ("integration", "mbtransfer", "tasks")))
+
 
 @pytest.fixture
 def generator() -> torch.Generator:
