@@ -15,6 +15,10 @@ _STATE = mujoco.mjtState.mjSTATE_FULLPHYSICS
 Value = Callable[[Any], float]
 """Physics to reward."""
 
+FORCES = {"force_torque": slice(None), "imu": slice(0, 3)}
+"""Columns of what the suite shows that are forces or accelerations: they flicker within a control step, and no model
+foretells them."""
+
 PLACES = ("body_pos", "body_quat", "geom_pos", "geom_size", "site_pos", "site_size")
 """What an episode of the suite may change in its model."""
 
@@ -35,6 +39,8 @@ class Body:
         self._data: mujoco.MjData = theirs.physics.data.ptr
         sensors = (self.model.sensor(i) for i in range(self.model.nsensor))
         self._moving = [s for s in sensors if s.type[0] == mujoco.mjtSensor.mjSENS_SUBTREELINVEL]
+        free = np.flatnonzero(self.model.jnt_type == mujoco.mjtJoint.mjJNT_FREE)
+        self._afloat = [self.model.body(body) for body in self.model.jnt_bodyid[free]]
         theirs.reset()
         self._world = self._places()
         self.columns = self._columns()
@@ -48,7 +54,7 @@ class Body:
         return self._state()
 
     def observe(self, states: Float[ndarray, "*b S"]) -> Float[ndarray, "*b O"]:
-        """What the suite shows, and the motion of the whole where the body has a sensor of it."""
+        """What the suite shows but for forces, and how the whole moves and lies; see `docs/environments.md`."""
         flat = states.reshape(-1, states.shape[-1])
         seen = np.empty((len(flat), len(self.columns)), np.float32)
         for row, state in zip(seen, flat, strict=True):
@@ -104,15 +110,17 @@ class Body:
         mujoco.mj_getState(self.model, self._data, state, _STATE)
         return state
 
-    def _shown(self) -> Mapping[str, Any]:
+    def _shown(self) -> Mapping[str, ndarray]:
         shown: Mapping[str, Any] = self._task.get_observation(self.theirs.physics)
-        return shown
+        return {key: np.delete(np.ravel(value), FORCES.get(key, [])) for key, value in shown.items()}
 
     def _seen(self) -> Float[ndarray, " O"]:
         parts = [np.ravel(value) for value in self._shown().values()]
         for sensor in self._moving:
             parts.append(self._data.sensordata[sensor.adr[0] : sensor.adr[0] + 3])
             parts.append(angular_momentum(self.theirs.physics, self.model.body(sensor.objid[0]).name))
+        for body in self._afloat:
+            parts += [self._data.xmat[body.id, 6:], self._data.xpos[body.id, 2:]]
         return np.concatenate(parts)
 
     def _columns(self) -> tuple[str, ...]:
@@ -123,4 +131,6 @@ class Body:
         for sensor in self._moving:
             body = self.model.body(sensor.objid[0]).name
             names += [f"{body}_{what}_{axis}" for what in ("velocity", "spin") for axis in "xyz"]
+        for body in self._afloat:
+            names += [f"{body.name}_up_{axis}" for axis in "xyz"] + [f"{body.name}_height"]
         return tuple(names)

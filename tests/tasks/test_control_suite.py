@@ -90,6 +90,23 @@ def test_what_is_seen_is_a_function_of_the_state_wherever_episodes_put_their_tar
     np.testing.assert_array_equal(scene.observe(states), before)
 
 
+def test_a_body_afloat_sees_how_it_lies_and_not_where_or_what_presses_on_it() -> None:
+    quadruped = make("dm_control:quadruped")
+    scene, names = quadruped.make_scene(()), [column.name for column in quadruped.spec.observation]
+    state = scene.sample_states(np.random.default_rng(0), 3)
+    seen = scene.observe(state)
+    up = seen[:, [names.index(f"torso_up_{axis}") for axis in "xyz"]]
+    np.testing.assert_allclose(np.linalg.norm(up, axis=1), 1.0, rtol=1e-6)
+    np.testing.assert_allclose(up[:, 2], seen[:, names.index("torso_upright")], rtol=1e-6)
+    np.testing.assert_allclose(seen[:, names.index("torso_height")], state[:, 3], rtol=1e-6)
+    assert not any("force" in name for name in names) and names.count("imu_2") == 1 and "imu_3" not in names
+    turned, half = state.copy(), np.array([np.cos(0.6), 0.0, 0.0, np.sin(0.6)])
+    for row in turned:
+        mujoco.mju_mulQuat(row[4:8], half, row[4:8].copy())
+    turned[:, 1:3] += 5.0
+    np.testing.assert_allclose(scene.observe(turned), seen, atol=1e-5)
+
+
 def test_the_ball_is_worth_more_with_the_fingers_at_it() -> None:
     manipulator = make("dm_control:manipulator")
     scene = manipulator.make_scene(())
