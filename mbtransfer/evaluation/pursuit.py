@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tasks.recipe.model import Recipe
-from tasks.recipe.progress import RecipeProgress
+from tasks.recipe.progress import RecipeProgress, StepState
 
 BELIEVED = 0.5
 """A step is believed to be done from this probability on."""
@@ -16,7 +16,7 @@ PATIENCE = 8
 
 
 class Pursuit:
-    """One episode: a step just finished is guarded at once, but worked on until it is surely done.
+    """One episode: a step just finished counts at once, but is worked on until it is surely done.
 
     A guarded step that is lost is mended first: it counts as undone after a few control steps.
 
@@ -36,6 +36,7 @@ class Pursuit:
         self.belief = RecipeProgress(recipe, scores)
         self.at = self._intent = self.belief.active
         self.guarded = self.belief.guarded
+        self._finished: list[int] = []
         self._settling: dict[int, int] = {}  # finished steps not left yet: control steps that they may take
 
     @property
@@ -53,11 +54,15 @@ class Pursuit:
         self.belief.update([p >= BELIEVED for p in chance], scores)
         if self.belief.ended:
             return
-        finished = [i for i in self.belief.guarded if i not in self.guarded]
-        settling = self._settling | dict.fromkeys(finished, PATIENCE)
-        self.guarded = self.belief.guarded
+        finished = [i for i, state in enumerate(self.belief.states) if state is StepState.FINISHED]
+        settling = self._settling | {i: PATIENCE for i in finished if i not in self._finished}
+        self._finished, self.guarded = finished, self.belief.guarded
         self._settling = {
-            i: left - 1 for i, left in settling.items() if left and chance[i] < SURE and i in self.guarded
+            i: left - 1 for i, left in settling.items() if left and chance[i] < SURE and self._stays(i)
         }
         self._intent = tuple(self._settling) or self.belief.active
         self.at = tuple(i for i in self.guarded if chance[i] < BELIEVED) or self._intent
+
+    def _stays(self, step: int) -> bool:
+        """Whether nothing that has begun since moves what a finished step moved."""
+        return step in self.guarded or not self.belief.recipe.steps[step].guard

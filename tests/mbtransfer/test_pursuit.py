@@ -37,6 +37,15 @@ def test_one_that_is_hardly_done_is_guarded_but_not_left_until_patience_ends() -
     assert (found.at, found.guarded) == ((1,), (0,))
 
 
+def test_one_that_may_be_undone_later_is_worked_on_as_long() -> None:
+    first = "{task: tap_open, guard: false, hold: 1}"
+    found = Pursuit(parse_recipe(f"name: two\nsteps:\n  - {first}\n  - drawer_open\n", KITCHEN), NONE)
+    for _ in range(PATIENCE + 1):
+        assert (found.at, found.guarded) == ((0,), ())
+        found.update([0.6, 0.0], NONE)
+    assert found.at == (1,)
+
+
 def test_after_the_last_step_the_agent_goes_on_until_it_is_stopped() -> None:
     found = pursuit(*3 * [[0.99, 0.0]], *5 * [[0.99, 0.99]])
     assert found.belief.finished
