@@ -60,7 +60,7 @@ def main() -> None:
         for seed in asked.seeds:
             console.rule(f"{way}, seed {seed}")
             folder = asked.out / way.replace(" ", "-") / f"seed-{seed}"
-            (found,) = run_seed(protocol(way, asked.episodes), folder, seed, 1, console)
+            (found,) = run_seed(protocol(way, asked.episodes), folder, seed, 1, console, {})
             rows.append(read_rows(found.rows / "learned.csv"))
         whole = pd.concat(rows).groupby(["seed", "episode"], as_index=False)["success"].mean()
         mean, (low, high) = mean_interval(whole, "success")

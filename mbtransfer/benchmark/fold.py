@@ -41,6 +41,7 @@ class Fold(NamedTuple):
         seed: of data, models and episodes.
         workers: processes that collect and evaluate.
         console: where to say what is going on.
+        tracking: the tracker's flags, for every stage.
         held_out: tasks that no data are collected for; empty where the protocol has no folds.
     """
 
@@ -49,6 +50,7 @@ class Fold(NamedTuple):
     seed: int
     workers: int
     console: Console
+    tracking: Mapping[str, Any]
     held_out: tuple[str, ...] = ()
 
     def stages(self) -> Iterator[Stage]:
@@ -71,7 +73,7 @@ class Fold(NamedTuple):
         rounds = self.protocol.rounds
         own, last, data = rounds[number], number == len(rounds) - 1, self.out / "data"
         given: dict[str, Any] = {"out": data, "env": self.protocol.env, "workers": self.workers}
-        given["seed"] = self.seed + ROUNDS * number
+        given |= {"seed": self.seed + ROUNDS * number, **self.tracking}
         if needs_model(own):
             given["model"] = self.out / f"round-{number - 1}"
         if self.held_out and plans(own):
@@ -94,11 +96,13 @@ class Fold(NamedTuple):
         return tuple(name for name, task in known if task.split == "source" and name not in self.held_out)
 
     def _fit(self, name: str, title: str, data: Path, out: Path, own: Mapping[str, Any]) -> Stage:
-        fit = configured("fit", {"data": data, "out": out, "seed": self.seed, "threads": 1}, own)
+        fit = configured(
+            "fit", {"data": data, "out": out, "seed": self.seed, "threads": 1}, self.tracking, own
+        )
         return Stage(name, title, partial(run_fit, fit))
 
     def _prepare(self, name: str, title: str, given: Mapping[str, Any], own: Mapping[str, Any]) -> Stage:
-        prepare = configured("prepare", {"seed": self.seed, "threads": 1}, given, own)
+        prepare = configured("prepare", {"seed": self.seed, "threads": 1}, given, self.tracking, own)
         return Stage(name, title, partial(run_prepare, prepare, self.console))
 
     def _measured(self, model: Path, mark: str, ways: Mapping[str, Mapping[str, Any]]) -> Iterator[Stage]:
@@ -109,5 +113,5 @@ class Fold(NamedTuple):
             rows = {"rows": self.out / "rows" / f"{way}.csv", "json": self.out / "rows" / f"{way}.json"}
             given = {"env": self.protocol.env, "seeds": (LATER_SEED + self.seed,), "workers": self.workers}
             given["recipes"] = self.protocol.recipes
-            evaluate = configured("evaluate", common, given | rows, own)
+            evaluate = configured("evaluate", common, given | rows, self.tracking, own)
             yield Stage(f"evaluate-{way}", f"evaluate: {way}", partial(run_evaluate, evaluate, self.console))

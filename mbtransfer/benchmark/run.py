@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -28,18 +29,21 @@ class Found:
     seconds: Mapping[str, float]
 
 
-def run_seed(protocol: Protocol, out: Path, seed: int, workers: int, console: Console) -> list[Found]:
+def run_seed(
+    protocol: Protocol, out: Path, seed: int, workers: int, console: Console, tracking: Mapping[str, Any]
+) -> list[Found]:
     """Collect, fit, prepare, evaluate, for every fold; what is there from before is not done again.
 
     Raises:
         UserError: the folder holds results of another protocol, or a setting is wrong.
     """
     if not protocol.folds:
-        return [_run(Fold(protocol, out, seed, workers, console), console)]
+        return [_run(Fold(protocol, out, seed, workers, console, tracking), console)]
     found = []
     for number, held_out in enumerate(protocol.folds):
         console.rule(f"held out: {', '.join(held_out)}")
-        found.append(_run(Fold(protocol, out / f"fold-{number}", seed, workers, console, held_out), console))
+        fold = Fold(protocol, out / f"fold-{number}", seed, workers, console, tracking, held_out)
+        found.append(_run(fold, console))
     return found
 
 

@@ -8,10 +8,15 @@ from mbtransfer.config import PrepareConfig
 from mbtransfer.errors import UserError
 from mbtransfer.evaluation.asked import find_asked
 from mbtransfer.model import Model
-from mbtransfer.prepare import prepare
+from mbtransfer.prepare import Progress, prepare
 from mbtransfer.progress import progress_bar
 from mbtransfer.task_file import load_task_file
+from mbtransfer.tracking import Artifact, Part, Tracker, track
 from tasks.task import Task
+from world_models.checkpoint import MANIFEST
+
+PARTS = 200
+"""Points of a curve, and steps of the progress bar."""
 
 
 def run_prepare(config: PrepareConfig, console: Console | None = None) -> dict[str, Any]:
@@ -20,28 +25,34 @@ def run_prepare(config: PrepareConfig, console: Console | None = None) -> dict[s
     Raises:
         UserError, TaskError, ModelError: anything that is wrong with the input.
     """
-    console, found = console or Console(), {}
+    console = console or Console()
     model = Model.load(config.model, device=config.device)
     own = load_task_file(config.task_file, model.environment) if config.task_file else ()
     asked = find_asked(model.environment, tasks=config.tasks, split=config.split, own=own)
     tasks = [task for task in asked if isinstance(task, Task)]
     if not tasks:
         raise UserError("no task to prepare for; name some with --tasks")
-    for task in tasks:
-        found[task.name] = _one(config, model, task, console)
+    with track("prepare", config, config.model) as tracker:
+        tracker.uses(Artifact.of("model", config.model, config.model / MANIFEST))
+        found = {task.name: _one(config, model, task, console, Part(tracker, task.name)) for task in tasks}
+        tracker.summary(found)
     console.print(f"evaluate and plan use it: mbtransfer evaluate --model {config.model}", soft_wrap=True)
     return found
 
 
-def _one(config: PrepareConfig, model: Model, task: Task, console: Console) -> dict[str, Any]:
+def _one(
+    config: PrepareConfig, model: Model, task: Task, console: Console, tracker: Tracker
+) -> dict[str, Any]:
     shown = 0
-    with progress_bar(console, f"preparing {task.name}", 1000, "parts") as advance:
+    with progress_bar(console, f"preparing {task.name}", PARTS, "parts") as advance:
 
-        def report(share: float) -> None:
+        def report(progress: Progress) -> None:
             nonlocal shown
-            now = min(1000, round(1000 * share))
-            advance(now - shown)
-            shown = now
+            now = min(PARTS, round(PARTS * progress.share))
+            if now > shown:
+                tracker.log({"reward": progress.reward}, "updates", progress.updates)
+                advance(now - shown)
+                shown = now
 
         prepared = prepare(
             model,
@@ -54,6 +65,7 @@ def _one(config: PrepareConfig, model: Model, task: Task, console: Console) -> d
             report=report,
         )
     path, notes = prepared.save(config.model), prepared.notes
+    tracker.makes(Artifact.of("model", path, path))
     of = "imagined reward" if config.method == "imagination" else "the pool's reward"
     console.print(
         f"{task.name}: {notes['updates']:,} updates in {notes['seconds']:.0f} s, {of} "

@@ -133,7 +133,7 @@ class FitConfig(MachineFlags, TrackerFlags):
 
 
 @command
-class PrepareConfig(MachineFlags):
+class PrepareConfig(MachineFlags, TrackerFlags):
     """Train a policy and a value for tasks without a step in them, so that plans are judged beyond their horizon."""
 
     model: Path

@@ -87,7 +87,7 @@ class BenchConfig:
 
 
 @command
-class BenchmarkConfig:
+class BenchmarkConfig(TrackerFlags):
     """Run a published protocol from an empty folder to its table of results. Run again to continue."""
 
     name: Positional[str]

@@ -2,7 +2,7 @@
 
 from mbtransfer.prepare.mixed import Mixed
 from mbtransfer.prepare.prepared import Prepared, load_prepared, prepared_digest, prepared_path
-from mbtransfer.prepare.preparing import Method, prepare
+from mbtransfer.prepare.preparing import Method, Progress, prepare
 from mbtransfer.prepare.train import Course
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Method",
     "Mixed",
     "Prepared",
+    "Progress",
     "load_prepared",
     "prepare",
     "prepared_digest",

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 
@@ -20,8 +20,23 @@ MEMORY = 0.99
 
 Method = Literal["imagination", "pool"]
 
-Report = Callable[[float], None]
-"""Called after each update with the share of the work that is done."""
+
+class Progress(NamedTuple):
+    """How far training has come.
+
+    Attributes:
+        updates: done so far.
+        share: of the work that is done, from 0 to 1.
+        reward: mean reward of a control step, of the last updates.
+    """
+
+    updates: int
+    share: float
+    reward: float
+
+
+Report = Callable[[Progress], None]
+"""Called after each update."""
 
 
 def prepare(
@@ -65,7 +80,7 @@ def prepare(
         share = (time.monotonic() - began) / seconds if seconds else 1.0
         share = max(share, done / updates) if updates else share
         if report:
-            report(share)
+            report(Progress(done, share, span[0] + (span[1] - span[0]) * smooth))
     actor, critic = trainer.actor.requires_grad_(False), trainer.slow.requires_grad_(False)
     notes = {
         "updates": done, "seconds": time.monotonic() - began, "labels": count, "seed": seed, "method": method,

@@ -103,7 +103,7 @@ def test_what_is_held_out_is_never_collected_for(tmp_path: Path) -> None:
     ):
         assert part in text, text
     fold = tmp_path / "out" / "seed-0" / "fold-0"
-    stages = Fold(read_protocol(str(path)), fold, 0, 1, Console(), ("drawer_open",)).stages()
+    stages = Fold(read_protocol(str(path)), fold, 0, 1, Console(), {}, ("drawer_open",)).stages()
     asked = [stage.work.args[0].tasks for stage in stages if stage.name.startswith("collect")]
     assert asked[0] == () and "light_on" in asked[1] and "drawer_open" not in (*asked[1], *asked[2])
     drawer = make("kitchen").spec.fixture("drawer")
@@ -115,6 +115,13 @@ def test_what_is_held_out_is_never_collected_for(tmp_path: Path) -> None:
     assert len(left.obs) < len(whole.obs) and moved.max() < 0.001 * drawer.span < before.max()
     controls = read_rows(fold / "rows" / "distance alone.csv")
     assert list(controls["reward"]) == ["distance"] and list(controls["task"]) == ["drawer_open"]
+
+
+def test_every_stage_has_the_benchmarks_tracker(tiny: Path, tmp_path: Path) -> None:
+    flags = {"tracker": "tensorboard", "tracker_group": "night"}
+    stages = list(Fold(read_protocol(str(tiny)), tmp_path / "out", 0, 1, Console(), flags).stages())
+    asked = [stage.work.args[0] for stage in stages]
+    assert {(config.tracker, config.tracker_group) for config in asked} == {("tensorboard", "night")}
 
 
 @pytest.mark.parametrize(
