@@ -8,7 +8,7 @@ from mbtransfer.config import PrepareConfig
 from mbtransfer.errors import UserError
 from mbtransfer.evaluation.asked import find_asked
 from mbtransfer.model import Model
-from mbtransfer.prepare import Progress, prepare
+from mbtransfer.prepare import Course, Progress, prepare
 from mbtransfer.progress import progress_bar
 from mbtransfer.task_file import load_task_file
 from mbtransfer.tracking import Artifact, Part, Tracker, track
@@ -60,6 +60,7 @@ def _one(
             config.seconds,
             updates=config.updates,
             labels=config.labels,
+            course=Course(doubt=config.doubt),
             method=config.method,
             seed=config.seed,
             report=report,

@@ -9,6 +9,7 @@ import torch
 
 from mbtransfer.agent import action_bounds
 from mbtransfer.model import Model
+from mbtransfer.prepare.doubt import Doubt
 from mbtransfer.prepare.pooled import PoolTrainer
 from mbtransfer.prepare.prepared import Prepared
 from mbtransfer.prepare.train import Course, Trainer
@@ -72,7 +73,9 @@ def prepare(
         trainer = PoolTrainer(model.pool, judged, span, bounds, course, seed)
     else:
         imagination = Imagination(model.dynamics, len(model.dynamics.elites))
-        trainer = Trainer(imagination, judged, span, model.pool.obs, bounds, course, seed)
+        change = model.dynamics.normalizer.change
+        doubt = Doubt(imagination, change, model.pool) if course.doubt else None
+        trainer = Trainer(imagination, judged, span, model.pool.obs, bounds, course, seed, doubt)
     began, done, smooth, share = time.monotonic(), 0, 0.0, 0.0
     while share < 1.0:
         gain = trainer.update()

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mbtransfer.objective import Reward
+from mbtransfer.prepare.doubt import Doubt
 from mbtransfer.prepare.networks import Actor, Critic
 from planners.base import Bounds
 from world_models.imagine import Imagination
@@ -34,6 +35,7 @@ class Course:
         critic_rate: learning rate of the value.
         follow: share of the value's change that its slow copy takes over in an update.
         stay: share of the roll-outs that go on where those of the last update ended; the others start anew.
+        doubt: reward lost where two members differ by twice of what is usual, as a share of the labels' range.
     """
 
     horizon: int = 8
@@ -45,6 +47,7 @@ class Course:
     critic_rate: float = 2e-3
     follow: float = 0.05
     stay: float = 0.5
+    doubt: float = 0.0
 
 
 class Trainer:
@@ -61,14 +64,15 @@ class Trainer:
         bounds: the action box.
         course: how to train.
         seed: of everything random.
+        doubt: tells where members differ; needed where the course heeds it.
     """
 
     def __init__(
         self, imagination: Imagination, reward: Reward, span: tuple[float, float],
-        starts: Float[Tensor, "N O"], bounds: Bounds, course: Course, seed: int,
+        starts: Float[Tensor, "N O"], bounds: Bounds, course: Course, seed: int, doubt: Doubt | None = None,
     ) -> None:  # fmt: skip
         self._imagination, self._reward, self._span = imagination, reward, span
-        self._starts, self._bounds, self._course = starts, bounds, course
+        self._starts, self._bounds, self._course, self._doubt = starts, bounds, course, doubt
         self._generator = torch.Generator(starts.device).manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -104,7 +108,10 @@ class Trainer:
             obs = path[-1]
             action = self._act(obs)
             ahead = self._imagination.step(obs.mT, action.mT).mT
-            rewards.append(scaled(self._reward(obs, action, ahead), self._span))
+            reward = scaled(self._reward(obs, action, ahead), self._span)
+            if self._doubt:
+                reward = reward - self._course.doubt * self._doubt(obs, action, ahead)
+            rewards.append(reward)
             path.append(ahead)
         return torch.stack(path), torch.stack(rewards)
 

@@ -17,7 +17,9 @@ from mbtransfer.evaluation.pilot import learned_pilot
 from mbtransfer.evaluation.setup import Setup
 from mbtransfer.model import Model
 from mbtransfer.prepare import Course, Method, Mixed, Prepared, load_prepared, prepare, prepared_path
+from mbtransfer.prepare.doubt import Doubt
 from world_models.errors import ModelError
+from world_models.imagine import Imagination
 from world_models.storage import save_tensors
 from world_models.transitions import Transitions
 
@@ -100,6 +102,28 @@ def test_the_same_seed_gives_the_same(model: Model, method: Method) -> None:
     )
     assert torch.equal(a.policy(obs), b.policy(obs)) and torch.equal(a.value(obs), b.value(obs))
     assert not torch.equal(a.policy(obs), c.policy(obs))
+
+
+def test_doubt_is_where_members_differ_more_than_is_usual(model: Model) -> None:
+    imagination, change = Imagination(model.dynamics, 2), model.dynamics.normalizer.change
+    doubt = Doubt(imagination, change, model.pool)
+    obs, action = (x[:20].expand(2, -1, -1).clone() for x in (model.pool.obs, model.pool.actions))
+    ahead = imagination.step(obs.mT, action.mT).mT.detach().requires_grad_()
+    agreed = doubt(obs, action, ahead)
+    agreed.sum().backward()
+    assert ahead.grad is not None and bool(ahead.grad.isfinite().all())
+    apart = ahead.detach().clone()
+    apart[0] += change
+    assert bool((doubt(obs, action, apart)[0] > agreed[0] + 1.0).all())
+    torch.testing.assert_close(doubt(obs, action, apart)[1], agreed[1].detach())
+
+
+def test_where_members_agree_doubt_changes_nothing(model: Model, prepared: Prepared) -> None:
+    task, obs = model.environment.reach(list(POINT)), model.pool.obs[:20]
+    heeding = replace(COURSE, doubt=0.5)
+    found = prepare(model, task, 1e9, updates=300, labels=500, course=heeding)
+    assert found.notes["course"]["doubt"] == 0.5
+    assert torch.equal(found.policy(obs), prepared.policy(obs))
 
 
 def test_it_comes_back_from_the_disk_as_it_was(model: Model, prepared: Prepared, tmp_path: Path) -> None:
