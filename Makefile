@@ -96,7 +96,7 @@ wheel-check: wheel  ## install the wheel into a fresh environment and run the te
 	venv/bin/python -m pip list 2>/dev/null | grep -iE '^(mujoco|dm.control|torch|gymnasium|numpy) '; \
 	venv/bin/mbtransfer --help >/dev/null; \
 	$$pip install "$$wheel[dev]"; \
-	OMP_NUM_THREADS=1 venv/bin/python -P -m pytest -n 2 -p no:cacheprovider -m "not slow" $(ARGS)
+	OMP_NUM_THREADS=1 venv/bin/python -m pytest -n 2 -p no:cacheprovider -m "not slow" $(ARGS)
 
 clean:  ## remove what builds and checks leave; .venv and runs/ stay
 	rm -rf build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
