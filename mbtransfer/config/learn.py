@@ -152,7 +152,7 @@ class PrepareConfig(MachineFlags, TrackerFlags):
     """Learn from roll-outs through the ensemble, or from the model's relabelled pool alone (implicit Q-learning)."""
     doubt: Annotated[float, AtLeast(0)] = 0.0
     """Reward lost in imagination where two members differ by twice of what is usual, as a share of the labels' range.
-    Where a policy makes do with what the model only imagines, 0.5 helps."""
+    Where a policy makes do with what the model only imagines, 0.5 helps; elsewhere it costs."""
     labels: Count | None = None
     """Labelled transitions behind each reward. None: the heads of the model."""
     seed: Seed = 0
