@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 import torch
 
 from mbtransfer.agent import action_bounds
+from mbtransfer.errors import UserError
 from mbtransfer.model import Model
 from mbtransfer.prepare.doubt import Doubt
 from mbtransfer.prepare.pooled import PoolTrainer
@@ -59,8 +60,13 @@ def prepare(
 
     Raises:
         ModelError: more labels than the model's pool has transitions.
+        UserError: the course heeds doubt, and nothing is imagined or no two members can differ.
     """
     course, bounds = course or Course(), action_bounds(model.environment.spec, model.device)
+    members = len(model.dynamics.elites)
+    if course.doubt and (method == "pool" or members < 2):
+        what = "--method pool imagines nothing" if method == "pool" else "this model has but one"
+        raise UserError(f"--doubt compares two members in imagination, and {what}; leave it out")
     heads, count = model.rewards([task], labels), model.label_count(labels)
     reward = model.label(task, count).reward
     span = float(reward.min()), float(reward.max())
@@ -72,7 +78,7 @@ def prepare(
     if method == "pool":
         trainer = PoolTrainer(model.pool, judged, span, bounds, course, seed)
     else:
-        imagination = Imagination(model.dynamics, len(model.dynamics.elites))
+        imagination = Imagination(model.dynamics, members)
         change = model.dynamics.normalizer.change
         doubt = Doubt(imagination, change, model.pool) if course.doubt else None
         trainer = Trainer(imagination, judged, span, model.pool.obs, bounds, course, seed, doubt)

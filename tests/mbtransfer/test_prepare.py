@@ -126,6 +126,11 @@ def test_where_members_agree_doubt_changes_nothing(model: Model, prepared: Prepa
     assert torch.equal(found.policy(obs), prepared.policy(obs))
 
 
+def test_doubt_without_two_members_in_imagination_is_refused(model: Model) -> None:
+    with pytest.raises(UserError, match="pool imagines nothing; leave it out"):
+        prepare(model, model.environment.task("tap_open"), 1.0, course=Course(doubt=0.5), method="pool")
+
+
 def test_it_comes_back_from_the_disk_as_it_was(model: Model, prepared: Prepared, tmp_path: Path) -> None:
     path, obs, bounds = prepared.save(tmp_path), model.pool.obs[:20], action_bounds(model.environment.spec)
     assert path == prepared_path(tmp_path, prepared.task)
