@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from mbtransfer.agent import MPCAgent, action_bounds
-from mbtransfer.collecting.behaviours import Babble
+from mbtransfer.collecting.behaviours import babbling
 from mbtransfer.collecting.planner_behaviour import PlannerBehaviour
 from mbtransfer.collecting.runner import fresh_states, run_lockstep
 from mbtransfer.episode import Episode
@@ -110,7 +110,7 @@ def _adapted(model: Model, scene: Scene, gathered: list[Episode], seed: int) -> 
 def _probed(task: Task, scene: Scene, seed: int) -> Episode:
     rng = np.random.default_rng([seed, 1])
     states = fresh_states(scene, task, rng, 1)
-    behaviour = Babble(scene.spec, 1, rng, fixtures=tuple(f.name for f in task.fixtures), probe=True)
+    behaviour = babbling(scene, 1, rng, fixtures=tuple(f.name for f in task.fixtures), probe=True)
     return run_lockstep(scene, behaviour, states, scene.spec.episode_steps, tag="babble", seed=seed)[0]
 
 

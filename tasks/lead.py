@@ -21,7 +21,9 @@ class Lead:
         steer: actions [n A] that come nearest to the wishes [n 4], from states [n S].
         approach: the same states with the hand close to a random handle, from where something may happen;
             a new draw at each call.
+        reach: how near (m) the hand has to be to a handle before it can take hold of it.
     """
 
     steer: Callable[[Float[ndarray, "n S"], Float[ndarray, "n 4"]], Float[ndarray, "n A"]]
     approach: Callable[[np.random.Generator, Float[ndarray, "n S"]], Float[ndarray, "n S"]]
+    reach: float = 0.075

@@ -1,12 +1,14 @@
 """Who collects: scripted behaviours that act on batches of observations, without model or reward."""
 
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from tasks.lead import Lead
+from tasks.lead import WISH, Lead
+from tasks.scene import Scene
 from tasks.spec import EnvSpec
 
 
@@ -35,6 +37,9 @@ class Noise:
         return self._middle + self._half * self._value
 
 
+REACH = 0.075
+"""How near (m) a hand that sticks, as the kitchen's finger does, has to be to take hold."""
+
 PROBE = 5
 """Control steps of a pull along one axis."""
 
@@ -44,16 +49,17 @@ class Babble:
 
     The behaviour that made the shared model good: it needs no reward and no model, and it shows every
     fixture moving. `reach_only` stops at the handles (the reaching behaviour); `probe` holds on and pulls
-    along each axis and back, one after the other, so that one episode shows which way a fixture goes.
+    along each axis and back, one after the other, so that one episode shows which way a fixture goes. From
+    nearer than `reach` (m) the hand takes hold.
     """
 
     def __init__(
         self, spec: EnvSpec, batch: int, rng: np.random.Generator, *,
-        fixtures: tuple[str, ...] = (), reach_only: bool = False, probe: bool = False,
+        fixtures: tuple[str, ...] = (), reach_only: bool = False, probe: bool = False, reach: float = REACH,
     ) -> None:  # fmt: skip
         chosen = [spec.fixture(name) for name in fixtures] or spec.fixtures
         self._handles = np.array(sorted({fixture.handle for fixture in chosen}))
-        self._rng, self._reach_only, self._probe = rng, reach_only, probe
+        self._rng, self._reach_only, self._probe, self._reach = rng, reach_only, probe, reach
         self._axes = np.concatenate([np.eye(3), -np.eye(3)])[
             rng.permuted(np.tile(np.arange(6), (batch, 1)), axis=1)
         ]
@@ -68,7 +74,7 @@ class Babble:
         """See `Behaviour.act`."""
         rows = np.arange(len(obs))[:, None]
         vector = obs[rows, self._handles[self._target]]
-        near = np.linalg.norm(vector, axis=1) < 0.075
+        near = np.linalg.norm(vector, axis=1) < self._reach
         begin = near & (self._left == 0)
         self._begin(begin)
         pulling = self._left > 0
@@ -113,3 +119,17 @@ class Led:
         """See `Behaviour.act`."""
         action = self._lead.steer(state, self._wishes.act(obs, state))
         return action + self._share * self._noise.act(obs, state)
+
+
+def babbling(
+    scene: Scene, batch: int, rng: np.random.Generator, *,
+    fixtures: tuple[str, ...] = (), reach_only: bool = False, probe: bool = False,
+) -> Behaviour:  # fmt: skip
+    """`Babble`, by the scene's own actions or, where the scene has a lead, led by it."""
+    lead = scene.lead
+    spec = replace(scene.spec, action=WISH) if lead else scene.spec
+    babble = Babble(
+        spec, batch, rng, fixtures=fixtures, reach_only=reach_only, probe=probe,
+        reach=lead.reach if lead else REACH,
+    )  # fmt: skip
+    return Led(babble, lead, Noise(scene.spec, batch, rng)) if lead else babble

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from mbtransfer.collecting.behaviours import Babble, Behaviour, Led, Noise
+from mbtransfer.collecting.behaviours import Behaviour, Noise, babbling
 from mbtransfer.collecting.branches import branch
 from mbtransfer.collecting.planned import planned
 from mbtransfer.collecting.runner import run_lockstep
@@ -19,7 +18,6 @@ from mbtransfer.dataset import Dataset, Header
 from mbtransfer.engines import Engine, Local
 from mbtransfer.episode import Episode
 from tasks.environment import Environment
-from tasks.lead import WISH
 from tasks.registry import make
 from tasks.scene import Scene
 
@@ -138,8 +136,4 @@ def _one_thread() -> Iterator[None]:
 def _script(unit: Unit, scene: Scene, rng: np.random.Generator) -> Behaviour:
     if unit.behaviour == "noise":
         return Noise(scene.spec, unit.episodes, rng)
-    reach_only = unit.behaviour == "reach"
-    if scene.lead is None:
-        return Babble(scene.spec, unit.episodes, rng, reach_only=reach_only)
-    wishes = Babble(replace(scene.spec, action=WISH), unit.episodes, rng, reach_only=reach_only)
-    return Led(wishes, scene.lead, Noise(scene.spec, unit.episodes, rng))
+    return babbling(scene, unit.episodes, rng, reach_only=unit.behaviour == "reach")

@@ -19,6 +19,9 @@ JOINT_SPEED = 2.0
 NEAREST, FARTHEST = 0.02, 0.18
 """How far from the handle the hand is put (m)."""
 
+REACH = 0.03
+"""Nearer than this to a handle (m) it is between the fingers; from farther away they close on nothing."""
+
 DISPLACED = ("kettle_x", "kettle_y")
 """The kettle is put at most `KETTLE_WAY` (m) from where it was; other things anywhere in their range."""
 
@@ -59,7 +62,7 @@ def lead(kinematics: Kinematics, columns: Mapping[str, int], locked: tuple[str, 
         distance = rng.uniform(NEAREST, FARTHEST, (len(states), 1))
         return kinematics.place(states, obs[:, hand] + vector + distance * way)
 
-    return Lead(steer, approach)
+    return Lead(steer, approach, REACH)
 
 
 def _displace(
