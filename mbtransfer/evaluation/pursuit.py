@@ -44,6 +44,11 @@ class Pursuit:
         """Changes when the agent turns to something else, or tries again; to mend what it touched is no turn."""
         return self._intent, self.belief.attempts
 
+    @property
+    def given_up(self) -> bool:
+        """It believes that the recipe has failed and that nothing of it is left to do."""
+        return self.belief.failed and self.belief.ended and not self._settling
+
     def update(self, chance: Sequence[float], scores: Sequence[float]) -> None:
         """One control step was taken.
 
@@ -52,7 +57,7 @@ class Pursuit:
             scores: as above.
         """
         self.belief.update([p >= BELIEVED for p in chance], scores)
-        if self.belief.ended:
+        if self.belief.finished:
             return
         finished = [i for i, state in enumerate(self.belief.states) if state is StepState.FINISHED]
         settling = self._settling | {i: PATIENCE for i in finished if i not in self._finished}

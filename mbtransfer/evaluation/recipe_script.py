@@ -21,8 +21,9 @@ from tasks.task import Task
 class RecipeScript:
     """One recipe: the agent follows its own belief of what is done, and is judged by what truly is.
 
-    The belief keeps the clock: a step that it has not seen done in time fails the recipe. Whether steps
-    were done, in order, and stayed done, is for the true predicates alone.
+    The belief keeps the clock: a step that it has not seen done in time fails the recipe, and ends it once
+    no other step of the group is left. Whether steps were done, in order, and stayed done, is for the true
+    predicates alone.
 
     Args:
         recipe: what to do.
@@ -81,7 +82,7 @@ class RecipeScript:
         self._weigh()
         pairs = list(zip(self._agent, self._truth, strict=True))
         return Verdict(
-            ended=np.array([agent.belief.failed or truth.ended for agent, truth in pairs]),
+            ended=np.array([agent.given_up or truth.ended for agent, truth in pairs]),
             success=np.array([truth.finished for _, truth in pairs]),
             changed=np.array([agent.place != old for (agent, _), old in zip(pairs, before, strict=True)]),
         )

@@ -35,6 +35,7 @@ class RecipeProgress:
     own. One step of the stage is active; every open step of the stage finishes once it was successful for its
     `hold` consecutive control steps, active or not. A finished step is guarded until a stage begins that
     moves one of its fixtures. The recipe is finished once no step is open and every guarded one successful.
+    A required step out of tries fails it, but the other steps of its group are still tried.
 
     Args:
         recipe: What to follow. Step indices are places in `recipe.steps`.
@@ -61,7 +62,7 @@ class RecipeProgress:
 
     @property
     def active(self) -> tuple[int, ...]:
-        """The step to be worked on now; none once the recipe is finished or failed.
+        """The step to be worked on now; none once the recipe has ended.
 
         When no step is open but guarded ones wobble, those are active until they are successful again.
         """
@@ -79,7 +80,7 @@ class RecipeProgress:
 
     @property
     def guarded(self) -> tuple[int, ...]:
-        """Finished steps that must stay successful; none once the recipe is finished or failed."""
+        """Finished steps that must stay successful; none once the recipe has ended."""
         return () if self.ended else self._guarded()
 
     @property
@@ -94,8 +95,8 @@ class RecipeProgress:
 
     @property
     def ended(self) -> bool:
-        """Finished or failed; further updates change nothing."""
-        return self.finished or self.failed
+        """Finished, or failed with no step left to try; further updates change nothing."""
+        return self.finished or StepState.UNDONE in self._states or (self.failed and not self._queue)
 
     @property
     def failure(self) -> str | None:
@@ -154,7 +155,7 @@ class RecipeProgress:
         if self.ended:
             return
         self._watch_guarded(success)
-        if not self.failed:
+        if not self.ended:
             self._finish_held(success)
             self._run_clock()
             self._move_on()
@@ -198,7 +199,7 @@ class RecipeProgress:
 
     def _move_on(self) -> None:
         self._queue = [i for i in self._queue if self._states[i] is StepState.OPEN]
-        while not self._queue and self._stage < len(self._stages):
+        while not self._queue and self._stage < len(self._stages) and not self.failed:
             self._stage += 1
             self._queue = list(self._stages[self._stage]) if self._stage < len(self._stages) else []
 

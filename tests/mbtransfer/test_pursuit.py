@@ -52,6 +52,17 @@ def test_after_the_last_step_the_agent_goes_on_until_it_is_stopped() -> None:
     assert (found.at, found.guarded) == ((1,), (0,))
 
 
+def test_it_gives_up_once_no_step_is_left_and_nothing_settles() -> None:
+    steps = "  - any_order:\n    - {task: tap_open, timeout: 1}\n    - {task: drawer_open, guard: false, hold: 1}\n"
+    found = Pursuit(parse_recipe(f"name: two\nsteps:\n{steps}", KITCHEN), [1.0, 0.0])
+    found.update(NONE, NONE)
+    assert found.belief.failed and not found.given_up and found.at == (1,)
+    found.update([0.0, 0.6], NONE)
+    assert found.belief.ended and not found.given_up and found.at == (1,), "not surely done yet"
+    found.update([0.0, 0.95], NONE)
+    assert found.given_up
+
+
 def test_a_goal_works_out_a_task_only_where_it_counts() -> None:
     seen = []
 

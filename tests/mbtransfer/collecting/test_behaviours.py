@@ -64,6 +64,19 @@ def test_babbling_at_one_fixture_stays_with_it() -> None:
     assert np.median(along) > 0.8 and np.abs(action).max() <= 1.0
 
 
+def test_a_hand_takes_hold_from_as_near_as_it_must() -> None:
+    scene = KITCHEN.make_scene(())
+    obs = scene.observe(scene.sample_states(np.random.default_rng(1), 50))
+    tap = scene.spec.fixture("tap")
+    obs[:, list(tap.handle)] = [0.05, 0.0, 0.0]
+    far, near = (
+        Babble(scene.spec, 50, np.random.default_rng(0), fixtures=("tap",), probe=True, reach=reach)
+        for reach in (0.03, 0.075)
+    )
+    idle = np.zeros((50, 1))
+    assert (near.act(obs, idle)[:, 3] > 0.2).all() and not (far.act(obs, idle)[:, 3] > 0.2).all()
+
+
 def test_babbling_at_an_unknown_fixture_is_refused() -> None:
     with pytest.raises(TaskError, match="did you mean 'drawer'"):
         Babble(KITCHEN.spec, 1, np.random.default_rng(0), fixtures=("drawr",))

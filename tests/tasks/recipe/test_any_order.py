@@ -57,3 +57,20 @@ def test_any_order_skips_optional_steps() -> None:
     progress = RecipeProgress(any_order(step("a", timeout=1, optional=True), step("b")))
     assert feed(progress, "--", "xx").finished
     assert progress.states == (StepState.SKIPPED, StepState.FINISHED)
+
+
+def test_any_order_tries_the_others_after_one_is_out_of_tries() -> None:
+    progress = RecipeProgress(any_order(step("a", timeout=1), step("b"), step("c"), then=(step("d"),)))
+    feed(progress, "----")
+    assert progress.failure == "step 1 a timed out" and progress.failed and not progress.ended
+    assert progress.active == (1,)
+    feed(progress, "-x--", "-xx-")
+    assert progress.ended and progress.active == () and progress.steps_done == 2, (
+        "what comes after is not begun"
+    )
+
+
+def test_any_order_ends_at_once_where_a_guarded_step_is_undone() -> None:
+    progress = RecipeProgress(any_order(step("a"), step("b"), step("c"), grace=0))
+    feed(progress, "x--", "---")
+    assert progress.ended and progress.failure == "step 1 a was undone"
