@@ -6,10 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from jaxtyping import Float
+from numpy import ndarray
 
-from mbtransfer.collecting.behaviours import Babble, Behaviour, Noise
+from mbtransfer.collecting.behaviours import Babble, Behaviour, Noise, babbling
 from mbtransfer.collecting.runner import run_lockstep
 from tasks.errors import TaskError
+from tasks.lead import Lead
 from tasks.registry import make
 
 KITCHEN = make("kitchen")
@@ -75,6 +78,21 @@ def test_a_hand_takes_hold_from_as_near_as_it_must() -> None:
     )
     idle = np.zeros((50, 1))
     assert (near.act(obs, idle)[:, 3] > 0.2).all() and not (far.act(obs, idle)[:, 3] > 0.2).all()
+
+
+def test_a_scene_with_a_lead_is_babbled_in_by_the_hand() -> None:
+    scene, wished = KITCHEN.make_scene(()), []
+
+    def steer(states: Float[ndarray, "n S"], wishes: Float[ndarray, "n 4"]) -> Float[ndarray, "n A"]:
+        wished.append(wishes)
+        return np.full((len(wishes), 4), 0.25)
+
+    scene.lead = Lead(steer, lambda rng, states: states)
+    states = scene.sample_states(np.random.default_rng(1), 5)
+    babble = babbling(scene, 5, np.random.default_rng(0), fixtures=("tap",), probe=True)
+    actions = np.mean([babble.act(scene.observe(states), states) for _ in range(30)], axis=(0, 1))
+    assert len(wished) == 30 and wished[0].shape == (5, 4)
+    assert actions == pytest.approx(0.25, abs=0.05)
 
 
 def test_babbling_at_an_unknown_fixture_is_refused() -> None:
