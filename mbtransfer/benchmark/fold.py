@@ -62,7 +62,7 @@ class Fold(NamedTuple):
             data, model = self.out / "stripped-data", self.out / "stripped-model"
             strip = DatasetStripConfig(dir=self.out / "data", out=data, tasks=self._tasks())
             yield Stage("strip", "strip the pool", partial(run_strip, strip))
-            yield self._fit("fit-stripped", "fit to the stripped pool", data, model, self.protocol.fit)
+            yield self._fit("strip-fit", "fit to the stripped pool", data, model, self.protocol.fit)
             yield from self._measured(model, "-stripped", self.protocol.stripped)
 
     def _tasks(self) -> tuple[str, ...]:
