@@ -12,6 +12,9 @@ from tasks.spec import Variable
 WISH = (*(Variable(f"hand_{axis}", "1", -1.0, 1.0) for axis in "xyz"), Variable("grip", "1", -1.0, 1.0))
 """What behaviours wish for: how fast the hand shall go along x, y and z, and whether it shall hold on (above 0)."""
 
+REACH = 0.075
+"""How near (m) to a handle a hand has to be to take hold, where an environment does not say otherwise."""
+
 
 @dataclass(frozen=True)
 class Lead:
@@ -26,4 +29,4 @@ class Lead:
 
     steer: Callable[[Float[ndarray, "n S"], Float[ndarray, "n 4"]], Float[ndarray, "n A"]]
     approach: Callable[[np.random.Generator, Float[ndarray, "n S"]], Float[ndarray, "n S"]]
-    reach: float = 0.075
+    reach: float = REACH

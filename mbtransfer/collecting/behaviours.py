@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from tasks.lead import WISH, Lead
+from tasks.lead import REACH, WISH, Lead
 from tasks.scene import Scene
 from tasks.spec import EnvSpec
 
@@ -36,9 +36,6 @@ class Noise:
         self._value = self._memory * self._value + (1 - self._memory**2) ** 0.5 * fresh
         return self._middle + self._half * self._value
 
-
-REACH = 0.075
-"""How near (m) a hand that sticks, as the kitchen's finger does, has to be to take hold."""
 
 PROBE = 5
 """Control steps of a pull along one axis."""
