@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from shutil import copytree
 from typing import Any, NamedTuple
 
 from rich.console import Console
@@ -22,6 +23,9 @@ LATER_SEED = 1_000
 
 ROUNDS = 100
 """Seeds of the rounds of one seed are so far apart."""
+
+COMMON = "common-data"
+"""Folder beside the pools for what all of them hold."""
 
 
 class Stage(NamedTuple):
@@ -72,7 +76,8 @@ class Fold(NamedTuple):
         """Data, and a model where the next round needs one or there is no next round."""
         rounds = self.protocol.rounds
         own, last, data = rounds[number], number == len(rounds) - 1, self.out / "data"
-        given: dict[str, Any] = {"out": data, "env": self.protocol.env, "workers": self.workers}
+        home = self.out.parent / COMMON if self._common(number) else data
+        given: dict[str, Any] = {"out": home, "env": self.protocol.env, "workers": self.workers}
         given |= {"seed": self.seed + ROUNDS * number, **self.tracking}
         if needs_model(own):
             given["model"] = self.out / f"round-{number - 1}"
@@ -80,6 +85,8 @@ class Fold(NamedTuple):
             given["tasks"] = self._sources()
         collect = configured("collect", given, own)
         yield Stage(f"collect-{number}", f"collect, round {number + 1}", partial(run_collect, collect))
+        if home != data:
+            yield Stage(f"collect-{number}-copy", "copy it into the pool", partial(_copy, home, data))
         title = f"fit after round {number + 1}"
         if last:
             yield self._fit(f"fit-{number}", title, data, self.out / "model", self.protocol.fit)
@@ -89,6 +96,11 @@ class Fold(NamedTuple):
             if self.protocol.ready:
                 title = f"prepare after round {number + 1}"
                 yield self._prepare(f"prepare-{number}", title, {"model": model}, self.protocol.ready)
+
+    def _common(self, number: int) -> bool:
+        """Whether this round and all before it are the same for every group that is held out."""
+        begun = self.protocol.rounds[: number + 1]
+        return bool(self.held_out) and not any(plans(one) or needs_model(one) for one in begun)
 
     def _sources(self) -> tuple[str, ...]:
         """All source tasks but those held out."""
@@ -115,3 +127,7 @@ class Fold(NamedTuple):
             given["recipes"] = self.protocol.recipes
             evaluate = configured("evaluate", common, given | rows, self.tracking, own)
             yield Stage(f"evaluate-{way}", f"evaluate: {way}", partial(run_evaluate, evaluate, self.console))
+
+
+def _copy(data: Path, into: Path) -> None:
+    copytree(data, into, dirs_exist_ok=True)
