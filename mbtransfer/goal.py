@@ -1,16 +1,19 @@
 """What each episode of a batch is after at this moment: a task, or a recipe's active and guarded steps."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from tasks.task import Task
 
 GUARD_WEIGHT = 2.0
 """What it costs, per control step, to lose a step that was finished."""
+
+Beside = Callable[[Tensor], Tensor]
+"""States [*h B N O] of each episode's candidates to what they are worth [*h B N]."""
 
 
 @runtime_checkable
@@ -108,29 +111,47 @@ class Goal:
         rewards: the tasks.
         active: how much each of B episodes is after each task now.
         guarded: which tasks, once finished, must stay so; None where there are none.
+        beside: what counts beside the tasks; None for nothing.
 
     Attributes:
         needs_state: whether observations must be widened by the state; see `Scene.shown`.
     """
 
     def __init__(
-        self, rewards: Rewards, active: Float[Tensor, "B K"], guarded: Float[Tensor, "B K"] | None = None
-    ) -> None:
+        self, rewards: Rewards, active: Float[Tensor, "B K"], guarded: Float[Tensor, "B K"] | None = None,
+        beside: Beside | None = None,
+    ) -> None:  # fmt: skip
         self.needs_state = bool(getattr(rewards, "needs_state", False))
-        self._batch = len(active)
-        self._active = _Share(rewards, active)
-        self._guarded = None if guarded is None or not bool(guarded.any()) else _Share(rewards, guarded)
+        self._rewards, self._weights, self._kept, self._beside = rewards, active, guarded, beside
+        self._active, self._guarded = (_share(rewards, weights) for weights in (active, guarded))
+
+    def instead(self, rows: Bool[Tensor, " B"], beside: Beside) -> "Goal":
+        """The same, but some of the episodes are after this; what is guarded stays so."""
+
+        def there(next_obs: Float[Tensor, "*h B N O"]) -> Float[Tensor, "*h B N"]:
+            return beside(next_obs) * rows[:, None]
+
+        return Goal(self._rewards, self._weights.masked_fill(rows[:, None], 0.0), self._kept, there)
 
     def __call__(
         self, obs: Float[Tensor, "*h R O"], action: Float[Tensor, "*h R A"], next_obs: Float[Tensor, "*h R O"]
     ) -> Float[Tensor, "*h R"]:
         """Rewards of R = B * N candidate rows, those of one episode side by side."""
-        before, act, after = (x.unflatten(-2, (self._batch, -1)) for x in (obs, action, next_obs))
-        total = self._active.spread(self._active.pairs.reward(before, act, after))
+        before, act, after = (x.unflatten(-2, (len(self._weights), -1)) for x in (obs, action, next_obs))
+        total = after.new_zeros(after.shape[:-1])
+        if self._active is not None:
+            total = self._active.spread(self._active.pairs.reward(before, act, after))
         if self._guarded is not None:
             kept = self._guarded.pairs.success(after) - 1.0
             total = total + GUARD_WEIGHT * self._guarded.spread(kept)
+        if self._beside is not None:
+            total = total + self._beside(after)
         return total.flatten(-2)
+
+
+def _share(rewards: Rewards, weights: Tensor | None) -> "_Share | None":
+    """None where nothing counts."""
+    return None if weights is None or not bool(weights.any()) else _Share(rewards, weights)
 
 
 class _Share:

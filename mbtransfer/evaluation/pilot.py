@@ -23,6 +23,9 @@ from world_models.precision import Precision
 PLANNER = "mppi"
 PARTICLES = 2
 
+RETRY_AFTER = 20
+"""Control steps without a gain after which an episode goes back to try again."""
+
 
 @dataclass(frozen=True)
 class Pilot:
@@ -41,6 +44,8 @@ class Pilot:
         device: where planning happens.
         decision_ms: time that a decision may take; None for as long as it takes.
         seeding: a policy that proposes plans.
+        retry_after: control steps without a gain after which an episode goes back to how it began, to try again; None
+            for never.
         prepared: gives the policy and the value that were prepared for a task; None where none were.
     """
 
@@ -56,6 +61,7 @@ class Pilot:
     device: torch.device | str = "cpu"
     decision_ms: float | None = None
     seeding: Seeding | None = None
+    retry_after: int | None = RETRY_AFTER
     prepared: Callable[[Task], Prepared | None] | None = None
 
     def ready_for(self, asked: object) -> "Pilot":

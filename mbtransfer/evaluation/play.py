@@ -1,7 +1,7 @@
 """Episodes of one task or recipe in lock step, from given starts until each has ended."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 from mbtransfer.agent import MPCAgent
 from mbtransfer.evaluation.pilot import Pilot
 from mbtransfer.evaluation.scripts import Script, Verdict
+from mbtransfer.evaluation.second_try import BACK, SecondTry
 from mbtransfer.evaluation.starts import as_tensor
 from mbtransfer.rows import EpisodeResult
 
@@ -144,6 +145,7 @@ class _Batch:
         self._pilot, self._script, self._agent = pilot, script, pilot.agent(agent_seed)
         self._obs, self._shown = self._looked()
         script.begin(self._shown)
+        self._again = _second_try(pilot, script, self._shown)
 
     def _looked(self) -> tuple[Tensor, Tensor]:
         """What the robot sees, and what the script judges by."""
@@ -156,15 +158,25 @@ class _Batch:
     def step(self, number: int) -> tuple[Moment, Verdict]:
         """Decide, act, and judge what came of it."""
         pilot, script, obs, before = self._pilot, self._script, self._obs, self._shown
-        after, begin = tuple(script.now(row) for row in range(len(self.live))), perf_counter()
-        action = self._agent.act(obs, self.state, script.goal())
+        after, goal, begin = self._after(), script.goal(), perf_counter()
+        action = self._agent.act(obs, self.state, self._again.goal(goal) if self._again else goal)
         command = action.cpu().numpy()[:, None]  # waits for the device, so it is a part of the decision
         plan_ms = 1e3 * (perf_counter() - begin) / len(self.live)
         self.state = pilot.scene.rollout(self.state, command)[:, 0]
         self._obs, self._shown = self._looked()
         reward = script.reward(before, action, self._shown).nan_to_num().cpu().numpy()
         verdict = script.advance(self._shown)
+        if self._again:
+            turned = torch.from_numpy(verdict.changed).to(obs.device)
+            worth = goal(self._shown, torch.zeros_like(action), self._shown)
+            anew = self._again.advance(worth, self._shown, turned)
+            verdict = replace(verdict, changed=verdict.changed | anew.cpu().numpy())
         return Moment(number, self._obs, after, reward, plan_ms, self._agent, script), verdict
+
+    def _after(self) -> tuple[str, ...]:
+        """What each episode is after, in words."""
+        back = self._again.back.tolist() if self._again else [False] * len(self.live)
+        return tuple(BACK if gone else self._script.now(row) for row, gone in enumerate(back))
 
     def go_on(self, rows: Bool[ndarray, " B"], changed: Bool[ndarray, " B"]) -> None:
         """Keep some of the episodes; those that are after something else now need new plans."""
@@ -172,5 +184,14 @@ class _Batch:
         self._agent.forget(torch.from_numpy(changed).to(self._obs.device))
         self._agent.keep(kept)
         self._script.keep(rows)
+        if self._again:
+            self._again.keep(kept)
         self.live, self.state = self.live[rows], self.state[rows]
         self._obs, self._shown = self._obs[kept], self._shown[kept]
+
+
+def _second_try(pilot: Pilot, script: Script, obs: Tensor) -> SecondTry | None:
+    spec = pilot.environment.spec
+    if pilot.retry_after is None or not (spec.hand or spec.arm) or script.endless:
+        return None
+    return SecondTry(spec, obs, pilot.retry_after)

@@ -33,7 +33,7 @@ class RecipeScript:
 
     kind = "recipe"
     split = "recipes"
-    needs_state = False
+    needs_state = endless = False
 
     def __init__(
         self, recipe: Recipe, rewards: Callable[[Sequence[Task]], Rewards], action_size: int

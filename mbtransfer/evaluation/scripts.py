@@ -33,7 +33,8 @@ class Verdict:
 class Script(Protocol):
     """Tells the agent what each episode is after, and judges what it did.
 
-    Where it `needs_state`, all observations that it is given are widened by it; see `Scene.shown`.
+    Where it `needs_state`, all observations that it is given are widened by it; see `Scene.shown`. An `endless` one
+    asks for nothing to be fulfilled.
     """
 
     kind: str
@@ -41,6 +42,7 @@ class Script(Protocol):
     split: str
     limit: int
     needs_state: bool
+    endless: bool
 
     def begin(self, obs: Float[Tensor, "B O"]) -> None:
         """B episodes start."""
@@ -89,7 +91,7 @@ class TaskScript:
     def __init__(self, task: Task, rewards: Rewards, limit: int, hold: int = DEFAULT_HOLD) -> None:
         self.name, self.split, self.limit = task.name, task.split, limit
         self._task, self._rewards, self._hold = task, rewards, hold
-        self.needs_state = task.needs_state
+        self.needs_state, self.endless = task.needs_state, task.endless
         self._held, self._weights = np.zeros(0, int), torch.ones(0, 1)
 
     def begin(self, obs: Float[Tensor, "B O"]) -> None:

@@ -11,6 +11,7 @@ from mbtransfer.errors import UserError
 from mbtransfer.evaluation.pilot import (
     PARTICLES,
     PLANNER,
+    RETRY_AFTER,
     Pilot,
     by_distance,
     learned_pilot,
@@ -62,6 +63,7 @@ class Setup:
         discount: of rewards, per control step.
         risk: which imagined futures count; see `Valuation`.
         doubt: cost of disagreement; see `Valuation`.
+        retry_after: control steps without a gain after which an episode goes back to try again; None for never.
         prepared: use what `prepare` made for a task, where it is there.
         task_file: a user's own tasks.
         device: where planning happens; `auto` is the accelerator if there is one.
@@ -89,6 +91,7 @@ class Setup:
     discount: float = 1.0
     risk: Risk = "mean"
     doubt: float = 0.0
+    retry_after: int | None = RETRY_AFTER
     prepared: bool = True
     task_file: str | None = None
     device: str = "auto"
@@ -99,7 +102,7 @@ class Setup:
             value = getattr(self, name)
             if value not in words:
                 raise UserError(f"no {name} {value!r}{nearest(str(value), list(words))}")
-        for name in ("particles", "threads", "labels"):
+        for name in ("particles", "threads", "labels", "retry_after"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"{name} cannot be {value}; give at least 1")
@@ -232,7 +235,7 @@ def _pilot(setup: Setup, stamp: tuple[int, ...]) -> Pilot:
             precision=setup.precision, compiled=setup.compile, valuation=setup.valuation(),
             decision_ms=setup.decision_ms,
         )  # fmt: skip
-    pilot = replace(pilot, reward_name=setup.reward)
+    pilot = replace(pilot, reward_name=setup.reward, retry_after=setup.retry_after)
     pilot.make_planner()
     return (
         replace(pilot, prepared=_prepared(setup, model))
