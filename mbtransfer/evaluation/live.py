@@ -11,6 +11,7 @@ from rich.text import Text
 
 from mbtransfer.evaluation.play import Moment
 from mbtransfer.evaluation.recipe_script import RecipeScript
+from mbtransfer.evaluation.second_try import BACK
 from mbtransfer.evaluation.starts import moves_of
 from mbtransfer.objective import LearnedDynamics
 from tasks.recipe.progress import StepState
@@ -69,8 +70,10 @@ class LiveView:
         table.add_row("step", f"{moment.step} of {moment.script.limit}, {seconds:.1f} s")
         if isinstance(moment.script, RecipeScript):
             table.add_row("recipe", _steps(moment.script))
+        if moment.after[0] == BACK:
+            table.add_row("now", BACK)
         for task in moment.script.tasks_now(0):
-            table.add_row("now", Text(f"{task.name}  {way_to_go(task, moment.obs[0])}"))
+            table.add_row("task", Text(f"{task.name}  {way_to_go(task, moment.obs[0])}"))
         table.add_row("reward", f"{float(moment.reward[0]):+.2f}")
         disagreement = self.disagreement(moment)
         if disagreement is not None:

@@ -1,5 +1,6 @@
 """Episodes of one task or recipe in lock step, from given starts until each has ended."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -145,7 +146,7 @@ class _Batch:
         self._pilot, self._script, self._agent = pilot, script, pilot.agent(agent_seed)
         self._obs, self._shown = self._looked()
         script.begin(self._shown)
-        self._again = _second_try(pilot, script, self._shown)
+        self._again = SecondTry(pilot.environment.spec, self._shown, _patience(pilot, script))
 
     def _looked(self) -> tuple[Tensor, Tensor]:
         """What the robot sees, and what the script judges by."""
@@ -159,23 +160,21 @@ class _Batch:
         """Decide, act, and judge what came of it."""
         pilot, script, obs, before = self._pilot, self._script, self._obs, self._shown
         after, goal, begin = self._after(), script.goal(), perf_counter()
-        action = self._agent.act(obs, self.state, self._again.goal(goal) if self._again else goal)
+        action = self._agent.act(obs, self.state, self._again.goal(goal))
         command = action.cpu().numpy()[:, None]  # waits for the device, so it is a part of the decision
         plan_ms = 1e3 * (perf_counter() - begin) / len(self.live)
         self.state = pilot.scene.rollout(self.state, command)[:, 0]
         self._obs, self._shown = self._looked()
         reward = script.reward(before, action, self._shown).nan_to_num().cpu().numpy()
         verdict = script.advance(self._shown)
-        if self._again:
-            turned = torch.from_numpy(verdict.changed).to(obs.device)
-            worth = goal(self._shown, torch.zeros_like(action), self._shown)
-            anew = self._again.advance(worth, self._shown, turned)
-            verdict = replace(verdict, changed=verdict.changed | anew.cpu().numpy())
+        worth = goal(self._shown, torch.zeros_like(action), self._shown)
+        anew = self._again.advance(worth, self._shown, torch.from_numpy(verdict.changed).to(obs.device))
+        verdict = replace(verdict, changed=verdict.changed | anew.cpu().numpy())
         return Moment(number, self._obs, after, reward, plan_ms, self._agent, script), verdict
 
     def _after(self) -> tuple[str, ...]:
         """What each episode is after, in words."""
-        back = self._again.back.tolist() if self._again else [False] * len(self.live)
+        back = self._again.back.tolist()
         return tuple(BACK if gone else self._script.now(row) for row, gone in enumerate(back))
 
     def go_on(self, rows: Bool[ndarray, " B"], changed: Bool[ndarray, " B"]) -> None:
@@ -184,14 +183,14 @@ class _Batch:
         self._agent.forget(torch.from_numpy(changed).to(self._obs.device))
         self._agent.keep(kept)
         self._script.keep(rows)
-        if self._again:
-            self._again.keep(kept)
+        self._again.keep(kept)
         self.live, self.state = self.live[rows], self.state[rows]
         self._obs, self._shown = self._obs[kept], self._shown[kept]
 
 
-def _second_try(pilot: Pilot, script: Script, obs: Tensor) -> SecondTry | None:
+def _patience(pilot: Pilot, script: Script) -> int | float:
+    """Control steps without a gain before a second try: never where no robot can go back, or nothing is to be done."""
     spec = pilot.environment.spec
-    if pilot.retry_after is None or not (spec.hand or spec.arm) or script.endless:
-        return None
-    return SecondTry(spec, obs, pilot.retry_after)
+    if pilot.retry_after is None or script.endless or not (spec.hand or spec.arm):
+        return math.inf
+    return pilot.retry_after

@@ -32,10 +32,10 @@ class SecondTry:
     Args:
         spec: which columns are the robot's own: its arm and hand.
         obs: where the episodes begin.
-        patience: control steps without a gain after which a try is over.
+        patience: control steps without a gain after which a try is over; infinite for never.
     """
 
-    def __init__(self, spec: EnvSpec, obs: Float[Tensor, "B W"], patience: int) -> None:
+    def __init__(self, spec: EnvSpec, obs: Float[Tensor, "B W"], patience: int | float) -> None:
         self._columns = [*spec.arm, *spec.hand]
         ranges = [spec.observation[column].high - spec.observation[column].low for column in self._columns]
         self._ranges, self._patience = obs.new_tensor(ranges), patience
