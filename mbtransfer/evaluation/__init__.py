@@ -1,5 +1,6 @@
 """Running tasks and recipes: who acts, what is asked for, who judges, and what it came to."""
 
+from mbtransfer.evaluation.batch import Moment
 from mbtransfer.evaluation.episodes import (
     evaluate_recipes,
     evaluate_tasks,
@@ -7,7 +8,7 @@ from mbtransfer.evaluation.episodes import (
     success_rate,
 )
 from mbtransfer.evaluation.pilot import Pilot, learned_pilot, oracle_pilot
-from mbtransfer.evaluation.play import Moment, Played, Watch, play
+from mbtransfer.evaluation.play import Played, Watch, play
 
 __all__ = [
     "Moment",

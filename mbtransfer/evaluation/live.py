@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from mbtransfer.evaluation.play import Moment
+from mbtransfer.evaluation.batch import Moment
 from mbtransfer.evaluation.recipe_script import RecipeScript
 from mbtransfer.evaluation.second_try import BACK
 from mbtransfer.evaluation.starts import moves_of

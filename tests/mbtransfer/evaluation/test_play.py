@@ -7,8 +7,8 @@ from dataclasses import replace
 import torch
 
 from mbtransfer.evaluation import evaluate_recipes, evaluate_tasks, play_episodes
+from mbtransfer.evaluation.batch import Moment
 from mbtransfer.evaluation.pilot import Pilot
-from mbtransfer.evaluation.play import Moment
 from mbtransfer.evaluation.scripts import TaskScript
 from mbtransfer.evaluation.starts import task_starts
 from mbtransfer.goal import TrueRewards
