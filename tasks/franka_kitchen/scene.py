@@ -7,6 +7,7 @@ from numpy import ndarray
 from tasks.franka_kitchen.columns import ARM, CONTROL_DT, QPOS, QVEL, position, spec, velocity
 from tasks.franka_kitchen.kinematics import Kinematics
 from tasks.franka_kitchen.leading import lead
+from tasks.franka_kitchen.look import look
 from tasks.franka_kitchen.model import load_model
 from tasks.scene import Scene
 
@@ -63,7 +64,7 @@ def _scene(locked: tuple[str, ...], *, timestep: float | None = None, coarse: Sc
 
     columns = {fixture.name: 1 + position(fixture.name) for fixture in described.fixtures}
     return Scene(
-        model, described, observe, _command, _sample, servo=_servo, columns=columns,
+        model, described, observe, _command, _sample, look(), servo=_servo, columns=columns,
         lead=lead(kinematics, columns, locked), coarse=coarse,
     )  # fmt: skip
 
