@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -76,10 +76,9 @@ def kitchen(folders: Sequence[Path], episodes: int, seeds: Sequence[int]) -> Wor
 def _learned(model: Model, planner: str, settings: Mapping[str, int | float]) -> Pilot:
     labels = min(LABELS, len(model.pool))
     rewards = partial(model.rewards, labels=labels)
-    pilot = learned_pilot(
+    return learned_pilot(
         model.environment, model.dynamics, rewards=rewards, labels=labels, planner=planner, settings=settings
     )
-    return replace(pilot, retry_after=None)  # a second try would make up for a worse planner
 
 
 def dm_control(name: str, episodes: int, seeds: Sequence[int]) -> World:

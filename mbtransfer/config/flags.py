@@ -81,8 +81,9 @@ class DecisionFlags(SearchFlags):
     """Which imagined futures of a plan count: all, the worse half or the better half."""
     doubt: float = 0.0
     """Cost per control step of the highest percentile of disagreement seen in validation; below 0 a bonus."""
-    retry_after: Count | None = 20
-    """Control steps without a gain after which the robot goes back to how it began, and tries again. None: never."""
+    retry_after: Count | None = None
+    """Control steps without a gain after which the robot goes back to how it began, and tries again: for
+    long tries, as in the Franka kitchen (20). None: never."""
     prepared: bool = True
     """Use what `mbtransfer prepare` made for a task, where it is there: the policy's proposals among the plans, and
     the value at the end of the horizon."""

@@ -23,9 +23,6 @@ from world_models.precision import Precision
 PLANNER = "mppi"
 PARTICLES = 2
 
-RETRY_AFTER = 20
-"""Control steps without a gain after which an episode goes back to try again."""
-
 
 @dataclass(frozen=True)
 class Pilot:
@@ -61,7 +58,7 @@ class Pilot:
     device: torch.device | str = "cpu"
     decision_ms: float | None = None
     seeding: Seeding | None = None
-    retry_after: int | None = RETRY_AFTER
+    retry_after: int | None = None
     prepared: Callable[[Task], Prepared | None] | None = None
 
     def ready_for(self, asked: object) -> "Pilot":

@@ -11,7 +11,6 @@ from mbtransfer.errors import UserError
 from mbtransfer.evaluation.pilot import (
     PARTICLES,
     PLANNER,
-    RETRY_AFTER,
     Pilot,
     by_distance,
     learned_pilot,
@@ -91,7 +90,7 @@ class Setup:
     discount: float = 1.0
     risk: Risk = "mean"
     doubt: float = 0.0
-    retry_after: int | None = RETRY_AFTER
+    retry_after: int | None = None
     prepared: bool = True
     task_file: str | None = None
     device: str = "auto"
