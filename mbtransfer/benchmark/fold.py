@@ -84,7 +84,8 @@ class Fold(NamedTuple):
         if self.held_out and plans(own):
             given["tasks"] = self._sources()
         collect = configured("collect", given, own)
-        yield Stage(f"collect-{number}", f"collect, round {number + 1}", partial(run_collect, collect))
+        name = f"collect-{number}" if home == data else f"collect-{number}-common"
+        yield Stage(name, f"collect, round {number + 1}", partial(run_collect, collect))
         if home != data:
             yield Stage(f"collect-{number}-copy", "copy it into the pool", partial(_copy, home, data))
         title = f"fit after round {number + 1}"
