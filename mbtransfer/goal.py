@@ -122,7 +122,7 @@ class Goal:
         beside: Beside | None = None,
     ) -> None:  # fmt: skip
         self.needs_state = bool(getattr(rewards, "needs_state", False))
-        self._rewards, self._weights, self._kept, self._beside = rewards, active, guarded, beside
+        self._rewards, self._weights, self._guards, self._beside = rewards, active, guarded, beside
         self._active, self._guarded = (_share(rewards, weights) for weights in (active, guarded))
 
     def instead(self, rows: Bool[Tensor, " B"], beside: Beside) -> "Goal":
@@ -131,7 +131,7 @@ class Goal:
         def there(next_obs: Float[Tensor, "*h B N O"]) -> Float[Tensor, "*h B N"]:
             return beside(next_obs) * rows[:, None]
 
-        return Goal(self._rewards, self._weights.masked_fill(rows[:, None], 0.0), self._kept, there)
+        return Goal(self._rewards, self._weights.masked_fill(rows[:, None], 0.0), self._guards, there)
 
     def __call__(
         self, obs: Float[Tensor, "*h R O"], action: Float[Tensor, "*h R A"], next_obs: Float[Tensor, "*h R O"]

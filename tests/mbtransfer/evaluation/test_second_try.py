@@ -36,11 +36,13 @@ def test_who_gains_nothing_turns_back_and_who_gains_goes_on() -> None:
             assert again.back.tolist() == [False, True]
 
 
-def test_small_gains_add_up_but_each_alone_is_none() -> None:
+@pytest.mark.parametrize(("gain", "turns"), [(0.001, True), (0.02, False)])
+def test_small_gains_are_none_but_add_up(gain: float, turns: bool) -> None:
+    """After a gain of 1, gains below 0.05: too small in ten steps, or enough in three."""
     again = SecondTry(SPEC, at(0.0), patience=10)
-    rewards = [-1.0, 0.0, *(0.001 * step for step in range(1, 10))]
+    rewards = [-1.0, 0.0, *(gain * step for step in range(1, 20))]
     found = [bool(again.advance(torch.tensor([r]), at(0.5), torch.tensor([False]))) for r in rewards]
-    assert not any(found) and bool(again.advance(torch.tensor([0.01]), at(0.5), torch.tensor([False])))
+    assert not any(found[:11]) and any(found) == turns
 
 
 def test_the_way_back_ends_at_home_or_when_its_time_is_up() -> None:
