@@ -26,7 +26,7 @@ DOCS_READY := $(VENV)/.ready-docs
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint format type bench docs figures wheel wheel-check clean
+.PHONY: help install demo test test-slow lint format type speed docs figures wheel wheel-check clean
 .DELETE_ON_ERROR:
 
 help:  ## show these targets
@@ -64,7 +64,7 @@ format: $(READY)  ## put the code into the one format and mend what can be mende
 type: $(READY)  ## check types
 	$(BIN)/mypy
 
-bench: $(READY)  ## measure how long one decision takes
+speed: $(READY)  ## measure how long one decision takes on this machine
 	$(BIN)/python -m benchmarks.planner $(ARGS)
 
 # A separate mark, so that `make install` brings no more than the tests need.

@@ -19,14 +19,14 @@ import torch
 from rich.console import Console
 from rich.markdown import Markdown
 
-from mbtransfer.atomic import write_json
-from mbtransfer.collecting.collect import collect_data
-from mbtransfer.dataset import Dataset
-from mbtransfer.fitting import fit_model
+from mbtransfer.collection.collect import collect_data
+from mbtransfer.data import Dataset
 from mbtransfer.model import Model
+from mbtransfer.runtime.files import write_json
+from mbtransfer.training.fit import fit_model
 from tasks.registry import make
 from tasks.task import Task
-from world_models.learning.fit import FitConfig
+from world_models.training.trainer import TrainingConfig
 
 SIZES = 50_000, 100_000
 """Control steps of the two datasets."""
@@ -55,7 +55,7 @@ def transitions(home: Path) -> dict[str, Any]:
         opened = seconds(lambda folder=folder: Dataset.open(folder))
         dataset, so_far = Dataset.open(folder), [0.0]
         fit_model(
-            kitchen, dataset, home / f"model-{steps}", settings=FitConfig(epochs=5), device="cpu",
+            kitchen, dataset, home / f"model-{steps}", settings=TrainingConfig(epochs=5), device="cpu",
             report=lambda epoch, so_far=so_far: so_far.append(epoch.seconds),
         )  # fmt: skip
         found[f"{steps}"] = {

@@ -7,12 +7,11 @@ import argparse
 import sys
 
 import torch
-from rich.console import Console
 
-from mbtransfer.bench.kitchen import KitchenDecisions
-from mbtransfer.bench.planner import peak_memory_mb
-from mbtransfer.bench.work import Decisions, Work
-from mbtransfer.progress import progress_bar
+from mbtransfer.runtime.progress import progress_bar
+from mbtransfer.runtime.terminal import Terminal
+from mbtransfer.speed.planner import peak_memory_mb
+from mbtransfer.speed.workload import Decisions, KitchenDecisions, Work
 
 SETTLED = 0.02
 """Share of the decisions after which all memory that is needed has been found."""
@@ -29,7 +28,7 @@ def main() -> int:
     torch.set_num_threads(1)
     works = [KitchenDecisions(2, 2), Decisions(Work("cem", candidates=16, horizon=3, hidden=16, episodes=3))]
     works += [Decisions(Work("icem", candidates=16, horizon=3, hidden=16))]
-    console, settled = Console(), 0.0
+    console, settled = Terminal(), 0.0
     with progress_bar(console, "deciding", asked.decisions, "decisions") as advance:
         for number in range(asked.decisions):
             works[0 if number % 25 == 0 else 1 + number % 2]()

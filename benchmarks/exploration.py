@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
 from rich.markdown import Markdown
 
-from mbtransfer.atomic import write_text
-from mbtransfer.benchmark import Protocol, run_seed
-from mbtransfer.rows import read_rows
-from mbtransfer.statistics import mean_interval
+from mbtransfer.evaluation.results import read_rows
+from mbtransfer.evaluation.statistics import mean_interval
+from mbtransfer.protocols import Protocol, run_seed
+from mbtransfer.runtime.files import write_text
+from mbtransfer.runtime.terminal import Terminal
 from tasks.registry import make
 
 STEPS = 10_000
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("runs/exploration"), help="folder (runs/exploration)"
     )
-    asked, console, lines = parser.parse_args(), Console(), list[str]()
+    asked, console, lines = parser.parse_args(), Terminal(), list[str]()
     for way in WAYS:
         rows = []
         for seed in asked.seeds:

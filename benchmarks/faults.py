@@ -19,12 +19,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from rich.console import Console
-
-from mbtransfer.dataset import Dataset
+from mbtransfer.data import Dataset
+from mbtransfer.evaluation.results import read_rows
 from mbtransfer.model import Model
-from mbtransfer.progress import progress_bar
-from mbtransfer.rows import read_rows
+from mbtransfer.runtime.progress import progress_bar
+from mbtransfer.runtime.terminal import Terminal
 
 KILLS = 2
 """Most times that one run is killed before it may end."""
@@ -106,7 +105,7 @@ def run(line: list[str], after: float | None, rng: random.Random) -> bool:
     return True
 
 
-def survived(line: list[str], same: Print, home: Path, name: str, instants: int, console: Console) -> int:
+def survived(line: list[str], same: Print, home: Path, name: str, instants: int, console: Terminal) -> int:
     """At how many of the instants nothing was lost."""
 
     def outcome(folder: Path) -> list[str]:
@@ -136,7 +135,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
     parser.add_argument("--instants", type=int, default=50, help="kills of each command (50)")
     parser.add_argument("--commands", nargs="*", help="which of them (all)")
-    asked, console, lost = parser.parse_args(), Console(), 0
+    asked, console, lost = parser.parse_args(), Terminal(), 0
     with tempfile.TemporaryDirectory() as folder:
         make_inputs(home := Path(folder))
         for name, (command, same) in commands(home).items():

@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 
 from benchmarks.results import aggregate, as_markdown
-from mbtransfer.atomic import write_json, write_text
 from mbtransfer.config import cores
 from mbtransfer.errors import UserError
+from mbtransfer.runtime.files import write_json, write_text
 
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
 TARGETS = ("README.md", "docs/results.md")

@@ -19,21 +19,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
 
-from mbtransfer.agent import action_bounds
-from mbtransfer.arguments import parse
-from mbtransfer.benchmark import read_protocol, shipped_protocols
-from mbtransfer.cli import main as command
+from mbtransfer.cli.main import main as command
+from mbtransfer.cli.parser import parse
 from mbtransfer.config import COMMANDS
-from mbtransfer.dataset import Dataset
+from mbtransfer.data import Dataset
+from mbtransfer.data.formats import find_source
+from mbtransfer.data.formats import importer as take_in
 from mbtransfer.errors import USER_ERRORS
-from mbtransfer.exchange import find_source, take_in
+from mbtransfer.evaluation.results import read_rows
 from mbtransfer.model import Model
-from mbtransfer.prepare import load_prepared, prepare
-from mbtransfer.progress import progress_bar
-from mbtransfer.rows import read_rows
-from mbtransfer.sweep.file import read_sweep_file
+from mbtransfer.mpc.agent import action_bounds
+from mbtransfer.protocols import read_protocol, shipped_protocols
+from mbtransfer.runtime.progress import progress_bar
+from mbtransfer.runtime.terminal import Terminal
+from mbtransfer.sweep.config import read_sweep_file
+from mbtransfer.training.policy import load_prepared, prepare
 from tasks.recipe import load_recipe
 from tasks.registry import make
 
@@ -171,7 +172,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.malformed", description=__doc__)
     parser.add_argument("--count", type=int, default=10_000, help="inputs in all (10000)")
     parser.add_argument("--seed", type=int, default=0, help="of what is spoilt (0)")
-    asked, console, wrong = parser.parse_args(), Console(), Counter[str]()
+    asked, console, wrong = parser.parse_args(), Terminal(), Counter[str]()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         every = kinds(Path(folder))

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from world_models.ensemble import EnsembleDynamics
+from world_models.dynamics.ensemble import EnsembleDynamics
 
 
 class PlainEnsemble:

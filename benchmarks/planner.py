@@ -1,4 +1,4 @@
-"""How long one decision takes: `python -m benchmarks.planner [--json FILE]`, which is what `make bench` runs.
+"""How long one decision takes: `python -m benchmarks.planner [--json FILE]`, which is what `make speed` runs.
 
 One thread, one episode, random weights: speed does not depend on what a model has learned.
 """
@@ -15,8 +15,8 @@ from rich.table import Table
 
 from benchmarks import speed
 from mbtransfer import __version__
-from mbtransfer.atomic import write_json
-from mbtransfer.threads import threads
+from mbtransfer.runtime.environment import threads
+from mbtransfer.runtime.files import write_json
 from tasks.registry import make
 
 TASK = "drawer_half"

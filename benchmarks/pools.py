@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 
 from benchmarks.roll_outs import Judge
-from mbtransfer.dataset import Dataset
-from mbtransfer.fit_data import in_memory
-from mbtransfer.trust.held_out import SHARE, stretches
+from mbtransfer.data import Dataset
+from mbtransfer.diagnostics.calibration import SHARE, stretches
+from mbtransfer.training.fit import in_memory
 from tasks.registry import make
 from tasks.spec import EnvSpec, Fixture
 from world_models.transitions import Transitions

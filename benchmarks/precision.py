@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import bootstrap
 
-from mbtransfer.atomic import write_json
 from mbtransfer.errors import USER_ERRORS
-from mbtransfer.evaluate import evaluate_runs
-from mbtransfer.evaluation.asked import find_asked
-from mbtransfer.evaluation.runs import make_runs
-from mbtransfer.evaluation.setup import Setup
+from mbtransfer.evaluation.config import EvalConfig
+from mbtransfer.evaluation.evaluate import evaluate_runs
+from mbtransfer.evaluation.parallel import make_runs
+from mbtransfer.evaluation.task_selection import select_tasks
+from mbtransfer.runtime.files import write_json
 from tasks.registry import make
 
 FORMATS = ("float32", "bfloat16")
@@ -25,10 +25,10 @@ FORMATS = ("float32", "bfloat16")
 
 def measure(models: list[Path], split: str, episodes: int, workers: int) -> pd.DataFrame:
     """Mean success and return of each task under each model (rows) in each format (columns)."""
-    asked = find_asked(make("kitchen"), tasks=(), recipes=(), split=split, own=())
+    asked = select_tasks(make("kitchen"), tasks=(), recipes=(), split=split, own=())
     frames = []
     for number, model in enumerate(models):
-        setup, runs = Setup(model=str(model)), make_runs(asked, (1000 + number,), episodes)
+        setup, runs = EvalConfig(model=str(model)), make_runs(asked, (1000 + number,), episodes)
         for name in FORMATS:
             rows = evaluate_runs(replace(setup, precision=name), runs, workers=workers)
             frames.append(rows.assign(precision=name, model=str(model)))

@@ -11,10 +11,10 @@ from pathlib import Path
 import pandas as pd
 
 from mbtransfer.errors import USER_ERRORS
-from mbtransfer.evaluate import evaluate_runs
-from mbtransfer.evaluation.runs import make_runs
-from mbtransfer.evaluation.setup import Setup
-from mbtransfer.statistics import wilson_interval
+from mbtransfer.evaluation.config import EvalConfig
+from mbtransfer.evaluation.evaluate import evaluate_runs
+from mbtransfer.evaluation.parallel import make_runs
+from mbtransfer.evaluation.statistics import wilson_interval
 from tasks.environment import Environment
 from tasks.recipe import Group, Recipe, RecipeStep
 from tasks.registry import make
@@ -61,7 +61,7 @@ def measure(models: list[Path], recipes: list[Recipe], episodes: int, workers: i
     frames = []
     for number, model in enumerate(models):
         runs = make_runs(recipes, (1000 + number,), episodes)
-        frames.append(evaluate_runs(Setup(model=str(model)), runs, workers=workers))
+        frames.append(evaluate_runs(EvalConfig(model=str(model)), runs, workers=workers))
     return pd.concat(frames)
 
 

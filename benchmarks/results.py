@@ -10,8 +10,8 @@ import pandas as pd
 
 from mbtransfer import __version__
 from mbtransfer.errors import UserError
-from mbtransfer.rows import read_rows
-from mbtransfer.statistics import summarise, summarise_splits
+from mbtransfer.evaluation.results import read_rows
+from mbtransfer.evaluation.statistics import summarise, summarise_splits
 
 SPLITS = {
     "source": "source tasks",

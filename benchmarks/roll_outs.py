@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from tasks.spec import Fixture
-from world_models.ensemble import EnsembleDynamics
-from world_models.imagine import Imagination
+from world_models.dynamics.ensemble import EnsembleDynamics
+from world_models.dynamics.inference import Precision
+from world_models.dynamics.rollout import Imagination
 from world_models.normalizer import moving_scale
-from world_models.precision import Precision
 from world_models.transitions import Segments, Transitions
 
 PLANS, PARTICLES, TURNS = 64, 2, 60

@@ -10,16 +10,16 @@ import numpy as np
 import torch
 
 from benchmarks.plain import PlainEnsemble
-from mbtransfer.evaluation.latency import decision_latency
-from mbtransfer.evaluation.pilot import PARTICLES, PLANNER, learned_pilot
-from mbtransfer.layout import model_layout
+from mbtransfer.evaluation.episodes import decision_latency
+from mbtransfer.model import model_layout
+from mbtransfer.mpc.controller import PARTICLES, PLANNER, model_controller
 from planners.registry import PLANNERS
 from tasks.environment import Environment
-from tasks.scene import Scene
+from tasks.simulator import Simulator
 from tasks.task import Task
-from world_models.ensemble import EnsembleConfig, EnsembleDynamics
-from world_models.imagine import Imagination
-from world_models.rewards.reward import Labels, RewardHeads
+from world_models.dynamics.ensemble import EnsembleConfig, EnsembleDynamics
+from world_models.dynamics.rollout import Imagination
+from world_models.rewards.heads import Labels, RewardHeads
 
 LABELS = 2_000
 REPEATS = 5
@@ -50,12 +50,14 @@ def decisions(environment: Environment, task: Task, count: int) -> list[dict[str
     dynamics = random_model(environment)
     heads = random_heads(environment, task, dynamics)
     found = []
-    for name, (_, config) in PLANNERS.items():
-        pilot = learned_pilot(
+    for name, planner in PLANNERS.items():
+        controller = model_controller(
             environment, dynamics, rewards=lambda tasks: heads.select([t.name for t in tasks]), planner=name
         )
-        latency = decision_latency(pilot, task, decisions=count, seconds=60.0)
-        budget = {key: value for key, value in asdict(config()).items() if isinstance(value, int)}
+        latency = decision_latency(controller, task, decisions=count, seconds=60.0)
+        budget = {
+            key: value for key, value in asdict(planner.config_type()).items() if isinstance(value, int)
+        }
         found.append({"planner": name, "default": name == PLANNER, "budget": budget, **latency})
     return found
 
@@ -81,7 +83,7 @@ def imagination(environment: Environment, seconds: float) -> dict[str, float]:
 
 
 def simulation(environment: Environment, seconds: float) -> dict[str, float]:
-    """Control steps per second: through `Scene.step`, batched through `Scene.rollout`, and bare MuJoCo."""
+    """Control steps per second: through `Simulator.step`, batched through `Simulator.rollout`, and bare MuJoCo."""
     scene, rng = environment.make_scene(()), np.random.default_rng(0)
     count, size = 200, environment.spec.action_size
     actions = rng.uniform(-1, 1, (count, size)).astype(np.float32)
@@ -100,13 +102,13 @@ def simulation(environment: Environment, seconds: float) -> dict[str, float]:
     return named | {"scene_step_share_of_mujoco": rates["scene_step"] / rates["mujoco"]}
 
 
-def _episode(scene: Scene, start: np.ndarray, actions: np.ndarray) -> None:
+def _episode(scene: Simulator, start: np.ndarray, actions: np.ndarray) -> None:
     scene.set_state(start)
     for action in actions:
         scene.step(action)
 
 
-def _bare(scene: Scene, start: np.ndarray, count: int) -> None:
+def _bare(scene: Simulator, start: np.ndarray, count: int) -> None:
     substeps = round(scene.spec.control_dt / scene.model.opt.timestep)
     scene.set_state(start)
     for _ in range(count):

@@ -18,13 +18,13 @@ from rich.progress import track
 
 from benchmarks.pools import Work
 from benchmarks.roll_outs import milliseconds
-from mbtransfer.atomic import write_json
-from mbtransfer.layout import model_layout
-from mbtransfer.threads import threads
+from mbtransfer.model import model_layout
+from mbtransfer.runtime.environment import threads
+from mbtransfer.runtime.files import write_json
 from tasks.spec import EnvSpec
-from world_models.ensemble import EnsembleConfig, EnsembleDynamics
+from world_models.dynamics.ensemble import EnsembleConfig, EnsembleDynamics
 from world_models.layout import Layout
-from world_models.learning.fit import FitConfig, fit
+from world_models.training.trainer import TrainingConfig, fit
 from world_models.transitions import Transitions
 
 HORIZONS = (1, 5, 10)
@@ -97,7 +97,7 @@ def _fitted(
     """A model after so many looks at held-out transitions, with so many updates before each."""
     generator = torch.Generator().manual_seed(seed)
     dynamics = EnsembleDynamics(variant.layout(spec), variant.shape, generator)
-    config = FitConfig(epochs=looks, steps_per_epoch=updates, patience=0)
+    config = TrainingConfig(epochs=looks, steps_per_epoch=updates, patience=0)
     for _ in fit(dynamics, *data, config, seed):
         pass
     return dynamics

@@ -19,26 +19,26 @@ import numpy as np
 import torch
 from scipy import stats
 
-from mbtransfer.atomic import write_json
-from mbtransfer.commands.progress import epochs_bar
-from mbtransfer.config import FitConfig as Flags
-from mbtransfer.dataset import Dataset
-from mbtransfer.fitting import fit_model
+from mbtransfer.config import FitConfig
+from mbtransfer.data import Dataset
+from mbtransfer.runtime.files import write_json
 from mbtransfer.tracking import Artifact, track
+from mbtransfer.training.fit import fit_model
+from mbtransfer.training.progress import epochs_bar
 from tasks.registry import make
-from world_models.checkpoint import MANIFEST
-from world_models.learning.fit import FitConfig
+from world_models.checkpoint.checkpoint import MANIFEST
+from world_models.training.config import TrainingConfig
 
 Seconds = tuple[float, float]
 
 
 def bare(dataset: Dataset, out: Path, epochs: int) -> None:
-    fit_model(make(dataset.header.env), dataset, out, settings=FitConfig(epochs=epochs), device="cpu")
+    fit_model(make(dataset.header.env), dataset, out, settings=TrainingConfig(epochs=epochs), device="cpu")
 
 
 def tracked(dataset: Dataset, out: Path, epochs: int, tracker: Literal["wandb", "tensorboard"]) -> None:
-    flags = Flags(data=dataset.path, out=out, epochs=epochs, tracker=tracker, tracker_mode="offline")
-    settings = FitConfig(epochs=epochs)
+    flags = FitConfig(data=dataset.path, out=out, epochs=epochs, tracker=tracker, tracker_mode="offline")
+    settings = TrainingConfig(epochs=epochs)
     with track("fit", flags, out) as told, epochs_bar(epochs, tracker=told) as show:
         model = fit_model(
             make(dataset.header.env), dataset, out, settings=settings, device="cpu", report=show
@@ -73,7 +73,11 @@ def main() -> int:
     torch.set_num_threads(1)
     os.environ["FORCE_COLOR"] = "1"  # the bar is drawn as on a terminal, into nothing
     dataset, measured = Dataset.open(asked.data), []
-    with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nothing, redirect_stderr(nothing):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open(os.devnull, "w", encoding="utf-8") as nothing,
+        redirect_stderr(nothing),
+    ):
         os.environ["WANDB_DIR"] = folder
         for pair in range(asked.pairs + 1):  # the first warms up
             works = [

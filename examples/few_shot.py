@@ -4,7 +4,7 @@ from pathlib import Path
 
 import tyro
 
-from mbtransfer import Model, adapt_model, check_task, evaluate_tasks, learned_pilot, success_rate
+from mbtransfer import Model, adapt_model, check_task, evaluate_tasks, model_controller, success_rate
 
 
 def main(
@@ -36,8 +36,8 @@ def main(
     after = adaptation.model
     print(f"{'episodes':>8}  {task:>12}  {old:>12}")
     for count, stage in ((0, before), (episodes, after)):
-        pilot = learned_pilot(kitchen, stage.dynamics, rewards=stage.rewards)
-        rates = [success_rate(evaluate_tasks(pilot, [one], episodes=trials)) for one in (new, known)]
+        controller = model_controller(kitchen, stage.dynamics, rewards=stage.rewards)
+        rates = [success_rate(evaluate_tasks(controller, [one], episodes=trials)) for one in (new, known)]
         print(f"{count:8d}  {rates[0]:12.0%}  {rates[1]:12.0%}")
 
     if adaptation.result is None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tyro
 
-from mbtransfer import Model, film_episode, find_recipe, learned_pilot, play_episodes
+from mbtransfer import Model, film_episode, find_recipe, model_controller, play_episodes
 
 
 def main(
@@ -27,10 +27,10 @@ def main(
     fitted = Model.load(model)
     kitchen = fitted.environment
     asked = find_recipe(recipe, kitchen)
-    pilot = learned_pilot(kitchen, fitted.dynamics, rewards=fitted.rewards)
+    controller = model_controller(kitchen, fitted.dynamics, rewards=fitted.rewards)
 
     print(f"{asked.name}: {asked.description}")
-    played = play_episodes(pilot, asked, seed=seed, episodes=mornings)
+    played = play_episodes(controller, asked, seed=seed, episodes=mornings)
     for morning, episode in enumerate(played, start=1):
         print(f"\nmorning {morning}")
         for doing, steps in groupby(episode.after):
@@ -40,7 +40,7 @@ def main(
         print(f"  {end}: {result.steps_done} of {result.steps_total}, {result.plan_ms:.0f} ms per decision")
 
     if video:
-        film_episode(pilot.scene, played[0], video=video)
+        film_episode(controller.scene, played[0], video=video)
         print(f"\nwrote {video}")
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import tyro
 
-from mbtransfer import Model, check_task, evaluate_recipes, learned_pilot, load_recipe, success_rate
+from mbtransfer import Model, check_task, evaluate_recipes, load_recipe, model_controller, success_rate
 
 RECIPE = """
 name: cocoa
@@ -43,8 +43,8 @@ def main(
         finding = check_task(fitted, step.task, scene)
         print(f"  risk {finding.risk:.2f}  {step.label}: {finding.warning or 'nothing to warn of'}")
 
-    pilot = learned_pilot(kitchen, fitted.dynamics, rewards=fitted.rewards)
-    rows = evaluate_recipes(pilot, [asked], episodes=episodes, seeds=(seed,))
+    controller = model_controller(kitchen, fitted.dynamics, rewards=fitted.rewards)
+    rows = evaluate_recipes(controller, [asked], episodes=episodes, seeds=(seed,))
     print(f"\ncooked {len(rows)} times, {success_rate(rows):.0%} of them to the end")
     for row in rows:
         seconds = row.steps * kitchen.spec.control_dt

@@ -7,7 +7,7 @@ import gymnasium
 import numpy as np
 import tyro
 
-from mbtransfer import Task, collect_data, evaluate_tasks, fit_model, learned_pilot, make, success_rate
+from mbtransfer import Task, collect_data, evaluate_tasks, fit_model, make, model_controller, success_rate
 
 
 class Puck(gymnasium.Env):
@@ -49,9 +49,9 @@ def main(out: Path = Path("runs/puck"), steps: int = 10_000, episodes: int = 5) 
     """Collect noise, fit one model, and park in places that were never rewarded."""
     table = make(f"gym:{__file__}:Puck")
     model = fit_model(table, collect_data(table, out / "data", steps), out / "model")
-    pilot = learned_pilot(table, model.dynamics, rewards=model.rewards)
+    controller = model_controller(table, model.dynamics, rewards=model.rewards)
     for place in ((0.0, 0.0), (0.7, 0.7), (-0.7, 0.3)):
-        rows = evaluate_tasks(pilot, [Park(f"park at {place}", "", "user", place)], episodes=episodes)
+        rows = evaluate_tasks(controller, [Park(f"park at {place}", "", "user", place)], episodes=episodes)
         print(f"{rows[0].task}: {success_rate(rows):.0%} of {episodes} episodes")
 
 

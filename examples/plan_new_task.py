@@ -2,11 +2,11 @@
 
 import sys
 
-from mbtransfer import Model, check_task, learned_pilot, play_episodes
+from mbtransfer import Model, check_task, model_controller, play_episodes
 
 model = Model.load(sys.argv[1])
 task = model.environment.move("drawer", 0.2)  # metres; nobody trained for it
 print(check_task(model, task, model.environment.make_scene(())))
-pilot = learned_pilot(model.environment, model.dynamics, rewards=model.rewards)
-for played in play_episodes(pilot, task, seed=0, episodes=3):
+controller = model_controller(model.environment, model.dynamics, rewards=model.rewards)
+for played in play_episodes(controller, task, seed=0, episodes=3):
     print(played.result.success, played.result.steps, "control steps")

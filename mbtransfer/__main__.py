@@ -1,8 +1,8 @@
-"""`python -m mbtransfer` is `mbtransfer`."""
+"""Entry point of `python -m mbtransfer`."""
 
 import sys
 
-from mbtransfer.cli import main
+from mbtransfer.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

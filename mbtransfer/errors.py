@@ -1,6 +1,6 @@
-"""What the command line answers with one line and exit code 2."""
+"""Errors that the command line answers with one line and exit code 2."""
 
-from planners.errors import PlannerError
+from planners.base import PlannerError
 from tasks.errors import TaskError
 from world_models.errors import ModelError
 

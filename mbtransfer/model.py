@@ -1,4 +1,4 @@
-"""A fitted model as users hold it: shared dynamics, a sample of the pool, and rewards of any task on demand."""
+"""A fitted model: shared dynamics, a sample of its data, and reward heads on demand."""
 
 import zlib
 from collections.abc import Sequence
@@ -10,16 +10,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mbtransfer.layout import model_layout
-from mbtransfer.trust.coverage import Coverage
+from mbtransfer.data.coverage import Coverage
 from tasks.environment import Environment
-from tasks.registry import make
+from tasks.registry import make_recorded
+from tasks.spec import EnvSpec
 from tasks.task import Task
-from world_models.checkpoint import load_dynamics, load_tensors, save_dynamics, save_tensors
-from world_models.ensemble import EnsembleDynamics
+from world_models.checkpoint.atomic import listed
+from world_models.checkpoint.checkpoint import load_dynamics, load_tensors, save_dynamics, save_tensors
+from world_models.checkpoint.storage import digest
+from world_models.dynamics.ensemble import EnsembleDynamics
 from world_models.errors import ModelError
-from world_models.rewards.reward import Labels, RewardHeads
-from world_models.storage import digest
+from world_models.layout import Body, Layout
+from world_models.rewards.heads import Labels, RewardHeads
 from world_models.transitions import Transitions, check_sizes
 
 POOL = 20_000
@@ -43,7 +45,7 @@ def pick_device(name: str) -> torch.device:
         raise ModelError(f"device {name!r} is not to be had here; use auto or cpu") from error
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Model:
     """What `fit` makes and every other command uses.
 
@@ -64,6 +66,14 @@ class Model:
     notes: dict[str, Any]
     heads: dict[tuple[Task, int], RewardHeads] = field(default_factory=dict)
     states: Float[Tensor, "B 2 S"] | None = None
+
+    def __repr__(self) -> str:
+        """One line for people."""
+        shape, n = self.dynamics.config, self.notes.get("transitions", len(self.pool))
+        return (
+            f"Model({self.environment.spec.name!r}: {shape.members} members of {shape.layers} x {shape.hidden} units, "
+            f"fitted on {n:,} transitions; {len(self.heads)} reward heads; {self.device})"
+        )
 
     @property
     def device(self) -> torch.device:
@@ -109,7 +119,7 @@ class Model:
         rows = torch.randperm(len(self.pool), generator=generator)[:n].to(self.device)
         some = self.pool[rows]
         before, after = some.obs, some.next_obs
-        if task.needs_state:
+        if task.privileged:
             before, after = self._widened(task, before, rows, 0), self._widened(task, after, rows, 1)
         reward = task.reward(before, some.actions, after)
         return Labels(some.obs, some.actions, some.next_obs, reward, task.success(after))
@@ -138,23 +148,29 @@ class Model:
         save_dynamics(
             folder, self.dynamics, extra | {"notes": self.notes}, data_hash=self.notes.get("data", "")
         )
-        for older in folder.glob("pool-*.safetensors"):
+        for older in listed(folder, "pool-*.safetensors"):
             if older.name != name:
                 older.unlink(missing_ok=True)
 
     @classmethod
-    def load(cls, folder: Path | str, device: str = "auto") -> "Model":
+    def load(cls, folder: Path | str, device: str = "auto", *, trust_code: bool = False) -> "Model":
         """Read a model back.
+
+        Args:
+            folder: the model's.
+            device: where to put it.
+            trust_code: run the Python file or module that the model names as its environment, if it does.
 
         Raises:
             ModelError: not a model, damaged, or of another environment.
+            TaskError: there is no such environment, or it would run code that is not trusted.
         """
         home, where = Path(folder), pick_device(device)
         dynamics, manifest = load_dynamics(home, device=where)
         extra = manifest["extra"]
         if not {"env", "pool", "coverage", "notes"} <= extra.keys():
             raise ModelError(f"{home} holds dynamics without a pool; fit a model with `mbtransfer fit`")
-        environment = make(extra["env"])
+        environment = make_recorded(str(extra["env"]), str(home), trust_code=trust_code)
         if dynamics.layout != model_layout(environment.spec):
             raise ModelError(f"the model in {home} is of another {extra['env']}; fit it again")
         tensors, _ = load_tensors(home / Path(extra["pool"]).name)
@@ -165,3 +181,35 @@ class Model:
         check_sizes(pool, dynamics.layout)
         states = None if states is None else states.to(where)
         return cls(environment, dynamics, pool, Coverage(extra["coverage"]), extra["notes"], states=states)
+
+
+def model_layout(spec: EnvSpec) -> Layout:
+    """Columns, limits and bodies of a spec; fixtures that share a handle are one body.
+
+    The arm is part of the hand: every block reads it, and moves it as it moves the hand's velocity.
+    """
+    limited = set(spec.hand) | {fixture.position for fixture in spec.fixtures}
+    handles: dict[tuple[int, int, int], list[int]] = {}
+    for i, fixture in enumerate(spec.fixtures):
+        handles.setdefault(fixture.handle, []).append(i)
+    objects = tuple(
+        Body(
+            "+".join(spec.fixtures[i].name for i in members),
+            tuple(spec.fixtures[i].position for i in members),
+            tuple(spec.fixtures[i].velocity for i in members),
+            handle,
+        )
+        for handle, members in handles.items()
+    )
+    return Layout(
+        columns=tuple(variable.name for variable in spec.observation),
+        low=tuple(variable.low for variable in spec.observation),
+        high=tuple(variable.high for variable in spec.observation),
+        limited=tuple(i in limited for i in range(spec.obs_size)),
+        action_size=spec.action_size,
+        hand=Body("hand", spec.hand, (*spec.hand_velocity, *spec.arm)) if objects else None,
+        objects=objects,
+        hand_actions=spec.hand_actions or (),
+        angles=spec.angles,
+        axes=spec.axes,
+    )

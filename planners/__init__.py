@@ -1,1 +1,1 @@
-"""How to decide: planners that see a function of candidates and nothing else."""
+"""Planners: optimisers of action sequences that see only an objective function."""

@@ -1,4 +1,4 @@
-"""What every planner sees, settles and returns."""
+"""The planner interface: objective, plan, settings and errors."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -106,3 +106,7 @@ class Planner(Protocol):
                 not differentiable and has to be.
         """
         ...
+
+
+class PlannerError(ValueError):
+    """A plan that cannot be made: one line that says what, where and what to do."""

@@ -1,19 +1,22 @@
-"""iCEM: the cross-entropy method with coloured noise, kept elites and a shrinking population.
+"""iCEM planner.
+
+CEM with coloured noise, a population that shrinks from one iteration to the next, and elites that stay among the
+candidates; it returns the best plan that was ever scored.
 
 Pinneri et al. (2020), "Sample-efficient cross-entropy method for real-time planning", Algorithm 1.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from planners.base import Bounds, Objective, Plan
-from planners.candidates import best_of, join
-from planners.cem import CEMConfig
-from planners.decision import Decision
-from planners.sampling import Sampler
+from planners.base import Bounds, Plan
+from planners.cem import CEM, CEMConfig
+from planners.sampling import SamplingState
+from planners.search import SearchState, join
 
 
 @dataclass(frozen=True)
@@ -28,43 +31,48 @@ class ICEMConfig(CEMConfig):
     """Factor by which the population shrinks from one iteration to the next."""
 
 
-class ICEM:
-    """Batched iCEM; returns the best plan ever seen, not the mean."""
+class ICEM(CEM):
+    """Batched iCEM.
+
+    The start plan and the proposals are candidates of the first iteration, and stay as long as they are among the best;
+    the last mean is a candidate of the last one. The elites of the plan are those that another iteration would have
+    kept: shifted, they are meant to be proposed again.
+    """
+
+    config_type = ICEMConfig
 
     def __init__(self, config: ICEMConfig, bounds: Bounds) -> None:
-        self.config, self.bounds, self.horizon = config, bounds, config.horizon
-        self._sampler = Sampler(config, bounds)
+        super().__init__(config, bounds)
         sizes = (round(config.candidates * config.shrink**-i) for i in range(config.iterations))
         self._sizes = [max(2 * config.elites, size) for size in sizes]
+        self._n_kept = max(1, round(config.keep * config.elites))
 
-    @torch.no_grad()
-    def plan(
+    def initial(
         self,
-        objective: Objective,
         start: Float[Tensor, "B H A"],
+        proposals: Float[Tensor, "B M H A"] | None,
         generator: torch.Generator,
-        *,
-        proposals: Float[Tensor, "B M H A"] | None = None,
-        deadline: float | None = None,
-    ) -> Plan:
-        """See `Planner.plan`; the start plan is kept like an elite, the last mean is a candidate.
+    ) -> SamplingState:
+        """See `SamplingPlanner.initial`."""
+        return super().initial(start, join(start[:, None], proposals), generator)
 
-        Proposals are in the first iteration, and stay as long as they are among the best. The elites of the plan
-        are those that another iteration would have kept: shifted, they are meant to be proposed again.
-        """
-        config, bounds = self.config, self.bounds
-        mean, std = start, (config.std * bounds.half).expand_as(start)
-        kept = join(start[:, None], None if proposals is None else bounds.clamp(proposals))
-        draws = self._sampler.draw(len(start), sum(self._sizes), generator=generator)
-        decision = Decision(objective, start, deadline)
-        noises = draws.split(self._sizes, dim=1)
-        for i in decision.rounds(config.iterations):
-            drawn = bounds.clamp(mean[:, None] + std[:, None] * noises[i])
-            last = mean[:, None] if i == config.iterations - 1 else None
-            candidates = join(drawn, kept, last)
-            elites, values = best_of(candidates, decision.score(candidates), config.elites)
-            decision.consider(elites[:, 0], values[:, 0])
-            kept = elites[:, : max(1, round(config.keep * config.elites))]
-            mean = mean.lerp(elites.mean(dim=1), 1 - config.momentum)
-            std = std.lerp(elites.std(dim=1), 1 - config.momentum)
-        return decision.settle_on_best(std, kept)
+    def noise(self, batch: int, generator: torch.Generator) -> Sequence[Float[Tensor, "B N H A"]]:
+        """See `SamplingPlanner.noise`."""
+        return self.sampler.draw(batch, sum(self._sizes), generator=generator).split(self._sizes, dim=1)
+
+    def sample(self, state: SamplingState, iteration: int) -> Float[Tensor, "B N H A"]:
+        """See `SamplingPlanner.sample`."""
+        last = state.mean[:, None] if iteration == self.iterations - 1 else None
+        return join(super().sample(state, iteration), last)
+
+    def update(
+        self, state: SamplingState, candidates: Float[Tensor, "B N H A"], returns: Float[Tensor, "B N"]
+    ) -> SamplingState:
+        """Refit the Gaussian and keep some elites."""
+        state = super().update(state, candidates, returns)
+        assert state.elites is not None
+        return state.updated(kept=state.elites[:, : self._n_kept])
+
+    def result(self, search: SearchState, state: SamplingState) -> Plan:
+        """The best plan seen."""
+        return search.settle_on_best(state.std, state.kept)

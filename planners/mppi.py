@@ -1,20 +1,24 @@
-"""MPPI: the average of all plans, weighted by the exponential of their returns.
+"""Model predictive path integral (MPPI) planner.
+
+The mean of all candidates, weighted by the exponential of their returns R at temperature T:
+
+    w_i  = exp(R_i / T) / sum_j exp(R_j / T)
+    mean = sum_i w_i * candidate_i
 
 Williams et al. (2017), "Information theoretic MPC for model-based reinforcement learning", Algorithm 2.
 The weighted mean does not chase the one candidate that the model is most wrong about.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from planners.base import Bounds, Objective, Plan
-from planners.candidates import join
-from planners.decision import Decision
-from planners.sampling import Sampler, SamplingConfig
-from planners.weights import exponential, exponential_of_size
+from planners.base import Bounds
+from planners.sampling import SamplingConfig, SamplingPlanner, SamplingState
+from planners.search import worst
 
 
 @dataclass(frozen=True)
@@ -37,40 +41,67 @@ class MPPIConfig(SamplingConfig):
     """Spread below which the search never narrows."""
 
 
-class MPPI:
-    """Batched model-predictive path integral control with a spread that follows the weights."""
+class MPPI(SamplingPlanner):
+    """Batched MPPI with a spread that follows the weights; proposals are candidates in every iteration (TD-MPC2)."""
+
+    config_type = MPPIConfig
 
     def __init__(self, config: MPPIConfig, bounds: Bounds) -> None:
-        self.config, self.bounds, self.horizon = config, bounds, config.horizon
-        self._sampler = Sampler(config, bounds)
+        super().__init__(config, bounds)
+        self._least_std = config.min_std * bounds.half
 
-    @torch.no_grad()
-    def plan(
-        self,
-        objective: Objective,
-        start: Float[Tensor, "B H A"],
-        generator: torch.Generator,
-        *,
-        proposals: Float[Tensor, "B M H A"] | None = None,
-        deadline: float | None = None,
-    ) -> Plan:
-        """See `Planner.plan`; returns the last weighted mean. Proposals are in every iteration, as in TD-MPC2."""
-        config, bounds = self.config, self.bounds
-        proposals = None if proposals is None else bounds.clamp(proposals)
-        floor = config.min_std * bounds.half
-        mean, std = start, (config.std * bounds.half).expand_as(start)
-        draws = self._sampler.draw(config.iterations, len(start), config.candidates, generator=generator)
-        draws[:, :, 0] = 0.0
-        decision = Decision(objective, start, deadline)
-        for i in decision.rounds(config.iterations):
-            candidates = join(bounds.clamp(mean[:, None] + std[:, None] * draws[i]), proposals)
-            weights = self._weights(decision.score(candidates))[..., None, None]
-            mean = (weights * candidates).sum(dim=1)
-            spread = (weights * (candidates - mean[:, None]) ** 2).sum(dim=1).sqrt()
-            std = torch.maximum(spread, floor)
-        return decision.settle(mean, std)
+    def noise(self, batch: int, generator: torch.Generator) -> Sequence[Float[Tensor, "B N H A"]]:
+        """The first candidate of each iteration is the mean itself."""
+        noise = self.sampler.draw(self.iterations, batch, self.config.candidates, generator=generator)
+        noise[:, :, 0] = 0.0
+        return noise.unbind()
+
+    def update(
+        self, state: SamplingState, candidates: Float[Tensor, "B N H A"], returns: Float[Tensor, "B N"]
+    ) -> SamplingState:
+        """Mean and spread of the candidates by weight."""
+        weights = self._weights(returns)[..., None, None]
+        mean = (weights * candidates).sum(dim=1)
+        spread = (weights * (candidates - mean[:, None]) ** 2).sum(dim=1).sqrt()
+        return state.updated(mean=mean, std=torch.maximum(spread, self._least_std))
 
     def _weights(self, returns: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
         if self.config.ess:
             return exponential_of_size(returns, self.config.ess)
         return exponential(returns, self.config.temperature)
+
+
+_LOG_RANGE = (-7.0, 14.0)
+"""Bracket of the log of the inverse temperature, where the mean gap to the best return is 1."""
+_WAYS, _ROUNDS = 32, 3
+"""Parts into which each round cuts the bracket, and rounds: its end is 21 / 32^3 = 0.0006 wide."""
+_FAR = 1e30
+"""Gap of a candidate without a finite return: it weighs nothing, unless there is no other."""
+
+
+def exponential(returns: Float[Tensor, "B N"], temperature: float) -> Float[Tensor, "B N"]:
+    """Weights of sum 1; a return `temperature` below the best weighs 1/e of it."""
+    return ((returns - returns.amax(dim=1, keepdim=True)) / temperature).softmax(dim=1)
+
+
+def exponential_of_size(returns: Float[Tensor, "B N"], share: float) -> Float[Tensor, "B N"]:
+    """Exponential weights whose effective sample size, 1 / sum of squares, is `share` of N.
+
+    Kong, Liu and Wong (1994), "Sequential imputations and Bayesian missing data problems", section 4. The size
+    grows with the temperature, which is found by bisection, many ways at once: a fixed number of steps.
+    Candidates without a finite return weigh nothing; a size that cannot be had becomes the nearest.
+    """
+    finite = returns != worst(returns)
+    gap = (returns.amax(dim=1, keepdim=True) - returns).where(finite, 0.0)
+    mean = gap.sum(dim=1, keepdim=True) / finite.sum(dim=1, keepdim=True).clamp(min=1)
+    gap = (gap / mean.clamp(min=torch.finfo(gap.dtype).tiny)).where(finite, _FAR)[:, None]
+    low, high = _LOG_RANGE
+    cold = returns.new_full((len(returns), 1, 1), low)
+    width = high - low
+    ways = torch.linspace(0, 1, _WAYS + 1, device=returns.device)[1:, None]
+    for _ in range(_ROUNDS):
+        weights = (-gap * (cold + width * ways).exp()).exp()
+        size = weights.sum(dim=2, keepdim=True) ** 2 / weights.square().sum(dim=2, keepdim=True)
+        width /= _WAYS
+        cold = cold + width * (size > share * returns.shape[1]).sum(dim=1, keepdim=True)
+    return (-gap * cold.exp())[:, 0].softmax(dim=1)

@@ -1,4 +1,4 @@
-"""Random shooting: draw plans, take the best. The baseline that every planner must beat.
+"""Random shooting planner: the best of many random plans, the baseline that every planner must beat.
 
 Nagabandi et al. (2018), "Neural network dynamics for model-based deep RL", section IV-B.
 """
@@ -9,10 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from planners.base import Bounds, Objective, Plan
-from planners.candidates import best_of, join
-from planners.decision import Decision
-from planners.sampling import Sampler, SamplingConfig
+from planners.base import Plan
+from planners.sampling import SamplingConfig, SamplingPlanner, SamplingState
+from planners.search import SearchState, best_of, join
 
 
 @dataclass(frozen=True)
@@ -23,28 +22,32 @@ class RandomShootingConfig(SamplingConfig):
     """Plans scored, the start plan among them."""
 
 
-class RandomShooting:
-    """Draws plans around the middle of the box and returns the best one."""
+class RandomShooting(SamplingPlanner):
+    """One iteration of plans around the middle of the box, the start plan and the proposals; returns the best one."""
 
-    def __init__(self, config: RandomShootingConfig, bounds: Bounds) -> None:
-        self.config, self.bounds, self.horizon = config, bounds, config.horizon
-        self._sampler = Sampler(config, bounds)
+    config_type = RandomShootingConfig
 
-    @torch.no_grad()
-    def plan(
+    def initial(
         self,
-        objective: Objective,
         start: Float[Tensor, "B H A"],
+        proposals: Float[Tensor, "B M H A"] | None,
         generator: torch.Generator,
-        *,
-        proposals: Float[Tensor, "B M H A"] | None = None,
-        deadline: float | None = None,
-    ) -> Plan:
-        """See `Planner.plan`; the start plan itself is one of the candidates, and there is one iteration."""
-        bounds, decision = self.bounds, Decision(objective, start, deadline)
-        drawn = self._sampler.around_middle(len(start), self.config.candidates - 1, generator)
-        candidates = join(start[:, None], drawn, None if proposals is None else bounds.clamp(proposals))
-        for _ in decision.rounds(1):
-            best, value = best_of(candidates, decision.score(candidates), 1)
-            decision.consider(best[:, 0], value[:, 0])
-        return decision.settle_on_best(torch.zeros_like(start))
+    ) -> SamplingState:
+        """See `SamplingPlanner.initial`."""
+        drawn = self.sampler.around_middle(len(start), self.config.candidates - 1, generator)
+        return SamplingState(start, torch.zeros_like(start), (), join(start[:, None], drawn, proposals))
+
+    def sample(self, state: SamplingState, iteration: int) -> Float[Tensor, "B N H A"]:
+        """See `SamplingPlanner.sample`."""
+        return join(state.kept)
+
+    def update(
+        self, state: SamplingState, candidates: Float[Tensor, "B N H A"], returns: Float[Tensor, "B N"]
+    ) -> SamplingState:
+        """The best candidate."""
+        best, value = best_of(candidates, returns, 1)
+        return state.updated(elites=best, elite_returns=value)
+
+    def result(self, search: SearchState, state: SamplingState) -> Plan:
+        """The best plan."""
+        return search.settle_on_best(state.std)

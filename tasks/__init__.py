@@ -1,4 +1,4 @@
-"""What is asked: environments, tasks and recipes.
+"""Environments, tasks and recipes.
 
 Importing it makes `mbtransfer/Kitchen-v0` known to Gymnasium; the simulator is loaded when one is made.
 """
@@ -8,4 +8,4 @@ from gymnasium.envs.registration import register, registry
 KITCHEN_ID = "mbtransfer/Kitchen-v0"
 
 if KITCHEN_ID not in registry:
-    register(KITCHEN_ID, "tasks.env:TaskEnv", max_episode_steps=60, kwargs={"environment": "kitchen"})
+    register(KITCHEN_ID, "tasks.gym_env:TaskEnv", max_episode_steps=60, kwargs={"environment": "kitchen"})

@@ -1,4 +1,4 @@
-"""An environment as everything above `tasks/` sees it: a spec, named tasks, and a scene to run them in."""
+"""The environment interface: spec, named tasks and a simulator."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from numpy import ndarray
 
 from tasks.errors import TaskError
-from tasks.scene import Scene
+from tasks.simulator import Simulator
 from tasks.spec import EnvSpec, nearest
 from tasks.task import Move, Reach, Task, move, reach
 
@@ -24,7 +24,7 @@ class Recorded:
     states: Callable[[ndarray], ndarray]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Environment:
     """One fixed world and what is commonly asked in it.
 
@@ -38,14 +38,19 @@ class Environment:
 
     spec: EnvSpec
     tasks: Mapping[str, Task]
-    make_scene: Callable[[tuple[str, ...]], Scene]
+    make_scene: Callable[[tuple[str, ...]], Simulator]
     cameras: tuple[str, ...] = ()
     recorded: Recorded | None = None
 
+    def __repr__(self) -> str:
+        """One line for people."""
+        columns, actions = len(self.spec.observation), len(self.spec.action)
+        return f"Environment({self.spec.name!r}: {columns} columns, {actions} actions, {len(self.tasks)} named tasks)"
+
     @property
-    def needs_state(self) -> bool:
+    def privileged(self) -> bool:
         """Whether some of its tasks are judged by the simulator's state."""
-        return any(task.needs_state for task in self.tasks.values())
+        return any(task.privileged for task in self.tasks.values())
 
     def task(self, name: str) -> Task:
         """The named task.

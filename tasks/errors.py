@@ -1,4 +1,4 @@
-"""The one error that a wrong task, recipe or environment raises."""
+"""The error raised by an invalid task, recipe or environment."""
 
 
 class TaskError(ValueError):

@@ -1,4 +1,4 @@
-"""Models through dm_control, without its search for a screen."""
+"""MJCF models through dm_control, without a display."""
 
 import importlib
 import os

@@ -1,16 +1,21 @@
-"""Environments by name."""
+"""Registry of environments by name."""
 
 from collections.abc import Callable
 from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 
 from tasks.environment import Environment
 from tasks.errors import TaskError
 from tasks.spec import nearest
+from tasks.trusted_code import check_recorded_name
+
+PLUGINS = "mbtransfer.environments"
+"""Entry points by which an installed distribution brings environments: name = "module:factory"."""
 
 
 def _kitchen() -> Environment:
-    from tasks.kitchen.catalogue import named_tasks
     from tasks.kitchen.scene import make_scene, spec
+    from tasks.kitchen.tasks import named_tasks
 
     return Environment(spec(), named_tasks(), make_scene, cameras=("cook", "side"))
 
@@ -34,9 +39,9 @@ def _metaworld(text: str) -> Environment:
 
 
 def _franka_kitchen() -> Environment:
-    from tasks.franka_kitchen.catalogue import named_tasks
-    from tasks.franka_kitchen.recorded import RECORDED
     from tasks.franka_kitchen.scene import make_scene, spec
+    from tasks.franka_kitchen.spec import RECORDED
+    from tasks.franka_kitchen.tasks import named_tasks
 
     cameras = ("right_cap", "left_cap")
     return Environment(spec(), named_tasks(), make_scene, cameras=cameras, recorded=RECORDED)
@@ -49,6 +54,8 @@ _FAMILIES: dict[str, Callable[[str], Environment]] = {
     "metaworld": _metaworld,
 }
 """Environments called FAMILY:NAME."""
+_MADE: set[str] = set()
+"""Names of the environments that were made in this process."""
 
 
 def register(name: str, factory: Callable[[], Environment]) -> None:
@@ -62,17 +69,64 @@ def register(name: str, factory: Callable[[], Environment]) -> None:
     _REGISTRY[name] = factory
 
 
+def make_recorded(name: str, source: str, *, trust_code: bool = False) -> Environment:
+    """The environment that a file names, which is data and runs no code; see `tasks.trusted_code`.
+
+    What the caller has made by the same name in this process is there already and needs no trust.
+
+    Args:
+        name: what the file says.
+        source: what messages call the file.
+        trust_code: let it name a Python file or module, which then runs.
+
+    Raises:
+        TaskError: there is no such environment, or it would run code that is not trusted.
+    """
+    if name not in _MADE:
+        check_recorded_name(name, source, trust_code=trust_code)
+    return make(name)
+
+
 @cache
 def make(name: str) -> Environment:
-    """The environment of that name.
+    """The environment of that name, which the caller or the command line gives: it may run a program of theirs.
+
+    For a name that was read from a file see `make_recorded`.
 
     Raises:
         TaskError: there is no such environment; names the nearest one.
     """
+    made = _make(name)
+    _MADE.add(name)
+    return made
+
+
+def _make(name: str) -> Environment:
     family, colon, member = name.partition(":")
     if colon and family in _FAMILIES:
         return _FAMILIES[family](member)
-    if name not in _REGISTRY:
-        known = [*_REGISTRY, *(f"{one}:NAME" for one in _FAMILIES)]
-        raise TaskError(f"no environment {name!r}{nearest(name, known)}")
-    return _REGISTRY[name]()
+    if name in _REGISTRY:
+        return _REGISTRY[name]()
+    plugins = entry_points(group=PLUGINS)
+    if name in plugins.names:
+        return _plugin(plugins[name])
+    known = [*_REGISTRY, *plugins.names, *(f"{one}:NAME" for one in _FAMILIES)]
+    raise TaskError(f"no environment {name!r}{nearest(name, known)}")
+
+
+def _plugin(entry: EntryPoint) -> Environment:
+    """The environment of an installed distribution.
+
+    Raises:
+        TaskError: it cannot be imported or made, or it made something else.
+    """
+    try:
+        made = entry.load()()
+    except Exception as error:
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        raise TaskError(
+            f"environment {entry.name!r} of the entry point {entry.value} raised {said}"
+        ) from error
+    if not isinstance(made, Environment) or made.spec.name != entry.name:
+        raise TaskError(f"the entry point {entry.value} made no Environment called {entry.name!r}")
+    return made

@@ -1,4 +1,4 @@
-"""Pictures of a scene, without a screen: the renderer is chosen, tried and set up here.
+"""Headless rendering.
 
 MuJoCo's own `Renderer` takes its OpenGL context from the environment at the time of import, and frees it in
 whatever context is current then, which spoils the pictures of a second one. This one does neither.
@@ -23,7 +23,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from tasks.errors import TaskError
-from tasks.scene import Scene
+from tasks.simulator import Simulator
 from tasks.spec import nearest
 
 LARGEST = 4096
@@ -62,7 +62,7 @@ class Renderer:
     """
 
     def __init__(
-        self, scene: Scene, width: int = 480, height: int = 320, camera: str = "", fine: bool = False
+        self, scene: Simulator, width: int = 480, height: int = 320, camera: str = "", fine: bool = False
     ) -> None:
         self._gl: Any = None
         self._context: Any = None

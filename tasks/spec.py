@@ -1,4 +1,4 @@
-"""What an environment shows and takes: every column by name, unit and range."""
+"""Environment specs: columns with names, units and ranges."""
 
 from dataclasses import dataclass
 from difflib import get_close_matches

@@ -1,4 +1,4 @@
-"""What is asked of the robot: batched rewards and success predicates of states, never of a simulator."""
+"""Tasks: batched rewards and success predicates of observations."""
 
 import math
 from collections.abc import Sequence
@@ -29,11 +29,11 @@ class Task:
     description: str
     split: str
 
-    needs_state = False
+    privileged = False
     """Whether only the simulator's state tells its reward; see `tasks.physics_task`."""
 
     @property
-    def endless(self) -> bool:
+    def continuing(self) -> bool:
         """Whether there is nothing to fulfil, only reward to gather until time is up."""
         return False
 
@@ -47,7 +47,7 @@ class Task:
         """Whether each state fulfils the task."""
         raise NotImplementedError(f"task {self.name!r} defines no success")
 
-    def fresh(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
+    def is_valid_start(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
         """Whether an episode may start here: by default, wherever the task is not yet fulfilled."""
         return ~self.success(obs)
 
@@ -75,7 +75,7 @@ class Move(Task):
         """Within `TOLERANCE` of the range from the target."""
         return self._gap(obs) <= TOLERANCE
 
-    def fresh(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
+    def is_valid_start(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
         """At least `FAR` of the range away from the target."""
         return self._gap(obs) >= FAR
 
@@ -105,7 +105,7 @@ class Reach(Task):
         """Within `REACH_TOLERANCE`."""
         return self._distance(obs) <= REACH_TOLERANCE
 
-    def fresh(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
+    def is_valid_start(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
         """At least three tolerances away."""
         return self._distance(obs) >= 3 * REACH_TOLERANCE
 
@@ -134,9 +134,9 @@ class AllOf(Task):
         """Every part holds."""
         return torch.stack([part.success(obs) for part in self.parts]).all(dim=0)
 
-    def fresh(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
+    def is_valid_start(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
         """Every part is far from its target."""
-        return torch.stack([part.fresh(obs) for part in self.parts]).all(dim=0)
+        return torch.stack([part.is_valid_start(obs) for part in self.parts]).all(dim=0)
 
     @property
     def fixtures(self) -> tuple[Fixture, ...]:
@@ -206,3 +206,43 @@ def all_of(name: str, parts: Sequence[Move], *, split: str = "user") -> AllOf:
 
 def _length(obs: Float[Tensor, "*b O"], columns: tuple[int, int, int]) -> Float[Tensor, "*b"]:
     return obs[..., list(columns)].norm(dim=-1)
+
+
+@dataclass(frozen=True)
+class Approach(Task):
+    """The task `of` judged as ever, rewarded for the nearness of hand and handle alone.
+
+    What a planner reaches with this it reaches by bumping into things; only success beyond it says that
+    a model knows how the thing moves.
+    """
+
+    of: Task
+    handle: tuple[int, int, int]
+
+    def reward(
+        self, obs: Float[Tensor, "*b O"], action: Float[Tensor, "*b A"], next_obs: Float[Tensor, "*b O"]
+    ) -> Float[Tensor, "*b"]:
+        """Minus the way to the handle (m)."""
+        return -next_obs[..., list(self.handle)].norm(dim=-1)
+
+    def success(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
+        """That of the task."""
+        return self.of.success(obs)
+
+    def is_valid_start(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
+        """That of the task."""
+        return self.of.is_valid_start(obs)
+
+
+def approaches(tasks: Sequence[Task]) -> list[Task]:
+    """The control of each task.
+
+    Raises:
+        TaskError: a task that moves no fixture, so that there is no handle to go to.
+    """
+    for task in tasks:
+        if not task.fixtures:
+            raise TaskError(f"task {task.name} moves no fixture: there is no handle to be near to")
+    return [
+        Approach(task.name, task.description, task.split, task, task.fixtures[0].handle) for task in tasks
+    ]

@@ -9,7 +9,7 @@ results = pytest.importorskip("benchmarks.results", reason="a wheel comes withou
 kitchen = pytest.importorskip("benchmarks.kitchen")
 
 from mbtransfer.errors import UserError  # noqa: E402
-from mbtransfer.rows import EpisodeResult, append_rows  # noqa: E402
+from mbtransfer.evaluation.results import EpisodeResult, append_rows  # noqa: E402
 
 TASKS = (("drawer_open", "source"), ("drawer_half", "held_out"), ("tea", "recipes"))
 

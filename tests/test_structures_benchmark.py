@@ -10,7 +10,7 @@ structures = pytest.importorskip("benchmarks.structures")
 roll_outs = pytest.importorskip("benchmarks.roll_outs")
 
 from tasks.registry import make  # noqa: E402
-from world_models.ensemble import EnsembleDynamics  # noqa: E402
+from world_models.dynamics.ensemble import EnsembleDynamics  # noqa: E402
 from world_models.transitions import Segments, Transitions  # noqa: E402
 
 SPEC = make("kitchen").spec

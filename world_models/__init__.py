@@ -1,1 +1,1 @@
-"""What is learned: ensemble dynamics and reward heads."""
+"""Ensemble dynamics models and reward heads."""

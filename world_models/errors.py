@@ -1,4 +1,4 @@
-"""The one error that a wrong model, checkpoint or batch raises."""
+"""The error raised by an invalid model, checkpoint or batch."""
 
 
 class ModelError(ValueError):

@@ -1,4 +1,4 @@
-"""Which columns of an observation belong together: all that a world model is told about a world."""
+"""Layout of observations: which columns belong to which object."""
 
 from dataclasses import asdict, dataclass
 from typing import Any

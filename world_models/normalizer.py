@@ -1,4 +1,4 @@
-"""Scales of observations and of their changes, fitted on training data and saved with the model."""
+"""Normalisation of observations and of their changes."""
 
 import torch
 from jaxtyping import Bool, Float

@@ -1,4 +1,4 @@
-"""What a model is fitted on and judged by: single transitions, and short stretches of episodes."""
+"""Transitions and segments of episodes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class Transitions:
         """Some of the transitions, chosen by a mask, an index or a slice."""
         return Transitions(self.obs[rows], self.actions[rows], self.next_obs[rows])
 
-    def follows(self) -> Bool[Tensor, " B"]:
+    def is_continuation(self) -> Bool[Tensor, " B"]:
         """Whether each begins exactly where the one before it ended, and so goes on with its episode."""
         same = (self.obs[1:] == self.next_obs[:-1]).all(dim=1)
         return torch.cat([same.new_zeros(min(len(self), 1)), same])

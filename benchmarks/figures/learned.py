@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from benchmarks.figures.look import BLUE, COLOURS, GRID, INK, MUTED, Demo, legend_below
-from mbtransfer import find_recipe, learned_pilot, play_episodes
-from mbtransfer.episode import Episode
-from mbtransfer.evaluation.starts import first_targets
-from mbtransfer.trust.held_out import SHARE
+from mbtransfer import find_recipe, model_controller, play_episodes
+from mbtransfer.data.episode import Episode
+from mbtransfer.diagnostics.calibration import SHARE
+from mbtransfer.evaluation.episodes import first_targets
 from tasks.spec import Fixture
-from world_models.imagine import Imagination
+from world_models.dynamics.rollout import Imagination
 
 FORETOLD = ("drawer", "microwave", "light_switch")
 AHEAD = 24
@@ -67,10 +67,10 @@ def reward_heads(demo: Demo, figure: Figure) -> None:
 def recipe(demo: Demo, figure: Figure) -> None:
     """Where each fixture of a recipe stands while the robot works through its steps."""
     axes, kitchen = figure.add_subplot(), demo.kitchen
-    pilot = learned_pilot(kitchen, demo.model.dynamics, rewards=demo.model.rewards)
+    controller = model_controller(kitchen, demo.model.dynamics, rewards=demo.model.rewards)
     asked = find_recipe(COOKED, kitchen)
-    (played,) = play_episodes(pilot, asked, seed=0, episodes=1)
-    obs, step = pilot.scene.observe(played.states), kitchen.spec.control_dt
+    (played,) = play_episodes(controller, asked, seed=0, episodes=1)
+    obs, step = controller.scene.observe(played.states), kitchen.spec.control_dt
     begin = 0
     for place, (doing, steps) in enumerate(groupby(played.after)):
         end = begin + len(list(steps))

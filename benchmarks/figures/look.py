@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mbtransfer import Dataset, Model
-from mbtransfer.atomic import replacing
+from mbtransfer.runtime.files import replacing
 from tasks.environment import Environment
 
 INK, MUTED, GRID = "#1f2933", "#6b7785", "#e4e8ec"

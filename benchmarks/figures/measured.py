@@ -11,10 +11,9 @@ from scipy.stats import norm
 
 from benchmarks.figures.look import BLUE, GREEN, INK, MUTED, ORANGE, Demo
 from mbtransfer import UserError
-from mbtransfer.trust.held_out import held_out_halves, stretches
-from mbtransfer.trust.reliability import LEVELS
-from world_models.calibration.forecast import forecast
-from world_models.calibration.intervals import Intervals, moving
+from mbtransfer.diagnostics.calibration import LEVELS, held_out_halves, stretches
+from world_models.uncertainty.conformal import Intervals, moving
+from world_models.uncertainty.forecast import forecast
 
 
 def risk(demo: Demo, figure: Figure) -> None:

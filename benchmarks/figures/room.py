@@ -10,16 +10,16 @@ from numpy import ndarray
 from torch import Tensor
 
 from benchmarks.figures.look import BLUE, COLOURS, INK, MUTED, ORANGE, RED, Demo, legend_below
-from mbtransfer import learned_pilot
-from mbtransfer.agent import action_bounds
-from mbtransfer.evaluation.play import play
-from mbtransfer.evaluation.scripts import TaskScript
-from mbtransfer.evaluation.starts import moves_of, task_starts
-from mbtransfer.goal import Goal
+from mbtransfer import model_controller
+from mbtransfer.evaluation.episodes import moves_of, task_starts
+from mbtransfer.evaluation.monitors import TaskScript
+from mbtransfer.evaluation.rollout import play
+from mbtransfer.mpc.agent import action_bounds
+from mbtransfer.mpc.task_reward import TaskReward
 from planners.base import Objective
 from tasks.environment import Environment
 from tasks.task import all_of
-from world_models.imagine import Imagination
+from world_models.dynamics.rollout import Imagination
 
 ASKED = ("light_on", "hinge_cabinet_open", "left_knob_on", "drawer_open", "tap_open")
 """Tasks from one start: each is another reward, none another model."""
@@ -34,16 +34,16 @@ DECISIONS = 4
 def one_model(demo: Demo, figure: Figure) -> None:
     """Five tasks from one start, all planned in the same model."""
     axes, kitchen = figure.add_subplot(), demo.kitchen
-    pilot = learned_pilot(kitchen, demo.model.dynamics, rewards=demo.model.rewards)
+    controller = model_controller(kitchen, demo.model.dynamics, rewards=demo.model.rewards)
     undone = all_of("undone", [part for name in ASKED for part in moves_of(kitchen.task(name))])
-    start = task_starts(pilot.scene, undone, 0, 1)
-    obs = pilot.scene.observe(start)[0]
+    start = task_starts(controller.scene, undone, 0, 1)
+    obs = controller.scene.observe(start)[0]
     _handles(axes, kitchen, obs)
     for colour, name in zip(COLOURS, ASKED, strict=False):
         task = kitchen.task(name)
-        script = TaskScript(task, pilot.rewards([task]), kitchen.spec.episode_steps)
-        (played,) = play(pilot, script, start, seed=0, agent_seed=0)
-        path = _hand(kitchen, pilot.scene.observe(played.states))
+        script = TaskScript(task, controller.rewards([task]), kitchen.spec.episode_steps)
+        (played,) = play(controller, script, start, seed=0, agent_seed=0)
+        path = _hand(kitchen, controller.scene.observe(played.states))
         axes.plot(path[:, 0], path[:, 2], color=colour, lw=2, label=f"{name}: {played.result.steps} steps")
     axes.plot(*_hand(kitchen, obs)[[0, 2]], "s", color=INK, ms=7, zorder=5, label="start")
     _front(axes, "one start, one model, five rewards")
@@ -68,16 +68,19 @@ def pool(demo: Demo, figure: Figure) -> None:
 def planning(demo: Demo, figure: Figure) -> None:
     """One decision: the plans that were drawn, by what they promise, and the plan that came of them."""
     kitchen, task = demo.kitchen, demo.kitchen.task(SEARCHED)
-    pilot = learned_pilot(kitchen, demo.model.dynamics, rewards=demo.model.rewards)
-    planner, state = pilot.make_planner(), task_starts(pilot.scene, task, 0, 1)
-    goal, generator = Goal(pilot.rewards([task]), torch.ones(1, 1)), torch.Generator().manual_seed(0)
+    controller = model_controller(kitchen, demo.model.dynamics, rewards=demo.model.rewards)
+    planner, state = controller.make_planner(), task_starts(controller.scene, task, 0, 1)
+    goal, generator = (
+        TaskReward(controller.rewards([task]), torch.ones(1, 1)),
+        torch.Generator().manual_seed(0),
+    )
     bounds, scored = action_bounds(kitchen.spec), list[tuple[Tensor, Tensor]]()
     plan = bounds.middle.expand(1, planner.horizon, -1)
     for _ in range(DECISIONS):
-        obs = torch.from_numpy(pilot.scene.observe(state))
-        objective = pilot.dynamics.objective(obs, state, goal, generator)
+        obs = torch.from_numpy(controller.scene.observe(state))
+        objective = controller.dynamics.objective(obs, state, goal, generator)
         plan = planner.plan(_watched(objective, scored), plan, generator).actions
-        state = pilot.scene.rollout(state, plan[:, :1].numpy())[:, 0]
+        state = controller.scene.rollout(state, plan[:, :1].numpy())[:, 0]
     (candidates,), (returns,) = scored[-1]
     world = Imagination(demo.model.dynamics, len(demo.model.dynamics.elites), "mean")
     axes = figure.add_subplot()

@@ -30,7 +30,7 @@ from benchmarks.peers.roster import gather
 from benchmarks.peers.table import show, summarise
 from benchmarks.peers.timing import seconds_per_decision
 from benchmarks.peers.work import Work
-from mbtransfer.atomic import write_json
+from mbtransfer.runtime.files import write_json
 
 PACKAGES = ("torch", "mbtransfer", "mbrl", "hydra-core", "torchrl", "tensordict", "pytorch-mppi")
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from world_models.ensemble import EnsembleConfig, EnsembleDynamics
+from world_models.dynamics.ensemble import EnsembleConfig, EnsembleDynamics
 from world_models.layout import Layout
 
 

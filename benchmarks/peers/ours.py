@@ -6,10 +6,10 @@ from torch import Tensor
 
 from benchmarks.peers.entry import Entry
 from benchmarks.peers.work import Work
-from mbtransfer.objective import LearnedDynamics
+from mbtransfer.mpc.objective import LearnedDynamics
 from planners.base import Bounds
 from planners.registry import make_planner
-from world_models.imagine import Imagination
+from world_models.dynamics.rollout import Imagination
 
 PACKAGE = "mbtransfer"
 PRECISIONS = ("float32", "bfloat16", "auto")

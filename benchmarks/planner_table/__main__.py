@@ -14,16 +14,16 @@ import sys
 from pathlib import Path
 
 import torch
-from rich.console import Console
 
 from benchmarks.kitchen import put_between
 from benchmarks.planner_table.dm_scene import SUITES
 from benchmarks.planner_table.measure import Found, cells_of, measure
 from benchmarks.planner_table.table import as_markdown, show
 from benchmarks.planner_table.worlds import World, dm_control, kitchen
-from mbtransfer.atomic import write_json
 from mbtransfer.errors import USER_ERRORS, UserError
-from mbtransfer.progress import progress_bar
+from mbtransfer.runtime.files import write_json
+from mbtransfer.runtime.progress import progress_bar
+from mbtransfer.runtime.terminal import Terminal
 
 PAGE = Path(__file__).parents[2] / "docs" / "planners.md"
 NAMES = ("kitchen", *SUITES)
@@ -62,7 +62,7 @@ def known(path: Path | None) -> Found:
     return found
 
 
-def run(asked: argparse.Namespace, console: Console) -> None:
+def run(asked: argparse.Namespace, console: Terminal) -> None:
     """Measure, show, and write where wanted; on one thread.
 
     Raises:
@@ -105,7 +105,7 @@ def main() -> int:
     )
     parser.add_argument("--update-docs", action="store_true", help="write the tables into docs/planners.md")
     try:
-        run(parser.parse_args(), Console(width=None if sys.stdout.isatty() else WIDTH))
+        run(parser.parse_args(), Terminal(width=None if sys.stdout.isatty() else WIDTH))
     except USER_ERRORS as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -18,7 +18,7 @@ from torch import Tensor
 from benchmarks.planner_table.dm_rewards import Observe, Reward, see_cartpole, see_walker, swing_up, walk
 from tasks.environment import Environment
 from tasks.mjcf import compiled
-from tasks.scene import Scene
+from tasks.simulator import Simulator
 from tasks.spec import EnvSpec, Variable
 from tasks.task import Task
 
@@ -85,8 +85,8 @@ class Suite:
             theirs.task.random.seed(int(rng.integers(2**32)))
             return np.stack([_start(theirs) for _ in range(n)])
 
-        def scene(locked: tuple[str, ...]) -> Scene:
-            return Scene(model, spec, self.see(model), lambda actions: actions, sample)
+        def scene(locked: tuple[str, ...]) -> Simulator:
+            return Simulator(model, spec, self.see(model), lambda actions: actions, sample)
 
         task = SuiteTask(spec.name, f"{spec.name} of dm_control", "user", self.reward)
         return Environment(spec, {task.name: task}, scene)

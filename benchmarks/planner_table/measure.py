@@ -9,9 +9,8 @@ import torch
 from benchmarks.planner_table.budgets import BUDGETS, rows_for, search_of, spent
 from benchmarks.planner_table.worlds import World
 from mbtransfer import __version__
-from mbtransfer.evaluation.episodes import play_episodes
-from mbtransfer.evaluation.latency import decision_latency
-from mbtransfer.rows import EpisodeResult
+from mbtransfer.evaluation.episodes import decision_latency, play_episodes
+from mbtransfer.evaluation.results import EpisodeResult
 
 DECISIONS, SECONDS = 200, 2.0
 """Decisions that are timed, or as many as fit into this time, ten at the least."""
@@ -51,8 +50,10 @@ def measure(
             done = _episodes(world, planner, settings)
             cell = {"settings": settings, "plans": spent(planner, settings), **done}
         if time_again or "plan_ms" not in cell:
-            pilot = world.pilots(planner, settings)[0]
-            cell["plan_ms"] = decision_latency(pilot, world.asked[0], decisions=DECISIONS, seconds=SECONDS)
+            controller = world.pilots(planner, settings)[0]
+            cell["plan_ms"] = decision_latency(
+                controller, world.asked[0], decisions=DECISIONS, seconds=SECONDS
+            )
             found["machine"] = machine()
         cells[key] = cell
         noted()
@@ -62,10 +63,10 @@ def _episodes(world: World, planner: str, settings: Mapping[str, int | float]) -
     """`success` (kind to how many of how many), `steps` of recipes likewise, and `returns` of tasks."""
     rows = [
         played.result
-        for pilot in world.pilots(planner, settings)
+        for controller in world.pilots(planner, settings)
         for one in world.asked
         for seed in world.seeds
-        for played in play_episodes(pilot, one, seed, world.episodes)
+        for played in play_episodes(controller, one, seed, world.episodes)
     ]
     kinds = ("task", "recipe") if world.learned else ()
     by_kind = {kind: [row.success for row in rows if row.kind == kind] for kind in kinds}

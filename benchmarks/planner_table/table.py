@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.planner_table.budgets import BUDGETS, rows_for
-from mbtransfer.statistics import wilson_interval
+from mbtransfer.evaluation.statistics import wilson_interval
 
 TITLES = {
     "kitchen": "Kitchen, learned dynamics and learned reward heads",

@@ -9,15 +9,15 @@ from typing import Any
 
 from benchmarks.planner_table.dm_scene import SUITES
 from benchmarks.random_recipes import random_recipe
-from mbtransfer.evaluation.pilot import Pilot, learned_pilot, oracle_pilot
 from mbtransfer.model import LABELS, Model
+from mbtransfer.mpc.controller import Controller, model_controller, simulator_controller
 from tasks.recipe import Recipe
 from tasks.task import Task
 
 CHAINS, CHAINS_SEED = 6, 2024
 """Random recipes of source tasks; held-out tasks are never looked at, so that nothing is chosen by them."""
 
-Pilots = Callable[[str, Mapping[str, int | float]], list[Pilot]]
+Pilots = Callable[[str, Mapping[str, int | float]], list[Controller]]
 """One for each model, from the name of a planner and its settings."""
 
 
@@ -66,17 +66,17 @@ def kitchen(folders: Sequence[Path], episodes: int, seeds: Sequence[int]) -> Wor
     tasks = [task for task in environment.tasks.values() if task.split == "source"]
     chains = [random_recipe(environment, f"chain-{i}", "source", rng) for i in range(CHAINS)]
 
-    def pilots(planner: str, settings: Mapping[str, int | float]) -> list[Pilot]:
+    def pilots(planner: str, settings: Mapping[str, int | float]) -> list[Controller]:
         return [_learned(model, planner, settings) for model in models]
 
     asked, digests = (*tasks, *chains), tuple(model.digest for model in models)
     return World("kitchen", 10, True, asked, pilots, episodes, tuple(seeds), digests)
 
 
-def _learned(model: Model, planner: str, settings: Mapping[str, int | float]) -> Pilot:
+def _learned(model: Model, planner: str, settings: Mapping[str, int | float]) -> Controller:
     labels = min(LABELS, len(model.pool))
     rewards = partial(model.rewards, labels=labels)
-    return learned_pilot(
+    return model_controller(
         model.environment, model.dynamics, rewards=rewards, labels=labels, planner=planner, settings=settings
     )
 
@@ -86,8 +86,8 @@ def dm_control(name: str, episodes: int, seeds: Sequence[int]) -> World:
     suite = SUITES[name]
     environment = suite.environment()
 
-    def pilots(planner: str, settings: Mapping[str, int | float]) -> list[Pilot]:
-        return [oracle_pilot(environment, planner=planner, settings=settings)]
+    def pilots(planner: str, settings: Mapping[str, int | float]) -> list[Controller]:
+        return [simulator_controller(environment, planner=planner, settings=settings)]
 
     asked = tuple(environment.tasks.values())
     return World(name, suite.horizon, False, asked, pilots, episodes, tuple(seeds), steps=suite.steps)

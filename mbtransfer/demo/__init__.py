@@ -1,5 +1,5 @@
-"""The demo: from an empty folder to a robot that solves what nobody trained it for, and a report."""
+"""The demo: collect, fit, evaluate, adapt and report in one command."""
 
-from mbtransfer.demo.pipeline import run_demo
+from mbtransfer.demo.pipeline import demo
 
-__all__ = ["run_demo"]
+__all__ = ["demo"]

@@ -1,28 +1,26 @@
-"""The demo from beginning to end. Every stage is kept, so that a rerun goes on where it stopped."""
+"""The stages of the demo in order; a rerun continues after the last finished one."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from rich.console import Console
-
 from mbtransfer import __version__
-from mbtransfer.alone import alone
-from mbtransfer.atomic import write_json
 from mbtransfer.config import DemoConfig
-from mbtransfer.demo import learn, measure, show, transfer
-from mbtransfer.evaluate import check_writable
-from mbtransfer.evaluation.setup import Setup
+from mbtransfer.demo import stages
+from mbtransfer.evaluation.config import EvalConfig
+from mbtransfer.evaluation.statistics import summarise
 from mbtransfer.model import LABELS, Model
 from mbtransfer.report import write_report
 from mbtransfer.report.terminal import print_table
-from mbtransfer.stages import Stages
-from mbtransfer.statistics import summarise
-from mbtransfer.tracking import SILENT, Artifact, Part, Tracker, track
+from mbtransfer.runtime.files import check_writable, output_lock, write_json
+from mbtransfer.runtime.stages import Stages
+from mbtransfer.runtime.terminal import Terminal
+from mbtransfer.tracking import NULL_TRACKER, Artifact, PrefixedTracker, Tracker, track
 from tasks.recipe import shipped_recipes
 from tasks.registry import make
-from world_models.checkpoint import MANIFEST
+from world_models.checkpoint.atomic import listed
+from world_models.checkpoint.checkpoint import MANIFEST
 
 EPOCHS = {"first": 4, "model": 20, "locked": 16}
 LOCKED_SHARE = 0.7
@@ -33,21 +31,21 @@ LATER_SEED = 1_000
 """Evaluation uses seeds from here on, so that no episode is like one that was collected."""
 
 
-def run_demo(config: DemoConfig, console: Console | None = None) -> dict[str, Any]:
+def demo(config: DemoConfig, console: Terminal | None = None) -> dict[str, Any]:
     """Collect, fit, measure, adapt, film, report.
 
     Raises:
         UserError: the folder holds another demo, or cannot be written.
     """
-    demo = _Demo(config, console or Console())
-    with alone(config.out), track("demo", config, config.out) as tracker:
-        return demo.run(tracker)
+    run = _Demo(config, console or Terminal())
+    with output_lock(config.out), track("demo", config, config.out) as tracker:
+        return run.run(tracker)
 
 
 class _Demo:
     """One demo in one folder."""
 
-    def __init__(self, config: DemoConfig, console: Console) -> None:
+    def __init__(self, config: DemoConfig, console: Terminal) -> None:
         self.config, self.console, self.out = config, console, config.out
         check_writable(config.out / "summary.json")
         self.environment = make(config.env)
@@ -65,7 +63,7 @@ class _Demo:
         settings = {name: getattr(config, name) for name in kept}
         self.stages = Stages(config.out / "stages", settings | {"version": __version__}, console)
         self.seed = LATER_SEED + config.seed
-        self.tracker: Tracker = SILENT
+        self.tracker: Tracker = NULL_TRACKER
 
     def run(self, tracker: Tracker) -> dict[str, Any]:
         """All stages."""
@@ -90,41 +88,41 @@ class _Demo:
             parts[part] += monotonic() - began
             return result
 
-        planned = round(config.steps * learn.ON_POLICY)
-        units = learn.scripted(config.steps - planned, config.seed)
+        planned = round(config.steps * stages.ON_POLICY)
+        units = stages.scripted(config.steps - planned, config.seed)
         data, first = self.out / "data", self.out / "first"
         dataset = timed(
-            "collect", lambda: learn.gather(environment, data, units, config.workers, self.console)
+            "collect", lambda: stages.collect_jobs(environment, data, units, config.workers, self.console)
         )
         if not (first / "manifest.json").is_file():
             timed(
                 "fit",
-                lambda: learn.train(
+                lambda: stages.train(
                     environment,
                     dataset,
                     first,
                     config.seed,
                     EPOCHS["first"],
                     config.workers,
-                    Part(self.tracker, "first"),
+                    PrefixedTracker(self.tracker, "first"),
                 ),
             )
-        units = learn.on_policy(planned, config.seed, environment, first)
+        units = stages.on_policy(planned, config.seed, environment, first)
         dataset = timed(
-            "collect", lambda: learn.gather(environment, data, units, config.workers, self.console)
+            "collect", lambda: stages.collect_jobs(environment, data, units, config.workers, self.console)
         )
         out, epochs = self.out / "model", EPOCHS["model"]
-        kept = Part(self.tracker, "model")
+        kept = PrefixedTracker(self.tracker, "model")
         timed(
-            "fit", lambda: learn.train(environment, dataset, out, config.seed, epochs, config.workers, kept)
+            "fit", lambda: stages.train(environment, dataset, out, config.seed, epochs, config.workers, kept)
         )
         self.tracker.makes(Artifact("dataset", str(data), dataset.digest))
         self.tracker.makes(Artifact.of("model", out, out / MANIFEST))
         return {"transitions": dataset.steps, "seconds": parts}
 
-    def _setup(self, **changes: Any) -> Setup:
+    def _setup(self, **changes: Any) -> EvalConfig:
         c = self.config
-        setup = Setup(
+        setup = EvalConfig(
             env=c.env, model=str(self.out / "model"), labels=self._most_labels(), planner=c.planner, horizon=c.horizon,
             candidates=c.candidates, iterations=c.iterations, particles=c.particles, device=c.device,
         )  # fmt: skip
@@ -137,42 +135,42 @@ class _Demo:
     def _few_labels(self) -> list[int]:
         return [n for n in FEW_LABELS if n < self._most_labels()]
 
-    def _measure(self, name: str, setup: Setup, asked: list[Any], episodes: int) -> int:
+    def _measure(self, name: str, setup: EvalConfig, asked: list[Any], episodes: int) -> int:
         rows = self.out / "rows" / f"{name}.csv"
         rows.parent.mkdir(parents=True, exist_ok=True)
-        kept = Part(self.tracker, name)
-        return measure.run(setup, asked, episodes, self.seed, rows, self.config.workers, self.console, kept)
+        kept = PrefixedTracker(self.tracker, name)
+        return stages.run(setup, asked, episodes, self.seed, rows, self.config.workers, self.console, kept)
 
     def _evaluate(self) -> int:
         return self._measure(
-            "learned", self._setup(), measure.everything(self.environment), self.config.episodes
+            "learned", self._setup(), stages.everything(self.environment), self.config.episodes
         )
 
     def _oracle(self) -> int:
-        setup = self._setup(dynamics="oracle", reward="true", model=None, labels=None, **measure.ORACLE)
-        return self._measure("oracle", setup, measure.everything(self.environment), 1)
+        setup = self._setup(dynamics="oracle", reward="true", model=None, labels=None, **stages.ORACLE)
+        return self._measure("oracle", setup, stages.everything(self.environment), 1)
 
     def _labels(self) -> int:
-        asked, episodes = measure.held_out(self.environment), max(1, self.config.episodes // 2)
+        asked, episodes = stages.held_out(self.environment), max(1, self.config.episodes // 2)
         return sum(
             self._measure(f"labels-{n}", self._setup(labels=n), asked, episodes) for n in self._few_labels()
         )
 
     def _check(self) -> dict[str, Any]:
         config, folder = self.config, self.out / "locked"
-        units = learn.scripted(round(LOCKED_SHARE * config.steps), config.seed + 1, transfer.LOCKED)
+        units = stages.scripted(round(LOCKED_SHARE * config.steps), config.seed + 1, stages.LOCKED)
         data = self.out / "data-locked"
-        dataset = learn.gather(self.environment, data, units, config.workers, self.console)
-        kept = Part(self.tracker, "locked")
-        learn.train(self.environment, dataset, folder, config.seed, EPOCHS["locked"], config.workers, kept)
-        return transfer.check_all(folder, config.workers)
+        dataset = stages.collect_jobs(self.environment, data, units, config.workers, self.console)
+        kept = PrefixedTracker(self.tracker, "locked")
+        stages.train(self.environment, dataset, folder, config.seed, EPOCHS["locked"], config.workers, kept)
+        return stages.check_all(folder, config.workers)
 
     def _adapt(self) -> dict[str, Any]:
-        return transfer.adapt_all(self.out / "locked", self.seed, self.config.workers)
+        return stages.adapt_all(self.out / "locked", self.seed, self.config.workers)
 
     def _films(self) -> dict[str, Any]:
         names = list(shipped_recipes(self.config.env))
-        return show.film_recipes(self._setup(), names, self.seed, self.out / "media", self.console)
+        return stages.film_recipes(self._setup(), names, self.seed, self.out / "media", self.console)
 
     def _finish(self, learned: Any, check: Any, adapt: Any, wall: float) -> dict[str, Any]:
         out = self.out
@@ -180,28 +178,27 @@ class _Demo:
             out / "rows" / f"{name}.csv"
             for name in ("learned", "oracle", *(f"labels-{n}" for n in self._few_labels()))
         ]
-        frame = measure.joined(files, out / "rows.csv")
+        frame = stages.join_rows(files, out / "rows.csv")
         model = Model.load(out / "model", device=self.config.device)
-        scatter = measure.reward_scatter(
+        scatter = stages.reward_scatter(
             model, ["drawer_half", "right_knob_on", "kettle_back_left", "tap_half"]
         )
-        show.write_curves(model, out, scatter, check)
+        stages.write_curves(model, out, scatter, check)
         seconds = learned["seconds"] | {k: v for k, v in self.stages.seconds.items() if k != "learn"}
         summary = summarise(frame) | {
             "wall_seconds": seconds | {"total": sum(seconds.values())},
-            "transitions": learned["transitions"], "adapt": adapt, "labels": show.label_curve(frame),
-            "check": {"auroc": check["auroc"]}, "plan_ms": measure.latency(self._setup(), self.environment),
+            "transitions": learned["transitions"], "adapt": adapt, "labels": stages.label_curve(frame),
+            "check": {"auroc": check["auroc"]}, "plan_ms": stages.measure_latency(self._setup(), self.environment),
             "settings": {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self.config).items()},
         }  # fmt: skip
         write_json(out / "summary.json", summary)
         self.tracker.table("tasks", summary["tasks"])
         self.tracker.summary(summary)
-        for film in sorted((out / "media").glob("*.mp4")):
+        for film in listed(out / "media", "*.mp4"):
             self.tracker.film(film.stem, str(film))
         page = write_report(out)
         print_table(summary, self.console)
-        self.console.print(f"\nreport: {page}   ({wall / 60:.1f} minutes)", soft_wrap=True, highlight=False)
-        self.console.print(
-            f"next: mbtransfer plan --model {out / 'model'} --recipe breakfast", soft_wrap=True
-        )
+        self.console.say("")
+        self.console.say(f"report: {page}   ({wall / 60:.1f} minutes)")
+        self.console.say(f"next: mbtransfer plan --model {out / 'model'} --recipe breakfast")
         return summary

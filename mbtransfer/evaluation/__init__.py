@@ -1,25 +1,24 @@
-"""Running tasks and recipes: who acts, what is asked for, who judges, and what it came to."""
+"""Evaluation of controllers on tasks and recipes."""
 
-from mbtransfer.evaluation.batch import Moment
 from mbtransfer.evaluation.episodes import (
     evaluate_recipes,
     evaluate_tasks,
     play_episodes,
     success_rate,
 )
-from mbtransfer.evaluation.pilot import Pilot, learned_pilot, oracle_pilot
-from mbtransfer.evaluation.play import Played, Watch, play
+from mbtransfer.evaluation.rollout import EpisodeRecord, StepCallback, StepInfo, play
+from mbtransfer.mpc.controller import Controller, model_controller, simulator_controller
 
 __all__ = [
-    "Moment",
-    "Pilot",
-    "Played",
-    "Watch",
+    "Controller",
+    "EpisodeRecord",
+    "StepCallback",
+    "StepInfo",
     "evaluate_recipes",
     "evaluate_tasks",
-    "learned_pilot",
-    "oracle_pilot",
+    "model_controller",
     "play",
     "play_episodes",
+    "simulator_controller",
     "success_rate",
 ]

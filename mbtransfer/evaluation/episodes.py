@@ -1,53 +1,59 @@
-"""Episodes of tasks and recipes under a seed, in this process."""
+"""Evaluation episodes of tasks and recipes under given seeds."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
+from time import perf_counter
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from mbtransfer.evaluation.pilot import Pilot
-from mbtransfer.evaluation.play import Played, Watch, play
-from mbtransfer.evaluation.recipe_script import RecipeScript
-from mbtransfer.evaluation.scripts import Script, TaskScript
-from mbtransfer.evaluation.starts import recipe_starts, stream, task_starts
-from mbtransfer.rows import EpisodeResult
-from tasks.recipe.model import Recipe
-from tasks.task import Task
+from mbtransfer.evaluation.monitors import RecipeScript, TaskMonitor, TaskScript
+from mbtransfer.evaluation.results import EpisodeResult
+from mbtransfer.evaluation.rollout import EpisodeRecord, StepCallback, as_tensor, play
+from mbtransfer.mpc.controller import Controller
+from tasks.errors import TaskError
+from tasks.recipe.recipe import Recipe
+from tasks.simulator import Simulator
+from tasks.spec import Fixture
+from tasks.task import FAR, AllOf, Move, Task
+from tasks.task_starts import fresh_states
 
 
 def play_episodes(
-    pilot: Pilot, asked: Task | Recipe, seed: int, episodes: int, watch: Watch | None = None
-) -> list[Played]:
+    controller: Controller, asked: Task | Recipe, seed: int, episodes: int, watch: StepCallback | None = None
+) -> list[EpisodeRecord]:
     """Episodes of one task or recipe under one seed, in lock step; the same for the same seed.
 
     Raises:
         TaskError: no start leaves the task undone, or a negative seed.
         PlannerError: no such planner or setting, or no finite plan.
     """
-    pilot = pilot.ready_for(asked)
-    script, states = script_of(pilot, asked), starts_of(pilot, asked, seed, episodes)
+    controller = controller.ready_for(asked)
+    monitor, states = script_of(controller, asked), starts_of(controller, asked, seed, episodes)
     agent_seed = int(stream(asked.name, seed).generate_state(1)[0])
-    return play(pilot, script, states, seed=seed, agent_seed=agent_seed, watch=watch)
+    return play(controller, monitor, states, seed=seed, agent_seed=agent_seed, watch=watch)
 
 
-def script_of(pilot: Pilot, asked: Task | Recipe) -> Script:
+def script_of(controller: Controller, asked: Task | Recipe) -> TaskMonitor:
     """A task or recipe as what the episodes of `play` follow; fits its rewards where they are learned."""
-    spec = pilot.environment.spec
+    spec = controller.environment.spec
     if isinstance(asked, Recipe):
-        return RecipeScript(asked, pilot.rewards, spec.action_size)
-    return TaskScript(asked, pilot.rewards([asked]), spec.episode_steps)
+        return RecipeScript(asked, controller.rewards, spec.action_size)
+    return TaskScript(asked, controller.rewards([asked]), spec.episode_steps)
 
 
-def starts_of(pilot: Pilot, asked: Task | Recipe, seed: int, episodes: int) -> Float[ndarray, "n S"]:
+def starts_of(
+    controller: Controller, asked: Task | Recipe, seed: int, episodes: int
+) -> Float[ndarray, "n S"]:
     """Where the episodes of a task or recipe start under a seed: all of it is still to be done."""
     if isinstance(asked, Recipe):
-        return recipe_starts(pilot.scene, asked, seed, episodes)
-    return task_starts(pilot.scene, asked, seed, episodes)
+        return recipe_starts(controller.scene, asked, seed, episodes)
+    return task_starts(controller.scene, asked, seed, episodes)
 
 
 def evaluate_tasks(
-    pilot: Pilot, tasks: Sequence[Task], *, episodes: int = 10, seeds: Iterable[int] = (0,)
+    controller: Controller, tasks: Sequence[Task], *, episodes: int = 10, seeds: Iterable[int] = (0,)
 ) -> list[EpisodeResult]:
     """Rows of every task under every seed, in this process; tasks outermost.
 
@@ -55,11 +61,11 @@ def evaluate_tasks(
         TaskError: no start leaves a task undone, or a negative seed.
         PlannerError: no such planner or setting, or no finite plan.
     """
-    return _evaluate(pilot, tasks, episodes, seeds)
+    return _evaluate(controller, tasks, episodes, seeds)
 
 
 def evaluate_recipes(
-    pilot: Pilot, recipes: Sequence[Recipe], *, episodes: int = 10, seeds: Iterable[int] = (0,)
+    controller: Controller, recipes: Sequence[Recipe], *, episodes: int = 10, seeds: Iterable[int] = (0,)
 ) -> list[EpisodeResult]:
     """Rows of every recipe under every seed, in this process; recipes outermost.
 
@@ -67,21 +73,115 @@ def evaluate_recipes(
         TaskError: a negative seed.
         PlannerError: no such planner or setting, or no finite plan.
     """
-    return _evaluate(pilot, recipes, episodes, seeds)
+    return _evaluate(controller, recipes, episodes, seeds)
 
 
 def _evaluate(
-    pilot: Pilot, asked: Sequence[Task | Recipe], episodes: int, seeds: Iterable[int]
+    controller: Controller, asked: Sequence[Task | Recipe], episodes: int, seeds: Iterable[int]
 ) -> list[EpisodeResult]:
     chosen = tuple(seeds)
     return [
         played.result
         for one in asked
         for seed in chosen
-        for played in play_episodes(pilot, one, seed, episodes)
+        for played in play_episodes(controller, one, seed, episodes)
     ]
 
 
 def success_rate(rows: Sequence[EpisodeResult]) -> float:
     """Share of the episodes that succeeded; NaN of none."""
     return float(np.mean([row.success for row in rows])) if rows else float("nan")
+
+
+DECISIONS = 50
+LEAST = 10
+SECONDS = 3.0
+"""After this time it is enough, however few decisions beyond `LEAST` there were."""
+
+WARM_UP = 3
+"""First decisions, in which memory is still being found, do not count."""
+
+
+def decision_latency(
+    controller: Controller, asked: Task | Recipe, *, decisions: int = DECISIONS, seconds: float = SECONDS
+) -> dict[str, float]:
+    """Percentiles of the time of one decision in a batch of one, milliseconds: `p50`, `p95`, `p99`.
+
+    `first` is the very first decision: what a warm-up, such as compilation, costs.
+    """
+    controller = controller.ready_for(asked)
+    monitor, state = script_of(controller, asked), starts_of(controller, asked, 0, 1)
+    agent, times, begun = controller.agent(0), list[float](), state
+    obs = as_tensor(controller.scene.observe(state), controller.device)
+    monitor.begin(obs)
+    goal, start = monitor.goal(), perf_counter()
+    while len(times) < WARM_UP + decisions:
+        if len(times) >= WARM_UP + LEAST and perf_counter() - start > seconds:
+            break
+        begin = perf_counter()
+        action = agent.act(obs, state, goal).cpu().numpy()
+        times.append(1e3 * (perf_counter() - begin))
+        after = controller.scene.rollout(state, action[:, None])[:, 0]
+        state = after if np.isfinite(after).all() else begun  # the episode is over: begin it again
+        obs = as_tensor(controller.scene.observe(state), controller.device)
+    shares = np.percentile(times[min(WARM_UP, len(times) - 1) :], [50, 95, 99])
+    named = zip(("p50", "p95", "p99", "first"), [*shares, times[0]], strict=True)
+    return {name: float(value) for name, value in named}
+
+
+DRAWS = 32
+"""Starts drawn at once when a fixture is put away from its target."""
+
+
+def stream(name: str, seed: int) -> np.random.SeedSequence:
+    """The randomness of one task or recipe under one seed; the same on every machine and in every process."""
+    if seed < 0:
+        raise TaskError(f"seed {seed} is negative; give a whole number from 0")
+    digest = hashlib.sha256(name.encode()).digest()
+    return np.random.SeedSequence([seed, int.from_bytes(digest[:8], "little")])
+
+
+def task_starts(scene: Simulator, task: Task, seed: int, n: int) -> Float[ndarray, "n S"]:
+    """Random starts from which the task is still to be done; the same for the same seed.
+
+    Raises:
+        TaskError: hardly any start leaves the task undone.
+    """
+    return fresh_states(scene, task, np.random.default_rng(stream(task.name, seed)), n)
+
+
+def recipe_starts(scene: Simulator, recipe: Recipe, seed: int, n: int) -> Float[ndarray, "n S"]:
+    """Random starts in which every fixture is away from the first target that the recipe has for it."""
+    rng = np.random.default_rng(stream(recipe.name, seed))
+    targets = first_targets(recipe)
+    starts = []
+    for _ in range(n):
+        place = {fixture.name: _away(scene, fixture, to, rng) for fixture, to in targets.items()}
+        starts.append(scene.sample_states(rng, 1, place)[0])
+    return np.stack(starts)
+
+
+def first_targets(recipe: Recipe) -> dict[Fixture, float]:
+    """Each fixture that the recipe moves, and where the first step that moves it wants it."""
+    targets: dict[Fixture, float] = {}
+    for step in recipe.steps:
+        for part in moves_of(step.task):
+            targets.setdefault(part.fixture, part.to)
+    return targets
+
+
+def moves_of(task: Task) -> tuple[Move, ...]:
+    """The moves that a task is made of; none when it is something else."""
+    if isinstance(task, AllOf):
+        return task.parts
+    return (task,) if isinstance(task, Move) else ()
+
+
+def _away(scene: Simulator, fixture: Fixture, to: float, rng: np.random.Generator) -> float:
+    """A position as it occurs in random starts, at least `FAR` of the range from the target."""
+    drawn = scene.observe(scene.sample_states(rng, DRAWS))[:, fixture.position]
+    uniform = rng.uniform(fixture.low, fixture.high, DRAWS)
+    ends = np.array([fixture.low, fixture.high])
+    values = np.concatenate([drawn, uniform, ends[np.argsort(-np.abs(ends - to))]])
+    far: Bool[ndarray, " n"] = np.abs(values - to) >= FAR * fixture.span
+    return float(values[far][0])

@@ -1,11 +1,11 @@
-"""`report.html`: everything a results folder holds, in one file that needs nothing but a browser.
+"""`report.html`: a results folder as one self-contained page.
 
 The report reads files and nothing else: it can be made again from last year's rows.
 """
 
 from pathlib import Path
 
-from mbtransfer.atomic import write_text
+from mbtransfer.runtime.files import write_text
 
 __all__ = ["write_report"]
 
@@ -23,9 +23,9 @@ def write_report(directory: Path) -> Path:
         UserError: no such folder, nothing known in it, or it cannot be written.
     """
     # Drawing needs Matplotlib, whose import takes a second: only now.
-    from mbtransfer.report.material import gather
     from mbtransfer.report.page import render
+    from mbtransfer.report.results_dir import read_results_dir
 
     path = directory / "report.html"
-    write_text(path, render(gather(directory)))
+    write_text(path, render(read_results_dir(directory)))
     return path

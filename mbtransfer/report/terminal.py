@@ -1,14 +1,13 @@
-"""The final table in the terminal."""
+"""Table of results in the terminal."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
-from mbtransfer.statistics import told_of_decisions, told_of_divergence
+from mbtransfer.evaluation.statistics import decision_notes, divergence_note
+from mbtransfer.runtime.terminal import Terminal, styled
 
 SPLITS = {
     "source": "source tasks",
@@ -23,24 +22,24 @@ ROOMY = 90
 """Characters across from which on the worst task is named too."""
 
 
-def print_table(summary: Mapping[str, Any], console: Console) -> None:
+def print_table(summary: Mapping[str, Any], console: Terminal) -> None:
     """Print success by split: mean, 95% interval, worst task, number of episodes, and the oracle if known.
 
     Args:
-        summary: as `mbtransfer.statistics.summarise` gives it, or the content of `summary.json`.
+        summary: as `mbtransfer.evaluation.statistics.summarise` gives it, or the content of `summary.json`.
         console: where to print.
     """
     tasks = [task for task in summary.get("tasks") or [] if isinstance(task, dict)]
-    endless = [task for task in tasks if task.get("endless")]
+    continuing = [task for task in tasks if task.get("endless")]
     splits = _table(summary.get("splits"))
     oracle = _table(summary.get("oracle"))
     names = [name for name in SPLITS if name in splits or name in oracle]
     if not names:
         console.print("No episode was evaluated.")
         return
-    if endless:
-        console.print(_returns(endless))
-        tasks = [task for task in tasks if task not in endless]
+    if continuing:
+        console.print(_returns(continuing))
+        tasks = [task for task in tasks if task not in continuing]
         names = [name for name in names if any(task.get("split") == name for task in tasks)]
     columns = ["success", "95% interval", "worst", "episodes", *(["oracle"] if oracle else [])]
     roomy = bool(tasks) and console.width >= ROOMY
@@ -55,13 +54,12 @@ def print_table(summary: Mapping[str, Any], console: Console) -> None:
         cells += [_share(entry.get("success_min")), _episodes(entry, inside)]
         cells += [_share(_table(oracle.get(name)).get("success_mean"))] if oracle else []
         cells += [_worst(inside)] if roomy else []
-        # Text, not str: names come from files, and rich would read [brackets] as markup.
-        table.add_row(Text(SPLITS[name], style="bold"), *(Text(cell) for cell in cells))
+        table.add_row(styled((SPLITS[name], "bold")), *cells)
     if names:
         console.print(table)
-    diverged = told_of_divergence(summary.get("diverged") or 0)
-    for line in (*told_of_decisions(_table(summary.get("decisions"))), *diverged):
-        console.print(line, highlight=False)
+    diverged = divergence_note(summary.get("diverged") or 0)
+    for line in (*decision_notes(_table(summary.get("decisions"))), *diverged):
+        console.print(line)
 
 
 def _returns(tasks: list[dict[str, Any]]) -> Table:
@@ -73,14 +71,14 @@ def _returns(tasks: list[dict[str, Any]]) -> Table:
         low, high = task.get("return_ci95") or (float("nan"), float("nan"))
         cells = (f"{task['return_mean']:.1f}", f"{low:.1f} – {high:.1f}", f"{task['episodes']:,}")
         table.add_row(
-            Text(str(task["name"]), style="bold"),
-            *map(Text, cells),
-            Text(str(task["split"]).replace("_", "-")),
+            styled((str(task["name"]), "bold")),
+            *cells,
+            str(task["split"]).replace("_", "-"),
         )
     if len(tasks) > 1:
         table.add_section()
         table.add_row(
-            Text("mean", style="bold"), f"{sum(task['return_mean'] for task in tasks) / len(tasks):.1f}"
+            styled(("mean", "bold")), f"{sum(task['return_mean'] for task in tasks) / len(tasks):.1f}"
         )
     return table
 

@@ -1,5 +1,5 @@
-"""W&B's sweep files without an account: the same file, the same command line, the same search; see docs/sweeps.md."""
+"""Hyperparameter sweeps from W&B's sweep files, without an account; see docs/sweeps.md."""
 
-from mbtransfer.sweep.run import run_sweep
+from mbtransfer.sweep.sweep import sweep
 
-__all__ = ["run_sweep"]
+__all__ = ["sweep"]

@@ -1,4 +1,4 @@
-"""One trial: its record, written whole or not at all, and what its command has said so far."""
+"""One trial: its stored record and its history so far."""
 
 import json
 from contextlib import suppress
@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from mbtransfer.atomic import write_json
 from mbtransfer.errors import UserError
-from mbtransfer.tracking import figures
-from mbtransfer.tracking.trial import HISTORY, SUMMARY
+from mbtransfer.runtime.files import read_sealed, write_sealed
+from mbtransfer.tracking.tracker import HISTORY, SUMMARY, figures
+from world_models.checkpoint.atomic import listed
 
 RECORD = "trial.json"
 
@@ -55,10 +55,7 @@ class Trial:
         Raises:
             UserError: the folder cannot be written.
         """
-        record = asdict(self)
-        for name in ("figures", "history"):  # they are in the files of the command
-            del record[name]
-        write_json(folder / RECORD, record)
+        write_sealed(folder / RECORD, asdict(self))
 
 
 def read_trials(out: Path) -> list[Trial]:
@@ -68,16 +65,15 @@ def read_trials(out: Path) -> list[Trial]:
         UserError: a record is damaged.
     """
     found = []
-    for path in sorted(out.glob(f"trial-*/{RECORD}")):
+    for path in listed(out, f"trial-*/{RECORD}"):
+        remedy = "remove its folder to do the trial again"
         try:
-            trial = Trial(**json.loads(path.read_text(encoding="utf-8")))
-            if path.parent.name != trial.name or not isinstance(trial.params, dict):
-                raise ValueError("it is of another trial")
-        except (OSError, TypeError, ValueError) as error:
-            raise UserError(
-                f"{path} is damaged ({error}); remove its folder to do the trial again"
-            ) from error
-        found.append(trial.heard(path.parent))
+            trial = Trial(**(read_sealed(path, remedy) or {}))
+        except TypeError as error:
+            raise UserError(f"{path} is of another version; {remedy}") from error
+        if path.parent.name != trial.name or not isinstance(trial.params, dict):
+            raise UserError(f"{path} is of another trial; {remedy}")
+        found.append(trial.heard(path.parent) if trial.state == "running" else trial)
     return found
 
 

@@ -1,7 +1,6 @@
 """Curves, tables, results and lineage for W&B or TensorBoard; see docs/tracking.md."""
 
-from mbtransfer.tracking.figures import figures
-from mbtransfer.tracking.opening import track
-from mbtransfer.tracking.tracker import SILENT, Artifact, Part, Tracker
+from mbtransfer.tracking.factory import track
+from mbtransfer.tracking.tracker import NULL_TRACKER, Artifact, PrefixedTracker, Tracker, figures
 
-__all__ = ["SILENT", "Artifact", "Part", "Tracker", "figures", "track"]
+__all__ = ["NULL_TRACKER", "Artifact", "PrefixedTracker", "Tracker", "figures", "track"]

@@ -1,10 +1,14 @@
-"""What a command tells whoever keeps track of it, and the tracker of those who want none."""
+"""The tracker interface, and trackers that combine, prefix or discard."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from mbtransfer.runtime.files import write_json
 
 Kind = Literal["dataset", "model", "evaluation"]
 
@@ -67,11 +71,11 @@ class Tracker:
         self.tell("finish", exit_code=exit_code)
 
 
-SILENT = Tracker()
+NULL_TRACKER = Tracker()
 """The tracker of whoever asks for none."""
 
 
-class Several(Tracker):
+class CompositeTracker(Tracker):
     """Tells each of several trackers."""
 
     def __init__(self, trackers: Sequence[Tracker]) -> None:
@@ -83,7 +87,7 @@ class Several(Tracker):
             tracker.tell(verb, **what)
 
 
-class Part(Tracker):
+class PrefixedTracker(Tracker):
     """One part of a long job: its curves, tables and figures are `NAME/...`, and its end is not the job's."""
 
     def __init__(self, whole: Tracker, name: str) -> None:
@@ -101,3 +105,47 @@ class Part(Tracker):
             what["name"] = prefix + what["name"]
         if verb != "finish":
             self._whole.tell(verb, **what)
+
+
+VARIABLE = "MBTRANSFER_TRIAL"
+"""Environment variable that names the folder of the trial that a command is."""
+
+HISTORY, SUMMARY = "history.jsonl", "summary.json"
+
+
+class TrialTracker(Tracker):
+    """Writes curves to `history.jsonl`, a line per point, and what came of it to `summary.json`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def tell(self, verb: str, **what: Any) -> None:
+        """See `Tracker.tell`."""
+        if verb == "log":
+            with (self._folder / HISTORY).open("a", encoding="utf-8") as file:
+                file.write(json.dumps({what["axis"]: what["at"], **what["values"]}) + "\n")
+        elif verb == "summary":
+            write_json(self._folder / SUMMARY, what["found"])
+
+
+def figures(found: Any, prefix: str = "") -> dict[str, float]:
+    """Every finite number in nested mappings; members of a list by their `name`, if they have one.
+
+    True and False count as 1 and 0.
+    """
+    return dict(_walk(found, prefix))
+
+
+def _walk(value: Any, path: str) -> Iterator[tuple[str, float]]:
+    if hasattr(value, "item") and not getattr(value, "ndim", 0):  # a NumPy scalar is a plain number
+        value = value.item()
+    if isinstance(value, bool | int | float):
+        if math.isfinite(value):
+            yield path, float(value)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _walk(item, f"{path}/{key}" if path else str(key))
+    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        for item in value:
+            if isinstance(item, Mapping) and "name" in item:
+                yield from _walk(item, f"{path}/{item['name']}")

@@ -1,4 +1,4 @@
-"""A domain of the suite, looked at state by state: what is seen there, and what it is worth."""
+"""One dm_control domain: observation and reward of given states."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -23,7 +23,7 @@ PLACES = ("body_pos", "body_quat", "geom_pos", "geom_size", "site_pos", "site_si
 """What an episode of the suite may change in its model."""
 
 
-class Body:
+class SuiteBody:
     """One environment of the suite, put into any state.
 
     Everything is read as the suite reads it after a control step, but for contact forces: those are as with
@@ -74,7 +74,7 @@ class Body:
 
         return judged
 
-    def is_like(self, other: "Body") -> bool:
+    def is_like(self, other: "SuiteBody") -> bool:
         """Whether both are the same body in the same world, whatever is asked of it; floors have no end anyway."""
         parts = ("body_mass", "jnt_range", "geom_type", "actuator_gear")
         mine, theirs = self.model, other.model

@@ -1,4 +1,4 @@
-"""A domain of the suite as an environment of ours: `dm_control:walker` is the walker with all its tasks."""
+"""dm_control domains as environments (`dm_control:walker`)."""
 
 import importlib
 from collections.abc import Mapping
@@ -9,13 +9,13 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from tasks.control_suite.body import Body
+from tasks.control_suite.body import SuiteBody
 from tasks.control_suite.variants import VARIANTS
 from tasks.environment import Environment
 from tasks.errors import TaskError
 from tasks.mjcf import compiled
-from tasks.physics_task import PhysicsTask
-from tasks.scene import Scene
+from tasks.privileged_task import PhysicsTask
+from tasks.simulator import Simulator
 from tasks.spec import EnvSpec, Variable, nearest
 from tasks.task import Task
 
@@ -55,7 +55,7 @@ def control_suite(domain: str) -> Environment:
     if not names:
         domains = sorted({of for of, _ in suite.ALL_TASKS})
         raise TaskError(f"dm_control: no domain {domain!r}{nearest(domain, domains)}")
-    bodies = {name: Body(suite.load(domain, name)) for name in names}
+    bodies = {name: SuiteBody(suite.load(domain, name)) for name in names}
     fixed = {name: body for name, body in bodies.items() if not body.moves_its_model()}
     body = next(iter((fixed or bodies).values()))
     fixed = {name: one for name, one in fixed.items() if one.is_like(body)}
@@ -69,7 +69,7 @@ def _suite() -> Any:
     return importlib.import_module("dm_control.suite")
 
 
-def _spec(domain: str, body: Body, repeat: int) -> EnvSpec:
+def _spec(domain: str, body: SuiteBody, repeat: int) -> EnvSpec:
     box = body.theirs.action_spec()
     ends = zip(box.minimum.tolist(), box.maximum.tolist(), strict=True)
     return EnvSpec(
@@ -88,7 +88,9 @@ def _variable(name: str) -> Variable:
     return Variable(name, "", -most, most)
 
 
-def _tasks(domain: str, spec: EnvSpec, body: Body, fixed: Mapping[str, Body], repeat: int) -> dict[str, Task]:
+def _tasks(
+    domain: str, spec: EnvSpec, body: SuiteBody, fixed: Mapping[str, SuiteBody], repeat: int
+) -> dict[str, Task]:
     values = {name: one.theirs.task.get_reward for name, one in fixed.items()}
     values |= VARIANTS.get(domain, {})
     sources = SOURCES.get(domain, tuple(values))
@@ -101,11 +103,11 @@ def _tasks(domain: str, spec: EnvSpec, body: Body, fixed: Mapping[str, Body], re
     }  # fmt: skip
 
 
-def _scene(domain: str, spec: EnvSpec, body: Body, locked: tuple[str, ...]) -> Scene:
+def _scene(domain: str, spec: EnvSpec, body: SuiteBody, locked: tuple[str, ...]) -> Simulator:
     if locked:
         raise TaskError(f"{spec.name} has no fixtures to lock")
 
     def sample(rng: np.random.Generator, n: int) -> Float[ndarray, "n S"]:
         return np.stack([body.start(rng) for _ in range(n)])
 
-    return Scene(body.model, spec, body.observe, lambda actions: actions, sample)
+    return Simulator(body.model, spec, body.observe, lambda actions: actions, sample)

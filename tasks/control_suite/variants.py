@@ -1,4 +1,4 @@
-"""Rewards for the suite's bodies that the suite has not: backward, flips, jumps, places to reach.
+"""Additional rewards for dm_control's bodies: backward, flips, jumps, reaching.
 
 Laskin et al. (2021), "URLB", and Yarats et al. (2022), "ExORL", measure transfer on such rewards. Each is a
 function of dm_control's physics, from 0 to 1, as the suite's own are.

@@ -1,15 +1,17 @@
-"""The Franka kitchen as a `Scene`: FrankaKitchen-v1 without the noise that it adds to what is seen."""
+"""The simulator of FrankaKitchen-v1, without its observation noise."""
 
+from importlib.util import find_spec
+from pathlib import Path
+
+import mujoco
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from tasks.franka_kitchen.columns import ARM, CONTROL_DT, QPOS, QVEL, position, spec, velocity
-from tasks.franka_kitchen.kinematics import Kinematics
-from tasks.franka_kitchen.leading import lead
-from tasks.franka_kitchen.look import look
-from tasks.franka_kitchen.model import load_model
-from tasks.scene import Scene
+from tasks.errors import TaskError
+from tasks.franka_kitchen.inverse_kinematics import FrankaKinematics, hand_controller
+from tasks.franka_kitchen.spec import ARM, CONTROL_DT, QPOS, QVEL, position, spec, velocity
+from tasks.simulator import Look, Simulator
 
 __all__ = ["INITIAL", "make_scene", "spec"]
 
@@ -37,7 +39,7 @@ POSITION_BOUND = np.array(
 """Least and greatest joint position that the environment lets an action ask for."""
 
 
-def make_scene(locked: tuple[str, ...] = ()) -> Scene:
+def make_scene(locked: tuple[str, ...] = ()) -> Simulator:
     """The Franka kitchen; the fixtures named in `locked` rest where they are and cannot be moved.
 
     Raises:
@@ -46,7 +48,9 @@ def make_scene(locked: tuple[str, ...] = ()) -> Scene:
     return _scene(locked, coarse=_scene(locked, timestep=COARSE))
 
 
-def _scene(locked: tuple[str, ...], *, timestep: float | None = None, coarse: Scene | None = None) -> Scene:
+def _scene(
+    locked: tuple[str, ...], *, timestep: float | None = None, coarse: Simulator | None = None
+) -> Simulator:
     """The kitchen in the environment's own time step, or in another one."""
     model = load_model()
     model.opt.timestep = timestep or model.opt.timestep
@@ -55,7 +59,7 @@ def _scene(locked: tuple[str, ...], *, timestep: float | None = None, coarse: Sc
         dof = velocity(described.fixture(name).name)
         model.dof_damping[dof] = 1e5
         model.dof_armature[dof] = 1e3
-    kinematics = Kinematics(model)
+    kinematics = FrankaKinematics(model)
     low = np.array([variable.low for variable in described.observation])
     high = np.array([variable.high for variable in described.observation])
 
@@ -63,9 +67,9 @@ def _scene(locked: tuple[str, ...], *, timestep: float | None = None, coarse: Sc
         return np.minimum(np.maximum(kinematics.observe(states), low), high).astype(np.float32)
 
     columns = {fixture.name: 1 + position(fixture.name) for fixture in described.fixtures}
-    return Scene(
+    return Simulator(
         model, described, observe, _command, _sample, look(), servo=_servo, columns=columns,
-        lead=lead(kinematics, columns, locked), coarse=coarse,
+        hand_controller=hand_controller(kinematics, columns, locked), coarse=coarse,
     )  # fmt: skip
 
 
@@ -86,3 +90,54 @@ def _sample(rng: np.random.Generator, n: int) -> Float[ndarray, "n S"]:
     states[:, 1 : 1 + QPOS] = INITIAL
     states[:, 1:8] += rng.uniform(-START_NOISE, START_NOISE, (n, 7))
     return states
+
+
+CENTRE = (-0.2, 0.5, 2.0)
+"""What the camera looks at (m), as in FrankaKitchen-v1's own pictures; so are the next two."""
+
+DISTANCE = 2.2
+"""How far the camera is from there (m)."""
+
+AZIMUTH, ELEVATION = 70.0, -35.0
+"""Where the camera looks (degrees)."""
+
+
+def look() -> Look:
+    """The physics with a camera; nothing changes its look."""
+    return Look(_model, lambda model, state: None)
+
+
+def _model() -> mujoco.MjModel:
+    """The first of its cameras is put there: where the file has it, it sees little but the counter."""
+    model = load_model()
+    camera = model.camera(0)
+    camera.pos[:], axes = _view()
+    mujoco.mju_mat2Quat(camera.quat, axes.T.flatten())
+    return model
+
+
+def _view() -> tuple[Float[ndarray, "3"], Float[ndarray, "3 3"]]:
+    """Place of the camera, and its axes to the right, up and backwards."""
+    azimuth, elevation = np.radians([AZIMUTH, ELEVATION])
+    flat = np.array([np.cos(azimuth), np.sin(azimuth), 0.0])
+    ahead = np.cos(elevation) * flat + np.sin(elevation) * np.array([0.0, 0.0, 1.0])
+    right = np.cross(flat, [0.0, 0.0, 1.0])
+    return np.array(CENTRE) - DISTANCE * ahead, np.stack([right, np.cross(right, ahead), -ahead])
+
+
+_FILE = "envs/assets/kitchen_franka/kitchen_assets/kitchen_env_model.xml"
+
+
+def load_model() -> mujoco.MjModel:
+    """The environment's MuJoCo model.
+
+    Raises:
+        TaskError: gymnasium-robotics is not installed, or brings no such model.
+    """
+    found = find_spec("gymnasium_robotics")
+    if found is None or not found.submodule_search_locations:
+        raise TaskError("franka_kitchen needs gymnasium-robotics: pip install 'mbtransfer[robotics]'")
+    path = Path(next(iter(found.submodule_search_locations))) / _FILE
+    if not path.is_file():
+        raise TaskError(f"franka_kitchen: {path} is missing; pip install 'mbtransfer[robotics]' again")
+    return mujoco.MjModel.from_xml_path(str(path))

@@ -1,20 +1,21 @@
-"""A Gymnasium environment as an `Environment`: settable where MuJoCo is behind it, live where not."""
+"""Gymnasium environments as planning environments."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import gymnasium
 import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
 
 from tasks.environment import Environment
-from tasks.gymnasium_env.asked import Asked, parse
-from tasks.gymnasium_env.describe import describe
-from tasks.gymnasium_env.live_scene import LiveScene
-from tasks.gymnasium_env.load import episode_steps, load
-from tasks.gymnasium_env.mujoco_scene import MujocoScene, refuse_fixtures
-from tasks.gymnasium_env.native import SteppedReward, native_task, noted_reward
-from tasks.gymnasium_env.puppet import Puppet, looks_like_mujoco
-from tasks.scene import Scene
+from tasks.gymnasium_env.loader import GymName, episode_steps, load_env, parse_name
+from tasks.gymnasium_env.mujoco_scene import MujocoScene, StateSettableEnv, looks_like_mujoco, refuse_fixtures
+from tasks.gymnasium_env.spec import make_spec
+from tasks.gymnasium_env.step_only_scene import REWARD, StepOnlySimulator
+from tasks.privileged_task import PhysicsTask, StateFunction
+from tasks.simulator import Simulator
 from tasks.spec import EnvSpec
 
 
@@ -22,11 +23,11 @@ from tasks.spec import EnvSpec
 class SceneMaker:
     """Makes scenes of one environment; `settable` says of which kind."""
 
-    asked: Asked
+    asked: GymName
     spec: EnvSpec
     settable: bool
 
-    def __call__(self, locked: tuple[str, ...]) -> Scene:
+    def __call__(self, locked: tuple[str, ...]) -> Simulator:
         """A new scene.
 
         Raises:
@@ -34,8 +35,8 @@ class SceneMaker:
         """
         refuse_fixtures(self.spec.name, locked)
         if self.settable:
-            return MujocoScene(Puppet(load(self.asked)), self.spec)
-        return LiveScene(lambda: load(self.asked), self.spec)
+            return MujocoScene(StateSettableEnv(load_env(self.asked)), self.spec)
+        return StepOnlySimulator(lambda: load_env(self.asked), self.spec)
 
 
 def gymnasium_environment(text: str) -> Environment:
@@ -45,12 +46,12 @@ def gymnasium_environment(text: str) -> Environment:
     its observations and rewards follow from MuJoCo's state and the actions alone.
 
     Raises:
-        TaskError: one line; see `tasks.gymnasium_env.load`.
+        TaskError: one line; see `tasks.gymnasium_env.load_env`.
     """
-    asked = parse(text)
-    env = load(asked)
+    asked = parse_name(text)
+    env = load_env(asked)
     try:
-        spec = describe(env, asked.name, episode_steps(asked, env))
+        spec = make_spec(env, asked.name, episode_steps(asked, env))
         settable = looks_like_mujoco(env) and _is_a_function_of_state(env, asked, spec)
     finally:
         env.close()
@@ -66,9 +67,9 @@ def _cameras(env: gymnasium.Env[Any, Any]) -> tuple[str, ...]:
     return tuple(model.camera(i).name for i in range(model.ncam))
 
 
-def _is_a_function_of_state(env: gymnasium.Env[Any, Any], asked: Asked, spec: EnvSpec) -> bool:
+def _is_a_function_of_state(env: gymnasium.Env[Any, Any], asked: GymName, spec: EnvSpec) -> bool:
     """Whether our scene and the environment as it runs agree for a few steps of two episodes."""
-    puppet, reward = Puppet(load(asked)), SteppedReward(asked)
+    puppet, reward = StateSettableEnv(load_env(asked)), SteppedReward(asked)
     scene = MujocoScene(puppet, spec)
     data: Any = env.unwrapped.data  # type: ignore[attr-defined]
     env.action_space.seed(1)
@@ -88,3 +89,38 @@ def _is_a_function_of_state(env: gymnasium.Env[Any, Any], asked: Asked, spec: En
                 return False
             state = after[0]
     return True
+
+
+NATIVE = "native"
+"""Name of the task."""
+
+
+@dataclass(frozen=True)
+class SteppedReward:
+    """Puts an instance into each state and reads what its own `step` gives: exact, one by one."""
+
+    asked: GymName
+
+    def __call__(
+        self, states: Float[ndarray, "n S"], actions: Float[ndarray, "n A"], reached: Float[ndarray, "n S"]
+    ) -> Float[ndarray, " n"]:
+        """The reward of each transition."""
+        puppet = _puppet(self.asked)
+        return np.array([puppet.reward(*pair) for pair in zip(states, actions, strict=True)])
+
+
+def noted_reward(
+    states: Float[ndarray, "n S"], actions: Float[ndarray, "n A"], reached: Float[ndarray, "n S"]
+) -> Float[ndarray, " n"]:
+    """The reward that a ticket carries."""
+    return reached[:, REWARD]
+
+
+def native_task(asked: GymName, obs_size: int, judge: StateFunction) -> PhysicsTask:
+    """The task: there is no success in it, an episode only goes on."""
+    return PhysicsTask(NATIVE, f"the reward of {asked.text} itself", "source", obs_size, judge)
+
+
+@lru_cache(maxsize=4)
+def _puppet(asked: GymName) -> StateSettableEnv:
+    return StateSettableEnv(load_env(asked))

@@ -1,1 +1,1 @@
-"""The built-in kitchen: a gantry with one adhesive finger, and ten joints to move by nine handles."""
+"""The built-in kitchen: a gantry with an adhesive finger and ten joints."""

@@ -1,4 +1,4 @@
-"""The kitchen at tea time, as a picture: `python -m tasks.kitchen.picture OUT.png`."""
+"""Picture of the kitchen: `python -m tasks.kitchen.picture OUT.png`."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ from numpy import ndarray
 from tasks.errors import TaskError
 from tasks.kitchen.scene import make_scene
 from tasks.render import Renderer
-from tasks.scene import Scene
+from tasks.simulator import Simulator
 
 TEA_TIME = {
     "hand_x": 0.72, "hand_y": 0.048, "hand_z": 0.20, "drawer": 0.22,
@@ -22,7 +22,7 @@ TEA_TIME = {
 """Joint positions (m or rad): the finger pulls the drawer, light and tap are on, the kettle heats up."""
 
 
-def posed(scene: Scene, joints: dict[str, float]) -> Float[ndarray, " S"]:
+def posed(scene: Simulator, joints: dict[str, float]) -> Float[ndarray, " S"]:
     """The state at rest with the joints put where `joints` says."""
     state = np.zeros(scene.state_size)
     for name, value in joints.items():

@@ -1,4 +1,4 @@
-"""The kitchen as a `Scene`: its spec, what it shows, and how its episodes start."""
+"""The simulator of the kitchen: spec, kinematics and start states."""
 
 from functools import cache
 from importlib.resources import files
@@ -8,10 +8,9 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from tasks.kitchen.kinematics import Kinematics
-from tasks.kitchen.look import dress, look_model
+from tasks.kitchen.visuals import dress, look_model
 from tasks.mjcf import compiled
-from tasks.scene import Look, Scene
+from tasks.simulator import Look, Simulator
 from tasks.spec import EnvSpec, Fixture, Variable
 
 CONTROL_DT = 0.1
@@ -75,17 +74,17 @@ def _command(actions: Float[ndarray, "*b A"]) -> Float[ndarray, "*b U"]:
 def spec() -> EnvSpec:
     """The kitchen's spec."""
     model = load_model()
-    return _spec(model, Kinematics(model, HAND, FIXTURES).handles)
+    return _spec(model, KitchenKinematics(model, HAND, FIXTURES).handles)
 
 
-def make_scene(locked: tuple[str, ...] = ()) -> Scene:
+def make_scene(locked: tuple[str, ...] = ()) -> Simulator:
     """The kitchen; the fixtures named in `locked` rest where they are and cannot be moved.
 
     Raises:
         TaskError: no such fixture.
     """
     model = load_model()
-    kinematics = Kinematics(model, HAND, FIXTURES)
+    kinematics = KitchenKinematics(model, HAND, FIXTURES)
     described = spec()
     for name in locked:
         described.fixture(name)
@@ -109,4 +108,50 @@ def make_scene(locked: tuple[str, ...] = ()) -> Scene:
             states[:, column] = np.where(moved, anywhere, REST.get(fixture.name, 0.0))
         return states
 
-    return Scene(model, described, observe, _command, sample, Look(look_model, dress))
+    return Simulator(model, described, observe, _command, sample, Look(look_model, dress))
+
+
+class KitchenKinematics:
+    """Hand-to-handle vectors as one product with constants read from the model.
+
+    A handle's body has either slides or one hinge. By Rodrigues' formula a hinge with axis a takes the arm r
+    to (a.r) a + cos(q) (r - (a.r) a) + sin(q) (a x r), so every handle is linear in (q, cos q, sin q).
+
+    Args:
+        model: the physics; a handle is a site named like its body.
+        hand: the joints of the hand, slides along x, y and z from the origin.
+        fixtures: the joints that can be moved.
+    """
+
+    def __init__(self, model: mujoco.MjModel, hand: tuple[str, ...], fixtures: tuple[str, ...]) -> None:
+        names = hand + fixtures
+        self.handles = [model.site(i).name for i in range(model.nsite)]
+        self.qpos = np.array([1 + model.joint(name).qposadr[0] for name in names])
+        qvel = [1 + model.nq + model.joint(name).dofadr[0] for name in names]
+        self._columns = np.concatenate([self.qpos, qvel]).astype(int)
+        self._n = len(names)
+        self._base = np.zeros((model.nsite, 3))
+        self._linear, self._cos, self._sin = np.zeros((3, self._n, model.nsite, 3))
+        self._linear[: len(hand)] = -np.eye(3)[:, None, :]
+        for k, handle in enumerate(self.handles):
+            self._add(model, k, handle, names)
+        shape = (self._n, 3 * model.nsite)
+        self._mix = np.concatenate([m.reshape(shape) for m in (self._linear, self._cos, self._sin)])
+
+    def _add(self, model: mujoco.MjModel, k: int, handle: str, names: tuple[str, ...]) -> None:
+        body, arm = model.body(handle), model.site(handle).pos
+        self._base[k] = body.pos + arm
+        for j in range(body.jntadr[0], body.jntadr[0] + body.jntnum[0]):
+            row, axis = names.index(model.joint(j).name), model.jnt_axis[j]
+            if model.jnt_type[j] == mujoco.mjtJoint.mjJNT_SLIDE:
+                self._linear[row, k] = axis
+            else:
+                along = axis * (axis @ arm)
+                self._base[k] = body.pos + along
+                self._cos[row, k], self._sin[row, k] = arm - along, np.cross(axis, arm)
+
+    def observe(self, states: Float[ndarray, "*b S"]) -> Float[ndarray, "*b O"]:
+        """Positions, velocities, and the vector from the hand to each handle (m)."""
+        q = states[..., self.qpos]
+        vectors = np.concatenate([q, np.cos(q), np.sin(q)], axis=-1) @ self._mix + self._base.reshape(-1)
+        return np.concatenate([states[..., self._columns], vectors], axis=-1)

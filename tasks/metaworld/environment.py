@@ -1,4 +1,4 @@
-"""Tasks of Meta-World that share a scene, as one environment: `metaworld:drawer`."""
+"""Meta-World tasks that share a scene, as one environment (`metaworld:drawer`)."""
 
 import copy
 from functools import partial
@@ -7,16 +7,12 @@ from typing import Any
 import numpy as np
 
 from tasks.environment import Environment
-from tasks.metaworld.columns import spec
-from tasks.metaworld.job import Job
-from tasks.metaworld.judge import Judge
-from tasks.metaworld.kinematics import Kinematics
-from tasks.metaworld.layouts import asked
-from tasks.metaworld.load import load
+from tasks.metaworld.inverse_kinematics import SawyerKinematics, Starts, begin
 from tasks.metaworld.scene import MetaWorldScene
-from tasks.metaworld.slots import Slot, slots
-from tasks.metaworld.starts import Starts, begin
-from tasks.scene import Scene
+from tasks.metaworld.scenes import load_envs, parse_name
+from tasks.metaworld.spec import JointColumns, joint_columns, spec
+from tasks.metaworld.tasks import MetaWorldTask, NativeReward
+from tasks.simulator import Simulator
 from tasks.spec import EnvSpec
 from tasks.task import Task
 
@@ -32,33 +28,39 @@ def metaworld(text: str) -> Environment:
     Raises:
         TaskError: no such scene or task, or Meta-World is not installed.
     """
-    name, layout = asked(text)
-    theirs = {task: load(task, layout) for task in layout.tasks}
+    name, layout = parse_name(text)
+    theirs = {task: load_envs(task, layout) for task in layout.tasks}
     first = theirs[layout.tasks[0]]
     described = spec(f"metaworld:{name}", layout, first)
     tasks: dict[str, Task] = {task: _job(task, described, one) for task, one in theirs.items()}
     begins = [begin(one) for one in theirs.values()]
-    make_scene = partial(_scene, described, first, Kinematics(first), begins)
+    make_scene = partial(_scene, described, first, SawyerKinematics(first), begins)
     return Environment(described, tasks, make_scene, cameras=CAMERAS)
 
 
-def _slots(described: EnvSpec, theirs: Any) -> dict[str, Slot]:
+def _slots(described: EnvSpec, theirs: Any) -> dict[str, JointColumns]:
     """Where each fixture is in a state."""
-    return dict(zip((fixture.name for fixture in described.fixtures), slots(theirs.model), strict=True))
+    return dict(
+        zip((fixture.name for fixture in described.fixtures), joint_columns(theirs.model), strict=True)
+    )
 
 
-def _job(name: str, described: EnvSpec, theirs: Any) -> Job:
-    judge, start = Judge(theirs), begin(theirs)
+def _job(name: str, described: EnvSpec, theirs: Any) -> MetaWorldTask:
+    judge, start = NativeReward(theirs), begin(theirs)
     text = f"{name.replace('_', ' ')} as Meta-World rewards and judges it"
-    begun = tuple(float(start[slot.position]) for slot in slots(theirs.model))
-    return Job(
+    begun = tuple(float(start[slot.position]) for slot in joint_columns(theirs.model))
+    return MetaWorldTask(
         name, text, "source", described.obs_size, judge.reward, judge.success, described.fixtures, begun
     )
 
 
 def _scene(
-    described: EnvSpec, theirs: Any, kinematics: Kinematics, begins: list[np.ndarray], locked: tuple[str, ...]
-) -> Scene:
+    described: EnvSpec,
+    theirs: Any,
+    kinematics: SawyerKinematics,
+    begins: list[np.ndarray],
+    locked: tuple[str, ...],
+) -> Simulator:
     """A new scene; fixtures named in `locked` rest where they are."""
     model = copy.copy(theirs.model)
     named = _slots(described, theirs)
@@ -74,7 +76,7 @@ def _scene(
 
     made = partial(
         MetaWorldScene, spec=described, reach=reach, observe=observe, sample=starts.sample,
-        columns={name: slot.position for name, slot in named.items()}, lead=starts.lead,
+        columns={name: slot.position for name, slot in named.items()}, hand_controller=starts.hand_controller,
     )  # fmt: skip
     rough = copy.copy(model)
     rough.opt.timestep = COARSE

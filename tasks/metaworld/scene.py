@@ -1,4 +1,4 @@
-"""A scene of Meta-World: the hand is drawn to a point, and actions move the point."""
+"""The simulator of a Meta-World scene."""
 
 from collections.abc import Callable, Mapping
 
@@ -7,11 +7,10 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from tasks.divergence import stand_in
-from tasks.lead import Lead
-from tasks.metaworld.columns import REPEAT
-from tasks.metaworld.kinematics import POINT
-from tasks.rolled_scene import RolledScene
+from tasks.hand_control import HandController
+from tasks.metaworld.inverse_kinematics import POINT
+from tasks.metaworld.spec import REPEAT
+from tasks.simulator import RolloutSimulator, stand_in
 from tasks.spec import EnvSpec
 
 SCALE = 0.01
@@ -24,7 +23,7 @@ _HELD = mujoco.mjtState
 _CONTROL = int(_HELD.mjSTATE_CTRL | _HELD.mjSTATE_MOCAP_POS | _HELD.mjSTATE_MOCAP_QUAT)
 
 
-class MetaWorldScene(RolledScene):
+class MetaWorldScene(RolloutSimulator):
     """Next states are those of `REPEAT` of Meta-World's own steps, bit for bit, with the solver started cold.
 
     A state is MuJoCo's (time, positions, velocities) and the point (m) that the hand is drawn to.
@@ -36,17 +35,24 @@ class MetaWorldScene(RolledScene):
         observe: states to observations.
         sample: draws the starts of episodes.
         columns: the state's column of each fixture.
-        lead: puts the hand near the handle.
+        hand_controller: puts the hand near the handle.
         coarse: the same scene in larger time steps.
     """
 
     def __init__(
         self, model: mujoco.MjModel, spec: EnvSpec, reach: tuple[ndarray, ndarray],
         observe: Callable[[ndarray], ndarray], sample: Callable[[np.random.Generator, int], ndarray],
-        columns: Mapping[str, int], lead: Lead, coarse: "MetaWorldScene | None" = None,
+        columns: Mapping[str, int], hand_controller: HandController, coarse: "MetaWorldScene | None" = None,
     ) -> None:  # fmt: skip
         super().__init__(
-            model, spec, observe, lambda actions: actions, sample, columns=columns, lead=lead, coarse=coarse
+            model,
+            spec,
+            observe,
+            lambda actions: actions,
+            sample,
+            columns=columns,
+            hand_controller=hand_controller,
+            coarse=coarse,
         )
         self._reach = reach
         self.state_size += POINT

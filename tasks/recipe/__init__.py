@@ -1,16 +1,8 @@
-"""Recipes: several tasks in order, written in YAML, and where an episode stands in one."""
+"""Recipes: tasks in order, written in YAML."""
 
-from tasks.recipe.model import (
-    DEFAULT_GRACE,
-    DEFAULT_HOLD,
-    Group,
-    Recipe,
-    RecipeEnvironment,
-    RecipeStep,
-)
-from tasks.recipe.parse import load_recipe, parse_recipe
+from tasks.recipe.parser import find_recipe, load_recipe, parse_recipe, shipped_recipes
 from tasks.recipe.progress import PerStep, RecipeProgress, StepState
-from tasks.recipe.shipped import find_recipe, shipped_recipes
+from tasks.recipe.recipe import DEFAULT_GRACE, DEFAULT_HOLD, Group, Recipe, RecipeEnvironment, RecipeStep
 
 __all__ = [
     "DEFAULT_GRACE",

@@ -1,12 +1,11 @@
-"""Where one episode stands in a recipe: a pure state machine that knows neither simulator nor planner."""
+"""Progress of one episode through a recipe, as a pure state machine."""
 
 import math
 from collections.abc import Mapping, Sized
 from enum import Enum
 from typing import Protocol, runtime_checkable
 
-from tasks.recipe.model import Recipe
-from tasks.recipe.stages import guard_ends, stages_of
+from tasks.recipe.recipe import Recipe, guard_ends, stages_of
 
 
 @runtime_checkable

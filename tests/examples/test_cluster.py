@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mbtransfer.arguments import parse
-from mbtransfer.config import BenchmarkConfig, FitConfig, SweepConfig
+from mbtransfer.cli.parser import parse
+from mbtransfer.config import FitConfig, ReproduceConfig, SweepConfig
 
 CLUSTER = Path(__file__).resolve().parents[2] / "examples" / "cluster"
 
@@ -56,7 +56,7 @@ def test_a_command_is_run_on_a_cluster_of_all_nodes(tmp_path: Path) -> None:
 
 def test_a_task_of_the_array_is_a_seed(tmp_path: Path) -> None:
     config = parse(told(tmp_path, "seeds.sbatch", "somewhere/mine.yaml"))
-    assert isinstance(config, BenchmarkConfig) and config.seeds == (3,) and config.workers == 4
+    assert isinstance(config, ReproduceConfig) and config.seeds == (3,) and config.workers == 4
     assert config.table == Path("runs/benchmark/mine-seed-3.md")
 
 

@@ -16,9 +16,9 @@ import pytest
 from mbtransfer import Model, collect_data, fit_model, load_recipe, make
 from tasks.errors import TaskError
 from tasks.gymnasium_env.mujoco_scene import MujocoScene
-from world_models import adapt
-from world_models.ensemble import EnsembleConfig
-from world_models.learning.fit import FitConfig
+from world_models.adaptation import adapt
+from world_models.dynamics.ensemble import EnsembleConfig
+from world_models.training.trainer import TrainingConfig
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 LINES = 60
@@ -33,7 +33,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A kitchen model that was fitted for a moment, on data in which the light switch was locked."""
     kitchen, home = make("kitchen"), tmp_path_factory.mktemp("examples")
     data = collect_data(kitchen, home / "data", 1200, episode_steps=30, locked=("light_switch",))
-    shape, settings = EnsembleConfig(members=2, hidden=8), FitConfig(epochs=2)
+    shape, settings = EnsembleConfig(members=2, hidden=8), TrainingConfig(epochs=2)
     fit_model(kitchen, data, home / "model", shape=shape, settings=settings, device="cpu")
     return home / "model"
 
@@ -112,7 +112,7 @@ def test_a_few_episodes_are_tried(
     run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = adapt.AdaptConfig(epochs=2, steps_per_epoch=20)
-    monkeypatch.setattr("mbtransfer.adapt.adapt", partial(adapt.adapt, config=short))
+    monkeypatch.setattr("mbtransfer.training.adapt.adapt", partial(adapt.adapt, config=short))
     out = tmp_path / "adapted"
     told = run("few_shot.py", "--model", model, "--episodes", 1, "--trials", 1, "--out", out)
     assert told.startswith("check: no state of the pool fulfils this task")

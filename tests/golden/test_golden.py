@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 import torch
 
-from mbtransfer.collecting.collect import collect, open_dataset
-from mbtransfer.collecting.units import plan_units
+from mbtransfer.collection.collect import collect, open_dataset
+from mbtransfer.collection.jobs import plan_units
 from mbtransfer.evaluation import evaluate_tasks
-from mbtransfer.evaluation.pilot import learned_pilot
-from mbtransfer.fitting import fit_model
+from mbtransfer.mpc.controller import model_controller
+from mbtransfer.training.fit import fit_model
 from tasks.registry import make
-from world_models.ensemble import EnsembleConfig
-from world_models.learning.fit import FitConfig
+from world_models.dynamics.ensemble import EnsembleConfig
+from world_models.training.trainer import TrainingConfig
 
 GOLDEN = Path(__file__).with_name("golden.json")
 TASKS = ("microwave_open", "tap_open")
@@ -38,14 +38,14 @@ def golden_run(folder: Path) -> dict[str, dict[str, Any]]:
     collect(kitchen, dataset, plan_units(6000, 0))
     model = fit_model(
         kitchen, dataset, folder / "model", seed=0, device="cpu",
-        shape=EnsembleConfig(members=3, hidden=32), settings=FitConfig(epochs=3),
+        shape=EnsembleConfig(members=3, hidden=32), settings=TrainingConfig(epochs=3),
     )  # fmt: skip
     tasks = [kitchen.task(name) for name in TASKS]
     rewards = model.rewards(tasks, 1000).reward(*vars(model.pool).values()).mean(dim=0)
     settings = {"candidates": 32, "iterations": 2, "horizon": 8}
-    pilot = learned_pilot(kitchen, model.dynamics, rewards=lambda asked: model.rewards(asked, 1000),
+    controller = model_controller(kitchen, model.dynamics, rewards=lambda asked: model.rewards(asked, 1000),
                           labels=1000, settings=settings, device="cpu")  # fmt: skip
-    rows = evaluate_tasks(pilot, tasks, episodes=4)
+    rows = evaluate_tasks(controller, tasks, episodes=4)
     curve, horizon = model.notes["curve"], model.notes["horizon_error"]
     moves = {name: sum(counts) for name, counts in model.coverage.moves.items()}
     return {

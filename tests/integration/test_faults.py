@@ -4,7 +4,8 @@ import random
 from pathlib import Path
 
 import pytest
-from rich.console import Console
+
+from mbtransfer.runtime.terminal import Terminal
 
 faults = pytest.importorskip("benchmarks.faults", reason="a wheel comes without benchmarks")
 
@@ -15,7 +16,7 @@ def test_nothing_is_lost_and_the_outcome_is_that_of_an_undisturbed_run(tmp_path:
     known = faults.commands(tmp_path)
     assert set(known) == {"collect", "fit", "adapt", "evaluate", "sweep"}
     for name, (line, same) in known.items():
-        assert faults.survived(line, same, tmp_path, name, 1, Console(quiet=True)) == 1, name
+        assert faults.survived(line, same, tmp_path, name, 1, Terminal(quiet=True)) == 1, name
 
 
 def test_a_command_that_fails_is_no_survivor() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mbtransfer.cli import main
-from mbtransfer.rows import read_rows
+from mbtransfer.cli.main import main
+from mbtransfer.evaluation.results import read_rows
 
 FIT = ("--epochs", "2", "--hidden", "16", "--members", "2")
 SEARCH = (
@@ -71,7 +71,7 @@ def test_the_oracle_shuts_the_drawer(tmp_path: Path) -> None:
 def test_without_meta_world_it_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("tasks.metaworld.load.find_spec", lambda name: None)
+    monkeypatch.setattr("tasks.metaworld.scenes.find_spec", lambda name: None)
     assert main(["tasks", "--env", "metaworld:lever"]) == 2
     said = capsys.readouterr().err
     assert "pip install --no-deps 'metaworld==3.1.*'" in said and said.count("\n") == 1

@@ -14,16 +14,16 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mbtransfer.agent import action_bounds
-from mbtransfer.benchmark import read_protocol, shipped_protocols
 from mbtransfer.errors import USER_ERRORS
-from mbtransfer.prepare import load_prepared
-from mbtransfer.prepare.prepared import prepared_path
-from mbtransfer.sweep.file import read_sweep_file
+from mbtransfer.mpc.agent import action_bounds
+from mbtransfer.mpc.task_policy import prepared_path
+from mbtransfer.protocols import read_protocol, shipped_protocols
+from mbtransfer.sweep.config import read_sweep_file
 from mbtransfer.task_file import load_task_file
+from mbtransfer.training.policy import load_prepared
 from tasks.recipe import load_recipe
 from tasks.registry import make
-from world_models.storage import load_tensors, save_tensors
+from world_models.checkpoint.storage import load_tensors, save_tensors
 
 malformed = pytest.importorskip("benchmarks.malformed", reason="a wheel comes without benchmarks")
 

@@ -10,20 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from mbtransfer.collecting.collect import collect, open_dataset
-from mbtransfer.collecting.units import plan_units
-from mbtransfer.dataset import Dataset
-from mbtransfer.fitting import fit_model
-from mbtransfer.layout import model_layout
-from mbtransfer.model import Model
-from mbtransfer.trust.coverage import BINS, Coverage
+from mbtransfer.collection.collect import collect, open_dataset
+from mbtransfer.collection.jobs import plan_units
+from mbtransfer.data import Dataset
+from mbtransfer.data.coverage import BINS, Coverage
+from mbtransfer.model import Model, model_layout
+from mbtransfer.training.fit import fit_model
 from tasks.registry import make
-from world_models.ensemble import EnsembleConfig, EnsembleDynamics
-from world_models.learning.fit import FitConfig
+from world_models.dynamics.ensemble import EnsembleConfig, EnsembleDynamics
+from world_models.training.trainer import TrainingConfig
 from world_models.transitions import Transitions
 
 SHAPE = EnsembleConfig(members=2, hidden=8)
-SETTINGS = FitConfig(epochs=2)
+SETTINGS = TrainingConfig(epochs=2)
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mbtransfer.agent import MPCAgent
-from mbtransfer.objective import LearnedDynamics, Outlook, Reward
-from mbtransfer.valuation import Valuation
+from mbtransfer.mpc.agent import MPCAgent
+from mbtransfer.mpc.objective import LearnedDynamics, ReturnEstimator, Reward, TrajectoryObjective
 from planners.base import Bounds, Objective, Plan
 
 BOUNDS = Bounds(torch.tensor([-1.0, 0.0]), torch.tensor([1.0, 1.0]))
@@ -19,7 +18,7 @@ def nothing(obs: Tensor, action: Tensor, next_obs: Tensor) -> Tensor:
     return torch.zeros(obs.shape[:-1])
 
 
-class Near(Outlook):
+class Near(TrajectoryObjective):
     """A plan is the better the closer its actions are to a target."""
 
     def __init__(self, target: Tensor) -> None:
@@ -33,11 +32,11 @@ class Target(LearnedDynamics):
     """A world in which only the way to a target counts."""
 
     def __init__(self, target: Tensor) -> None:
-        self.target, self.valuation = target, Valuation()
+        self.target, self.estimator = target, ReturnEstimator()
 
     def objective(
         self, obs: Tensor, state: np.ndarray, reward: Reward, generator: torch.Generator
-    ) -> Outlook:
+    ) -> TrajectoryObjective:
         return Near(self.target)
 
 

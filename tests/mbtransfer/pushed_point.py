@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.scene import Scene
+from tasks.simulator import Simulator
 from tasks.task import Task
-from world_models.imagine import Imagination, Imagined
+from world_models.dynamics.rollout import Imagination, Imagined
 
 
 class Exact(Imagination):
@@ -23,7 +23,7 @@ class Exact(Imagination):
         return Imagined(path, path, torch.ones(obs.shape[1]))
 
 
-class Pushed(Scene):
+class Pushed(Simulator):
     """A point that is pushed about; its state is time and place."""
 
     def __init__(self) -> None:

@@ -10,20 +10,20 @@ import numpy as np
 import pytest
 import torch
 
-from mbtransfer.dataset import Dataset
+from mbtransfer.data import Dataset
 from mbtransfer.errors import USER_ERRORS, UserError
-from mbtransfer.fitting import LEAST_EPISODES, STATE, fit_model
 from mbtransfer.model import Model, pick_device
+from mbtransfer.training.fit import LEAST_EPISODES, STATE, fit_model
 from tasks.registry import make
-from world_models.ensemble import EnsembleConfig
+from world_models.checkpoint.manifest import seal
+from world_models.checkpoint.storage import digest, save_tensors
+from world_models.dynamics.ensemble import EnsembleConfig
 from world_models.errors import ModelError
-from world_models.learning.fit import EpochReport, FitConfig
-from world_models.manifest import seal
-from world_models.storage import digest, save_tensors
+from world_models.training.trainer import EpochReport, TrainingConfig
 
 KITCHEN = make("kitchen")
 SHAPE = EnsembleConfig(members=2, hidden=8)
-SETTINGS = FitConfig(epochs=2)
+SETTINGS = TrainingConfig(epochs=2)
 
 
 def test_a_model_comes_back_as_it_was(fitted: Model, tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_fit_can_leave_its_data_on_the_disk(
     models = []
     for name, stream in (("asked", True), ("again", True), ("too large", False)):
         if not stream:
-            monkeypatch.setattr("mbtransfer.fit_data.ROOM", 1e-9)
+            monkeypatch.setattr("mbtransfer.training.fit.ROOM", 1e-9)
         models.append(
             fit_model(
                 KITCHEN, dataset, tmp_path / name, shape=SHAPE, settings=SETTINGS, device="cpu", stream=stream
@@ -212,7 +212,7 @@ def test_a_model_of_another_version_of_the_environment(folder: Path, monkeypatch
     variables = list(KITCHEN.spec.observation)
     variables[3] = replace(variables[3], high=variables[3].high + 1)
     other = replace(KITCHEN, spec=replace(KITCHEN.spec, observation=tuple(variables)))
-    monkeypatch.setattr("mbtransfer.model.make", lambda name: other)
+    monkeypatch.setattr("mbtransfer.model.make_recorded", lambda *_, **__: other)
     assert "fit it again" in refused(folder)
 
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from planners import sampling
 from planners.base import Bounds, Objective, Plan
-from planners.noise import coloured_noise
 from planners.registry import make_planner
+from planners.sampling import coloured_noise
 
 Search = Callable[..., Plan]
 

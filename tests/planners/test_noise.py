@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from planners.noise import coloured_noise
+from planners.sampling import coloured_noise
 
 
 def draw(steps: int, beta: float, n: int = 4000, seed: int = 0) -> torch.Tensor:

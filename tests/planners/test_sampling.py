@@ -6,9 +6,7 @@ import pytest
 import torch
 
 from planners.base import Bounds
-from planners.noise import autocovariance, coloured_noise
-from planners.sampling import Sampler, SamplingConfig
-from planners.spline import spline
+from planners.sampling import Sampler, SamplingConfig, autocovariance, coloured_noise, spline
 
 BOX = Bounds(-torch.ones(2), torch.ones(2))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from planners.candidates import best_of, worst
-from planners.weights import exponential, exponential_of_size
+from planners.mppi import exponential, exponential_of_size
+from planners.search import best_of, worst
 
 
 def size(weights: torch.Tensor) -> torch.Tensor:

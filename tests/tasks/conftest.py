@@ -7,7 +7,7 @@ from torch import Tensor
 
 from tasks.environment import Environment
 from tasks.registry import make
-from tasks.scene import Scene
+from tasks.simulator import Simulator
 
 
 @pytest.fixture(scope="session")
@@ -16,12 +16,12 @@ def kitchen() -> Environment:
 
 
 @pytest.fixture(scope="session")
-def scene(kitchen: Environment) -> Scene:
+def scene(kitchen: Environment) -> Simulator:
     return kitchen.make_scene(())
 
 
 @pytest.fixture(scope="session")
-def transitions(scene: Scene) -> tuple[Tensor, Tensor, Tensor]:
+def transitions(scene: Simulator) -> tuple[Tensor, Tensor, Tensor]:
     """24 transitions from random starts: obs [24, O], action [24, A], next_obs [24, O]."""
     rng = np.random.default_rng(0)
     states = scene.sample_states(rng, 24)

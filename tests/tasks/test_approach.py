@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.approach import approaches
 from tasks.errors import TaskError
 from tasks.registry import make
+from tasks.task import approaches
 
 
 def test_it_is_rewarded_for_nearness_alone_and_judged_as_the_task() -> None:
@@ -15,7 +15,7 @@ def test_it_is_rewarded_for_nearness_alone_and_judged_as_the_task() -> None:
     obs = torch.from_numpy(scene.observe(scene.sample_states(np.random.default_rng(0), 40)))
     control = approaches([task])[0]
     assert control.name == task.name and torch.equal(control.success(obs), task.success(obs))
-    assert torch.equal(control.fresh(obs), task.fresh(obs))
+    assert torch.equal(control.is_valid_start(obs), task.is_valid_start(obs))
     elsewhere = obs.clone()
     elsewhere[:, kitchen.spec.fixture("drawer").position] += 0.1
     action = torch.zeros(len(obs), kitchen.spec.action_size)

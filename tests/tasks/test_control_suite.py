@@ -28,7 +28,7 @@ def test_rewards_are_the_suites_own(path: tuple[np.ndarray, np.ndarray], task: s
     theirs = suite.load("walker", task)
     theirs.reset()
     physics = theirs.physics
-    seen = walker.make_scene(()).shown(states, with_state=True)
+    seen = walker.make_scene(()).observe_privileged(states, with_state=True)
     ours = walker.task(task).reward(seen[:, :-1], torch.from_numpy(actions), seen[:, 1:])
     for row, plan in enumerate(actions):
         full = mujoco.mjtState.mjSTATE_FULLPHYSICS
@@ -45,7 +45,7 @@ def test_rewards_of_ours_lie_between_nothing_and_one_per_control_step(
 ) -> None:
     states, actions = path
     walker = make("dm_control:walker")
-    seen = walker.make_scene(()).shown(states, with_state=True)
+    seen = walker.make_scene(()).observe_privileged(states, with_state=True)
     for task in walker.tasks.values():
         reward = task.reward(seen[:, :-1], torch.from_numpy(actions), seen[:, 1:])
         assert float(reward.min()) >= 0 and float(reward.max()) <= 2
@@ -74,7 +74,7 @@ def test_rewards_of_our_own_can_be_judged_in_every_domain(domain: str) -> None:
     body = make(f"dm_control:{domain}")
     scene = body.make_scene(())
     states = scene.sample_states(np.random.default_rng(0), 2)
-    seen = scene.shown(states, with_state=True)
+    seen = scene.observe_privileged(states, with_state=True)
     action = torch.zeros(2, body.spec.action_size)
     for name in VARIANTS[domain]:
         reward = body.task(name).reward(seen, action, seen)
@@ -117,7 +117,7 @@ def test_the_ball_is_worth_more_with_the_fingers_at_it() -> None:
     for name, place in (("in the hand", hand), ("elsewhere", (0.45, 0.05))):
         put = state.copy()
         put[:, ball] = place
-        seen = scene.shown(put, with_state=True)
+        seen = scene.observe_privileged(put, with_state=True)
         action = torch.zeros(1, manipulator.spec.action_size)
         reward[name] = float(manipulator.task("bring_left").reward(seen, action, seen)[0])
     assert reward["in the hand"] > reward["elsewhere"]

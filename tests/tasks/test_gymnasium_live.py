@@ -8,16 +8,16 @@ import pytest
 import torch
 
 from tasks.errors import TaskError
-from tasks.gymnasium_env import live_scene
-from tasks.gymnasium_env.live_scene import LiveScene
+from tasks.gymnasium_env import step_only_scene as live_scene
+from tasks.gymnasium_env.step_only_scene import StepOnlySimulator
 from tasks.registry import make
 
 EXAMPLES = Path(__file__).parent / "gym_examples.py"
 
 
-def live(name: str) -> LiveScene:
+def live(name: str) -> StepOnlySimulator:
     scene = make(f"gym:{name}").make_scene(())
-    assert isinstance(scene, LiveScene)
+    assert isinstance(scene, StepOnlySimulator)
     return scene
 
 

@@ -10,10 +10,10 @@ import torch
 
 from tasks.environment import Environment
 from tasks.errors import TaskError
-from tasks.gymnasium_env.live_scene import LiveScene
 from tasks.gymnasium_env.mujoco_scene import MujocoScene
+from tasks.gymnasium_env.step_only_scene import StepOnlySimulator
 from tasks.registry import make
-from tasks.scene import Scene
+from tasks.simulator import Simulator
 
 EXAMPLES = Path(__file__).parent / "gym_examples.py"
 ROBOTS = [
@@ -28,11 +28,11 @@ def reacher() -> Environment:
 
 
 @pytest.fixture(scope="module")
-def arm(reacher: Environment) -> Scene:
+def arm(reacher: Environment) -> Simulator:
     return reacher.make_scene(())
 
 
-def widened(scene: Scene, states: np.ndarray) -> torch.Tensor:
+def widened(scene: Simulator, states: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.concatenate([scene.observe(states).astype(np.float64), states], axis=-1))
 
 
@@ -67,7 +67,7 @@ def test_a_roll_out_is_what_gymnasium_does(name: str) -> None:
     np.testing.assert_allclose(given.numpy(), np.array(rewards, np.float32), rtol=1e-6, atol=1e-6)
 
 
-def test_what_lags_behind_is_seen_as_gymnasium_sees_it(arm: Scene) -> None:
+def test_what_lags_behind_is_seen_as_gymnasium_sees_it(arm: Simulator) -> None:
     """After a step the fingertip is where it was one physics step before; a state set anew would differ."""
     start = arm.sample_states(np.random.default_rng(0), 1)
     after = arm.rollout(start, np.ones((1, 10, 2), np.float32))[0, -1]
@@ -77,7 +77,7 @@ def test_what_lags_behind_is_seen_as_gymnasium_sees_it(arm: Scene) -> None:
     assert lag[:8].max() < 1e-6 < 1e-5 < lag[8:].max()
 
 
-def test_branches_steps_and_stored_states_agree(arm: Scene) -> None:
+def test_branches_steps_and_stored_states_agree(arm: Simulator) -> None:
     rng = np.random.default_rng(0)
     states, actions = arm.sample_states(rng, 3), rng.uniform(-1, 1, (3, 6, 2)).astype(np.float32)
     path = arm.rollout(states, actions)
@@ -90,13 +90,13 @@ def test_branches_steps_and_stored_states_agree(arm: Scene) -> None:
     np.testing.assert_array_equal(arm.get_state(), path[1, -1])
 
 
-def test_starts_are_those_of_the_seed(arm: Scene) -> None:
+def test_starts_are_those_of_the_seed(arm: Simulator) -> None:
     first, again, other = (arm.sample_states(np.random.default_rng(seed), 4) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
-def test_a_state_that_is_none_shows_as_none(reacher: Environment, arm: Scene) -> None:
+def test_a_state_that_is_none_shows_as_none(reacher: Environment, arm: Simulator) -> None:
     states = arm.sample_states(np.random.default_rng(0), 2)
     states[1] = np.nan
     obs = arm.observe(states)
@@ -116,16 +116,16 @@ def test_the_spec_tells_names_ranges_and_clock(reacher: Environment) -> None:
         assert variable.low < variable.high and abs(variable.low) + abs(variable.high) < 1000
 
 
-def test_the_task_needs_the_state_and_has_no_success(reacher: Environment, arm: Scene) -> None:
+def test_the_task_needs_the_state_and_has_no_success(reacher: Environment, arm: Simulator) -> None:
     task, states = reacher.task("native"), arm.sample_states(np.random.default_rng(0), 2)
     obs = torch.from_numpy(arm.observe(states))
-    assert task.needs_state and task.split == "source"
-    assert not task.success(obs).any() and task.fresh(obs).all()
+    assert task.privileged and task.split == "source"
+    assert not task.success(obs).any() and task.is_valid_start(obs).all()
     with pytest.raises(TaskError, match="judged by the simulator's state"):
         task.reward(obs, torch.zeros(2, 2), obs)
 
 
-def test_nothing_can_be_placed_or_locked(reacher: Environment, arm: Scene) -> None:
+def test_nothing_can_be_placed_or_locked(reacher: Environment, arm: Simulator) -> None:
     for act in (
         lambda: arm.sample_states(np.random.default_rng(0), 1, {"door": 1.0}),
         lambda: reacher.make_scene(("door",)),
@@ -136,7 +136,7 @@ def test_nothing_can_be_placed_or_locked(reacher: Environment, arm: Scene) -> No
             act()
 
 
-def test_an_action_must_be_numbers_and_is_cut_to_its_bounds(arm: Scene) -> None:
+def test_an_action_must_be_numbers_and_is_cut_to_its_bounds(arm: Simulator) -> None:
     states = arm.sample_states(np.random.default_rng(0), 1)
     wide, full = (np.full((1, 1, 2), value, np.float32) for value in (7, 1))
     np.testing.assert_array_equal(arm.rollout(states, wide), arm.rollout(states, full))
@@ -146,6 +146,6 @@ def test_an_action_must_be_numbers_and_is_cut_to_its_bounds(arm: Scene) -> None:
 
 def test_a_robot_whose_step_does_more_is_stepped_live() -> None:
     scene = make(f"gym:{EXAMPLES}:gentle_reacher").make_scene(())
-    assert isinstance(scene, LiveScene)
+    assert isinstance(scene, StepOnlySimulator)
     with pytest.raises(TaskError, match="no pictures"):
         _ = scene.model

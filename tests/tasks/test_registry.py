@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
+from importlib.metadata import EntryPoint, EntryPoints
+from types import ModuleType
 
 import pytest
 
@@ -48,3 +51,32 @@ def test_making_the_kitchen_says_nothing_and_leaves_opengl_alone() -> None:
         [sys.executable, "-W", "error::UserWarning", "-c", code], capture_output=True, text=True
     )
     assert (result.stdout.strip(), result.stderr) == ("True False", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wrong"),
+    [
+        ("kitchen", "nowhere:nothing", None),  # built-in ones come first
+        ("plugged", "tests_plugin:made", None),
+        ("other", "tests_plugin:made", "made no Environment called 'other'"),
+        ("broken", "nowhere:nothing", "raised ModuleNotFoundError"),
+    ],
+)
+def test_an_installed_distribution_brings_an_environment(
+    name: str, value: str, wrong: str | None, kitchen: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = ModuleType("tests_plugin")
+    spec = dataclasses.replace(kitchen.spec, name="plugged")
+    plugin.made = lambda: dataclasses.replace(kitchen, spec=spec)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "tests_plugin", plugin)
+    found = EntryPoints([EntryPoint(name, value, registry.PLUGINS)])
+    monkeypatch.setattr(registry, "entry_points", lambda group: found.select(group=group))
+    registry.make.cache_clear()
+    try:
+        if wrong:
+            with pytest.raises(TaskError, match=wrong):
+                registry.make(name)
+        else:
+            assert registry.make_recorded(name, "a dataset").spec.name == name
+    finally:
+        registry.make.cache_clear()

@@ -12,10 +12,10 @@ import pytest
 from tasks import render
 from tasks.errors import TaskError
 from tasks.kitchen import picture
-from tasks.kitchen.look import dress, look_model
 from tasks.kitchen.picture import TEA_TIME, posed
+from tasks.kitchen.visuals import dress, look_model
 from tasks.render import Renderer, RenderUnavailable, backend
-from tasks.scene import Scene
+from tasks.simulator import Simulator
 
 SIZE = (96, 64)
 CALM = {"light_switch": -0.6, "tap": -0.6}
@@ -29,12 +29,12 @@ def renderer_here() -> str:
         pytest.skip(str(error))
 
 
-def shot(scene: Scene, camera: str = "", **joints: float) -> np.ndarray:
+def shot(scene: Simulator, camera: str = "", **joints: float) -> np.ndarray:
     with Renderer(scene, *SIZE, camera) as renderer:
         return renderer.frame(posed(scene, {**CALM, **joints}))
 
 
-def test_the_drawn_model_moves_like_the_physics(scene: Scene) -> None:
+def test_the_drawn_model_moves_like_the_physics(scene: Simulator) -> None:
     drawn, physics = look_model(), scene.model
     assert (drawn.nq, drawn.nv, drawn.nu) == (physics.nq, physics.nv, physics.nu)
     assert [drawn.joint(i).name for i in range(drawn.njnt)] == [
@@ -48,7 +48,7 @@ def test_the_drawn_model_moves_like_the_physics(scene: Scene) -> None:
         assert np.array_equal(first.site_xpos, second.site_xpos)
 
 
-def test_the_physics_is_not_slowed_down_by_its_look(scene: Scene) -> None:
+def test_the_physics_is_not_slowed_down_by_its_look(scene: Simulator) -> None:
     assert scene.model.ngeom < look_model().ngeom / 3
     assert scene.model.nlight == scene.model.ncam == 0
 
@@ -59,7 +59,7 @@ def test_only_fixtures_can_be_touched() -> None:
     assert all(model.geom_bodyid[g] != 0 for g in touchable)
 
 
-def test_knobs_lamp_and_tap_change_the_look(scene: Scene) -> None:
+def test_knobs_lamp_and_tap_change_the_look(scene: Simulator) -> None:
     model = look_model()
 
     def look(**joints: float) -> dict[str, float]:
@@ -81,7 +81,7 @@ def test_knobs_lamp_and_tap_change_the_look(scene: Scene) -> None:
     assert set(look().values()) == {0.0}  # and back
 
 
-def test_a_frame_shows_the_state(scene: Scene, renderer_here: str) -> None:
+def test_a_frame_shows_the_state(scene: Simulator, renderer_here: str) -> None:
     shut = shot(scene)
     assert (shut.shape, shut.dtype) == ((64, 96, 3), np.uint8)
     assert shut.std() > 20
@@ -92,7 +92,7 @@ def test_a_frame_shows_the_state(scene: Scene, renderer_here: str) -> None:
     assert not np.array_equal(shot(scene, "side"), shut)
 
 
-def test_renderers_do_not_disturb_each_other(scene: Scene, renderer_here: str) -> None:
+def test_renderers_do_not_disturb_each_other(scene: Simulator, renderer_here: str) -> None:
     state, alone = posed(scene, TEA_TIME), shot(scene, **TEA_TIME)
     first, second = Renderer(scene, *SIZE), Renderer(scene, 40, 30)
     first.close()
@@ -116,14 +116,14 @@ def test_a_renderer_left_open_ends_quietly(renderer_here: str) -> None:
     assert (result.returncode, result.stdout.strip(), result.stderr) == (0, "(32, 32, 3)", "")
 
 
-def test_bare_physics_can_be_drawn_too(scene: Scene, renderer_here: str) -> None:
-    bare = Scene(scene.model, scene.spec, scene.observe, scene._command, scene._sample)
+def test_bare_physics_can_be_drawn_too(scene: Simulator, renderer_here: str) -> None:
+    bare = Simulator(scene.model, scene.spec, scene.observe, scene._command, scene._sample)
     with Renderer(bare, *SIZE) as renderer:
         assert renderer.frame(posed(bare, TEA_TIME)).std() > 5
     assert scene.model.vis.global_.offwidth != SIZE[0]  # its model was copied
 
 
-def test_impossible_pictures_are_refused(scene: Scene) -> None:
+def test_impossible_pictures_are_refused(scene: Simulator) -> None:
     with pytest.raises(TaskError, match="no camera 'cok'; did you mean 'cook'"):
         Renderer(scene, camera="cok")
     for size in ((0, 10), (10, 5000)):
@@ -131,7 +131,7 @@ def test_impossible_pictures_are_refused(scene: Scene) -> None:
             Renderer(scene, *size)
 
 
-def test_without_a_renderer_there_is_one_line(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_renderer_there_is_one_line(scene: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(render, "_first_that_works", lambda names: "")
     monkeypatch.delenv("MUJOCO_GL", raising=False)
     with pytest.raises(RenderUnavailable, match="no renderer works here") as caught:
@@ -173,7 +173,7 @@ def test_the_picture_of_the_readme(
     assert len(capsys.readouterr().err.splitlines()) == 2
 
 
-def test_tea_time_is_possible(scene: Scene) -> None:
+def test_tea_time_is_possible(scene: Simulator) -> None:
     for name, value in TEA_TIME.items():
         low, high = scene.model.joint(name).range
         assert low <= value <= high

@@ -41,7 +41,7 @@ def test_tasks_change_neither_themselves_nor_their_input(task: Task, transitions
     before = [x.clone() for x in transitions]
     task.reward(*transitions)
     task.success(transitions[0])
-    task.fresh(transitions[0])
+    task.is_valid_start(transitions[0])
     assert all(map(torch.equal, transitions, before))
     with pytest.raises(dataclasses.FrozenInstanceError):
         task.name = "other"  # type: ignore[misc]
@@ -50,7 +50,7 @@ def test_tasks_change_neither_themselves_nor_their_input(task: Task, transitions
 
 def test_a_fresh_start_is_never_a_success(task: Task, transitions: Transitions) -> None:
     obs = transitions[0]
-    assert not bool((task.fresh(obs) & task.success(obs)).any())
+    assert not bool((task.is_valid_start(obs) & task.success(obs)).any())
 
 
 def placed(kitchen: Environment, obs: Tensor, **positions: float) -> Tensor:
@@ -66,7 +66,7 @@ def test_a_move_succeeds_within_its_tolerance(kitchen: Environment, transitions:
         for side in (-1, 1):
             obs = placed(kitchen, transitions[0], drawer=0.15 + side * gap * span)
             assert bool((task.success(obs) == expected).all())
-    assert bool(task.fresh(placed(kitchen, transitions[0], drawer=0.15 - 1.01 * FAR * span)).all())
+    assert bool(task.is_valid_start(placed(kitchen, transitions[0], drawer=0.15 - 1.01 * FAR * span)).all())
     assert task.fixtures == (kitchen.spec.fixture("drawer"),)
 
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from world_models.ensemble import EnsembleConfig, EnsembleDynamics
+from world_models.dynamics.ensemble import EnsembleConfig, EnsembleDynamics
 from world_models.layout import Body, Layout
-from world_models.learning.fit import FitConfig, fit
+from world_models.training.trainer import TrainingConfig, fit
 from world_models.transitions import Segments, Transitions
 
 HOMES = torch.tensor([[-0.25, 0.0, 0.0], [0.25, 0.0, 0.0]])
@@ -104,7 +104,7 @@ def _locked() -> EnsembleDynamics:
         layout, EnsembleConfig(members=3, hidden=32), torch.Generator().manual_seed(0)
     )
     train, valid = (Transitions.of(episodes(n, 60, k, (1.0, 0.0))) for k, n in enumerate((40, 10)))
-    for _ in fit(dynamics, train, valid, FitConfig(epochs=12, batch=64)):
+    for _ in fit(dynamics, train, valid, TrainingConfig(epochs=12, batch=64)):
         pass
     return dynamics
 
@@ -136,7 +136,7 @@ def build() -> Build:
 def _fitted(train: Transitions, valid: Transitions) -> EnsembleDynamics:
     config = EnsembleConfig(members=3, hidden=32)
     dynamics = EnsembleDynamics(LAYOUT, config, torch.Generator().manual_seed(0))
-    for _ in fit(dynamics, train, valid, FitConfig(epochs=12, batch=64)):
+    for _ in fit(dynamics, train, valid, TrainingConfig(epochs=12, batch=64)):
         pass
     return dynamics
 

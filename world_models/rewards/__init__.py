@@ -1,1 +1,1 @@
-"""Reward heads: few simple functions of what is seen, chosen and weighed from labels."""
+"""Reward heads learned from labels."""

@@ -1,4 +1,4 @@
-"""A small network for what simple atoms do not explain: rewards with products, user code of any kind."""
+"""Residual network for what the basis functions do not explain."""
 
 from collections.abc import Sequence
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mbtransfer.cli import main
+from mbtransfer.cli.main import main
 
 COMMAND = [sys.executable, "-m", "mbtransfer"]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "120", "MUJOCO_GL": "off"}

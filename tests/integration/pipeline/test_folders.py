@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mbtransfer.cli import main
-from mbtransfer.dataset import Dataset
+from mbtransfer.cli.main import main
+from mbtransfer.data import Dataset
 from mbtransfer.model import Model
 from tests.integration.pipeline.line import FIT, SEARCH, Folder, cut, refused, using
 
@@ -25,8 +25,8 @@ def test_datasets_that_cannot_be_fitted(own: Path, capfd: pytest.CaptureFixture[
 
 def test_nan_in_data_is_told_and_nothing_is_fitted(own: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A shard whose checksums are right, as a broken collector of one's own might write it."""
-    from mbtransfer.dataset.files import write_shard
-    from mbtransfer.dataset.store import SHARD_FOLDER
+    from mbtransfer.data.dataset import SHARD_FOLDER
+    from mbtransfer.data.shards import write_shard
 
     data = Dataset.open(own / "data")
     episodes = list(data.episodes())[:12]

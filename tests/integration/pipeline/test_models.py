@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.integration.pipeline.line import USES, Folder, cut, refused, using
-from world_models.storage import load_tensors, save_tensors
+from world_models.checkpoint.storage import load_tensors, save_tensors
 
 
 @pytest.mark.parametrize("command", USES)
@@ -49,7 +49,7 @@ def test_a_model_that_does_not_fit_its_environment(
 
     kitchen = make("kitchen")
     fewer = replace(kitchen, spec=replace(kitchen.spec, fixtures=kitchen.spec.fixtures[:-1]))
-    monkeypatch.setattr("mbtransfer.model.make", lambda name: fewer)
+    monkeypatch.setattr("mbtransfer.model.make_recorded", lambda *_, **__: fewer)
     folder = Folder(own)
     assert "another kitchen" in refused(capfd, *using("plan", own))
     assert folder.unharmed()

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from mbtransfer.cli import main
+from mbtransfer.cli.main import main
+from mbtransfer.evaluation.results import read_rows
 from mbtransfer.model import Model
-from mbtransfer.rows import read_rows
 from tests.integration.pipeline.line import COMMAND, ENVIRONMENT, FIT, SEARCH, done
-from world_models.storage import digest, load_tensors
+from world_models.checkpoint.storage import digest, load_tensors
 
 
 def test_evaluate_writes_rows_and_a_summary(

@@ -8,22 +8,21 @@ import numpy as np
 import pytest
 import torch
 
-from mbtransfer.collecting.behaviours import Babble
-from mbtransfer.collecting.runner import run_lockstep
-from mbtransfer.evaluation import oracle_pilot
-from mbtransfer.evaluation.pilot import Pilot
-from mbtransfer.layout import model_layout
-from mbtransfer.model import Model
-from mbtransfer.trust.coverage import Coverage
+from mbtransfer.collection.policies import Babble
+from mbtransfer.collection.rollout import run_lockstep
+from mbtransfer.data.coverage import Coverage
+from mbtransfer.evaluation import simulator_controller
+from mbtransfer.model import Model, model_layout
+from mbtransfer.mpc.controller import Controller
 from tests.mbtransfer.evaluation.tiny import KITCHEN, SEARCH
-from world_models.ensemble import EnsembleConfig, EnsembleDynamics
+from world_models.dynamics.ensemble import EnsembleConfig, EnsembleDynamics
 from world_models.transitions import Transitions
 
 
 @pytest.fixture(scope="session")
-def pilot() -> Pilot:
+def controller() -> Controller:
     """The true simulator and true rewards."""
-    return oracle_pilot(KITCHEN, settings=SEARCH)
+    return simulator_controller(KITCHEN, settings=SEARCH)
 
 
 @pytest.fixture(scope="session")

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from mbtransfer.cli.commands.evaluate import run_evaluate
 from mbtransfer.errors import UserError
-from mbtransfer.evaluate import evaluate_runs, run_evaluate, setup_of
-from mbtransfer.evaluation.asked import find_asked
-from mbtransfer.evaluation.runs import make_runs
-from mbtransfer.rows import read_rows
-from planners.errors import PlannerError
+from mbtransfer.evaluation.config import EvalConfig
+from mbtransfer.evaluation.evaluate import evaluate_runs
+from mbtransfer.evaluation.parallel import make_runs
+from mbtransfer.evaluation.results import read_rows
+from mbtransfer.evaluation.task_selection import select_tasks
+from planners.base import PlannerError
 from tasks.errors import TaskError
 from tasks.recipe import parse_recipe
 from tests.mbtransfer.evaluation.tiny import CONFIG, KITCHEN, SETUP, TWO_STEPS, quiet
@@ -90,7 +92,7 @@ def test_learned_dynamics_and_heads_take_part(tmp_path: Path, model: Path) -> No
     assert set(rows["dynamics"]) == set(rows["reward"]) == {"learned"} and set(rows["labels"]) == {150}
     settings = json.loads((tmp_path / "out.json").read_text())["settings"]
     assert settings["particles"] == 2 and settings["model_digest"]
-    fewer = setup_of(replace(config, labels=100))
+    fewer = EvalConfig.from_flags(replace(config, labels=100))
     runs = make_runs([KITCHEN.task("light_on")], (0,), 1)
     assert set(evaluate_runs(fewer, runs, rows=tmp_path / "rows.csv", console=quiet())["labels"]) == {100}
     assert len(read_rows(tmp_path / "rows.csv")) == 3, "another number of labels is another line"
@@ -112,7 +114,7 @@ HANDLE = list(spec.fixture("light_switch").handle)
 def test_a_task_of_ones_own_is_evaluated_in_workers_too(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(OWN)
     rows, setup = tmp_path / "rows.csv", replace(SETUP, task_file=str(tmp_path / "mine.py"))
-    (own,) = find_asked(KITCHEN, own=setup.own_tasks())
+    (own,) = select_tasks(KITCHEN, own=setup.resolve().own_tasks)
     frame = evaluate_runs(setup, make_runs([own], (0, 1), 1), workers=2, rows=rows, console=quiet())
     assert frame["task"].tolist() == ["shine", "shine"] and set(frame["split"]) == {"user"}
     assert frame["success"].all()

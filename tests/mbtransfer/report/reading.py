@@ -16,11 +16,13 @@ class Page(HTMLParser):
         self.tags: list[str] = []
         self.links: list[str] = []
         self.ids: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
         self.text = ""
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
         self.links += [
             value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "poster")
         ]

@@ -11,8 +11,8 @@ import matplotlib.image
 import numpy as np
 import pandas as pd
 
-from mbtransfer.rows import EpisodeResult, append_rows, read_rows
-from mbtransfer.statistics import summarise
+from mbtransfer.evaluation.results import EpisodeResult, append_rows, read_rows
+from mbtransfer.evaluation.statistics import summarise
 
 FIXTURES = [
     "microwave",

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mbtransfer.evaluation.results import append_rows, read_rows
+from mbtransfer.evaluation.statistics import summarise
 from mbtransfer.report import write_report
-from mbtransfer.report.headline import percent
-from mbtransfer.rows import append_rows, read_rows
-from mbtransfer.statistics import summarise
+from mbtransfer.report.page import percent
 from tests.mbtransfer.report.reading import Page, page_of
 from tests.mbtransfer.report.results import fake_row
 

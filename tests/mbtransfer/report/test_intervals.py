@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from mbtransfer.report import intervals, write_report
-from mbtransfer.report.material import MissingPart, gather
+from mbtransfer.report import curves as intervals
+from mbtransfer.report import write_report
+from mbtransfer.report.results_dir import MissingPart, gather
 
 
 def measured(**changes: Any) -> dict[str, Any]:

@@ -6,16 +6,16 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
+from mbtransfer.evaluation.results import read_rows
+from mbtransfer.evaluation.statistics import summarise
 from mbtransfer.report.terminal import print_table
-from mbtransfer.rows import read_rows
-from mbtransfer.statistics import summarise
+from mbtransfer.runtime.terminal import Terminal
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_the_final_table_names_splits_intervals_worst_and_oracle(complete: Path, width: int) -> None:
-    console = Console(file=StringIO(), width=width)
+    console = Terminal(file=StringIO(), width=width)
     summary = summarise(read_rows(complete / "rows.csv"))
     print_table(summary, console)
     assert isinstance(console.file, StringIO)
@@ -27,7 +27,7 @@ def test_the_final_table_names_splits_intervals_worst_and_oracle(complete: Path,
 
 
 def test_the_final_table_takes_names_as_they_are_and_gaps_as_dashes() -> None:
-    console = Console(file=StringIO(), width=120)
+    console = Terminal(file=StringIO(), width=120)
     task = {"name": "[red]x[/red]", "split": "user", "episodes": 4, "success_rate": 0.5}
     print_table({"splits": {"user": {"success_mean": None, "success_min": 0.5}}, "tasks": [task]}, console)
     print_table({}, console)

@@ -17,12 +17,13 @@ import pytest
 
 pytest.importorskip("sweeps", reason="needs the extra sweeps")
 
-from mbtransfer.alone import alone
-from mbtransfer.cli import main
+from mbtransfer.cli.commands.sweep import run_sweep
+from mbtransfer.cli.main import main
 from mbtransfer.config import SweepConfig
 from mbtransfer.errors import UserError
-from mbtransfer.sweep import engine, run_sweep
-from mbtransfer.sweep.importance import importance
+from mbtransfer.runtime.files import output_lock
+from mbtransfer.sweep import search as engine
+from mbtransfer.sweep.search import importance
 from mbtransfer.sweep.trial import Trial, read_trials
 
 Write = Callable[..., Path]
@@ -130,7 +131,7 @@ def test_killed_at_many_instants_it_ends_as_if_it_had_not_been(write: Write, tmp
 
 def test_a_bad_trial_is_stopped_early(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EPOCH_SECONDS", "0.3")
-    monkeypatch.setattr("mbtransfer.sweep.execute.LOOK_SECONDS", 0.1)
+    monkeypatch.setattr("mbtransfer.sweep.runner.LOOK_SECONDS", 0.1)
     values = {"a": {"values": [0.3, 0.31, 5.0]}, "word": {"value": "tea"}}
     trials = swept(write(parameters=values, **HYPERBAND), tmp_path / "out")
     assert [trial.state for trial in trials] == ["finished", "finished", "stopped"]
@@ -193,7 +194,7 @@ def test_a_folder_holds_one_sweep_and_one_at_a_time(write: Write, tmp_path: Path
     swept(write(), out)
     with pytest.raises(UserError, match="another sweep"):
         swept(write(metric={"name": "loss", "goal": "maximize"}), out)
-    with pytest.raises(UserError, match="another command"), alone(out):
+    with pytest.raises(UserError, match="another command"), output_lock(out):
         swept(write(), out)
     (out / "trial-0001" / "trial.json").write_text("{")
     with pytest.raises(UserError, match="damaged"):

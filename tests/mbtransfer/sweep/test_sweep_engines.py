@@ -16,9 +16,9 @@ import yaml
 
 pytest.importorskip("sweeps", reason="needs the extra sweeps")
 
-from mbtransfer.cli import main
+from mbtransfer.cli.commands.sweep import run_sweep
+from mbtransfer.cli.main import main
 from mbtransfer.config import SweepConfig
-from mbtransfer.sweep import run_sweep
 from mbtransfer.sweep.trial import Trial, read_trials
 
 Write = Callable[..., Path]

@@ -15,13 +15,13 @@ pytest.importorskip("sweeps", reason="needs the extra sweeps")
 
 from wandb import wandb_agent
 
-from mbtransfer.arguments import command, flags, parse
+from mbtransfer.cli.commands.sweep import run_sweep
+from mbtransfer.cli.parser import command, flags, parse
 from mbtransfer.config import COMMANDS, SweepConfig
-from mbtransfer.dataset import Dataset
-from mbtransfer.sweep import engine
-from mbtransfer.sweep.file import read_sweep_file
-from mbtransfer.sweep.line import command_line
-from mbtransfer.sweep.run import run_sweep
+from mbtransfer.data import Dataset
+from mbtransfer.sweep import search as engine
+from mbtransfer.sweep.config import read_sweep_file
+from mbtransfer.sweep.runner import command_line
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "sweeps"
 FILES = sorted(path.name for path in EXAMPLES.glob("*.yaml"))
@@ -85,8 +85,11 @@ def test_the_agent_starts_the_same_line_and_the_command_understands_it(
 
 
 @pytest.mark.slow
-def test_a_shipped_file_runs_at_a_tiny_budget(dataset: Dataset, tmp_path: Path) -> None:
+def test_a_shipped_file_runs_at_a_tiny_budget(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The ensemble's, by W&B's search, on the pool of the tests; the wandb tracker stays out of it."""
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))  # not wandb/ beside the tests
     text = (EXAMPLES / "ensemble.yaml").read_text()
     text = text.replace("runs/demo/data", str(dataset.path)).replace("runs/sweeps", str(tmp_path))
     text = text.replace('"$@"', '"$@" --epochs 2 --device cpu')

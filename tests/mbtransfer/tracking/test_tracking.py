@@ -14,14 +14,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mbtransfer.cli import main
+from mbtransfer.cli.main import main
 from mbtransfer.config import FitConfig, TrackerFlags
-from mbtransfer.dataset import Dataset
+from mbtransfer.data import Dataset
 from mbtransfer.errors import UserError
 from mbtransfer.model import Model
-from mbtransfer.tracking import SILENT, Part, Tracker, figures, opening, remote, track
-from mbtransfer.tracking.identity import Identity
-from mbtransfer.tracking.remote import Remote
+from mbtransfer.tracking import NULL_TRACKER, PrefixedTracker, Tracker, track
+from mbtransfer.tracking import factory as opening
+from mbtransfer.tracking import subprocess_tracker as remote
+from mbtransfer.tracking import tracker as figures
+from mbtransfer.tracking.factory import Identity
+from mbtransfer.tracking.subprocess_tracker import SubprocessTracker
 
 OFFLINE = TrackerFlags(tracker="wandb", tracker_mode="offline")
 FIT = ("--epochs", "2", "--members", "2", "--hidden", "8", "--device", "cpu")
@@ -48,7 +51,7 @@ def test_figures_are_the_numbers_by_their_path() -> None:
 
 def test_a_part_names_its_curves_and_does_not_end_the_whole() -> None:
     whole = Heard()
-    part = Part(whole, "first")
+    part = PrefixedTracker(whole, "first")
     part.log({"loss": 1.0}, "epoch", 2)
     part.table("tasks", [{"name": "tap"}])
     part.finish(0)
@@ -78,10 +81,10 @@ def test_what_keeps_the_id_never_stops_a_command(tmp_path: Path) -> None:
 
 def test_none_and_disabled_start_nothing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with track("fit", TrackerFlags(), place) as tracker:
-        assert tracker is SILENT
+        assert tracker is NULL_TRACKER
     monkeypatch.setenv("WANDB_MODE", "disabled")
     with track("fit", TrackerFlags(tracker="wandb"), place) as tracker:
-        assert tracker is SILENT
+        assert tracker is NULL_TRACKER
     assert not list(place.iterdir())
 
 
@@ -154,7 +157,7 @@ def test_who_is_not_logged_in_is_told_once_and_loses_nothing(
 
 def test_a_tracker_that_dies_is_told_once(place: Path) -> None:
     said: list[str] = []
-    tracker = Remote(lambda: {"tracker": "wandb"}, said.append)
+    tracker = SubprocessTracker(lambda: {"tracker": "wandb"}, said.append)
     tracker.log({"loss": 1.0}, "epoch", 1)
     assert tracker._process is not None
     os.kill(tracker._process.pid, signal.SIGKILL)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tasks.environment import Environment
-from tasks.scene import Scene
+from tasks.simulator import Simulator
 
 pytest.importorskip("gymnasium_robotics")
 
@@ -18,7 +18,7 @@ def franka() -> Environment:
 
 
 @pytest.fixture(scope="package")
-def franka_scene(franka: Environment) -> Scene:
+def franka_scene(franka: Environment) -> Simulator:
     return franka.make_scene(())
 
 

@@ -11,17 +11,17 @@ import torch
 
 from tasks.environment import Environment
 from tasks.errors import TaskError
-from tasks.franka_kitchen.catalogue import left_to_complete
-from tasks.franka_kitchen.model import load_model
-from tasks.lead import WISH
+from tasks.franka_kitchen.scene import load_model
+from tasks.franka_kitchen.tasks import left_to_complete
+from tasks.hand_control import HAND_ACTION
 from tasks.recipe import RecipeProgress, find_recipe, parse_recipe, shipped_recipes
-from tasks.scene import Scene
+from tasks.simulator import Simulator
 
 RECIPES = tuple(shipped_recipes("franka_kitchen"))
 
 
 def test_every_column_is_named_once_and_every_start_is_in_range(
-    franka: Environment, franka_scene: Scene
+    franka: Environment, franka_scene: Simulator
 ) -> None:
     spec = franka.spec
     names = [variable.name for variable in spec.observation]
@@ -35,7 +35,7 @@ def test_every_column_is_named_once_and_every_start_is_in_range(
     assert (franka_scene.state_size, spec.episode_steps, spec.control_dt) == (60, 280, 0.08)
 
 
-def test_the_hands_velocity_is_its_change(franka: Environment, franka_scene: Scene) -> None:
+def test_the_hands_velocity_is_its_change(franka: Environment, franka_scene: Simulator) -> None:
     rng = np.random.default_rng(0)
     state = franka_scene.sample_states(rng, 1)[0]
     state[31:38] = rng.normal(size=7)
@@ -46,7 +46,7 @@ def test_the_hands_velocity_is_its_change(franka: Environment, franka_scene: Sce
     assert (there - here)[hand] / 1e-4 == pytest.approx(here[speed], abs=0.02)
 
 
-def test_handles_move_with_their_fixtures(franka: Environment, franka_scene: Scene) -> None:
+def test_handles_move_with_their_fixtures(franka: Environment, franka_scene: Simulator) -> None:
     start = franka_scene.sample_states(np.random.default_rng(0), 1)
     for name in ("slide_cabinet", "hinge_cabinet", "left_hinge_cabinet", "microwave", "kettle_x", "kettle_y"):
         fixture = franka.spec.fixture(name)
@@ -58,7 +58,7 @@ def test_handles_move_with_their_fixtures(franka: Environment, franka_scene: Sce
         assert np.linalg.norm((moved - franka_scene.observe(start)[0])[columns]) > 0.02, name
 
 
-def test_a_locked_fixture_stays(franka: Environment, franka_scene: Scene) -> None:
+def test_a_locked_fixture_stays(franka: Environment, franka_scene: Simulator) -> None:
     """A push of 20 Nm opens the microwave, unless it is locked."""
     turned = []
     for scene in (franka.make_scene(()), franka.make_scene(("microwave",))):
@@ -70,19 +70,19 @@ def test_a_locked_fixture_stays(franka: Environment, franka_scene: Scene) -> Non
     assert turned[0] < -0.5 and abs(turned[1]) < 0.01
 
 
-def test_every_reward_prefers_the_goal(franka: Environment, franka_scene: Scene) -> None:
+def test_every_reward_prefers_the_goal(franka: Environment, franka_scene: Simulator) -> None:
     start = torch.from_numpy(franka_scene.observe(franka_scene.sample_states(np.random.default_rng(0), 1)))
     assert len(franka.tasks) == 7
     for task in franka.tasks.values():
         done = start.clone()
         done[:, list(task.columns)] = torch.tensor(task.goal)  # type: ignore[attr-defined]
         nothing = torch.zeros(1, 9)
-        assert bool(task.success(done)) and not bool(task.success(start)) and bool(task.fresh(start))
+        assert bool(task.success(done)) and not bool(task.success(start)) and bool(task.is_valid_start(start))
         assert task.reward(start, nothing, done) > task.reward(start, nothing, start) + 3.5
         assert task.fixtures and task.split == "source"
 
 
-def test_an_unknown_subtask_is_named(franka_scene: Scene) -> None:
+def test_an_unknown_subtask_is_named(franka_scene: Simulator) -> None:
     with pytest.raises(TaskError, match="did you mean 'microwave'"):
         left_to_complete(["microwav"], np.zeros((1, franka_scene.spec.obs_size), np.float32))
 
@@ -104,20 +104,20 @@ def test_any_subtasks_in_any_order_are_a_recipe(franka: Environment) -> None:
         assert [step.task.name for step in recipe.steps] == some
 
 
-def test_the_hand_goes_where_it_is_led(franka: Environment, franka_scene: Scene) -> None:
-    lead, hand = franka_scene.lead, list(franka.spec.hand)
-    assert lead is not None and len(WISH) == 4
+def test_the_hand_goes_where_it_is_led(franka: Environment, franka_scene: Simulator) -> None:
+    hand_controller, hand = franka_scene.hand_controller, list(franka.spec.hand)
+    assert hand_controller is not None and len(HAND_ACTION) == 4
     states = franka_scene.sample_states(np.random.default_rng(0), 3)
     wishes = np.concatenate([0.5 * np.eye(3), np.ones((3, 1))], axis=1)
     now = states
     for _ in range(4):
-        now = franka_scene.rollout(now, lead.steer(now, wishes)[:, None].astype(np.float32))[:, -1]
+        now = franka_scene.rollout(now, hand_controller.steer(now, wishes)[:, None].astype(np.float32))[:, -1]
     way = (franka_scene.observe(now) - franka_scene.observe(states))[:, hand]
     assert (way.argmax(axis=1) == np.arange(3)).all() and (way.max(axis=1) > 0.02).all()
     assert np.abs(way - np.diag(way.diagonal())).max() < 0.05
 
 
-def test_the_hand_says_how_it_is_turned(franka: Environment, franka_scene: Scene) -> None:
+def test_the_hand_says_how_it_is_turned(franka: Environment, franka_scene: Simulator) -> None:
     states = franka_scene.sample_states(np.random.default_rng(0), 1).repeat(2, axis=0)
     states[1, 7] += 0.5
     axes = franka_scene.observe(states)[:, list(franka.spec.axes)].reshape(2, 3, 3)
@@ -127,7 +127,7 @@ def test_the_hand_says_how_it_is_turned(franka: Environment, franka_scene: Scene
     assert sorted(between)[0] < 1.0 and sorted(between)[2] == pytest.approx(np.degrees(0.5), abs=1.0)
 
 
-def test_planning_takes_larger_steps_and_ends_nearly_there(franka_scene: Scene) -> None:
+def test_planning_takes_larger_steps_and_ends_nearly_there(franka_scene: Simulator) -> None:
     states = franka_scene.sample_states(np.random.default_rng(0), 3)
     actions = np.random.default_rng(1).uniform(-0.5, 0.5, (3, 1, 9)).repeat(6, axis=1)
     assert franka_scene.coarse is not None and franka_scene.coarse.coarse is None
@@ -137,10 +137,10 @@ def test_planning_takes_larger_steps_and_ends_nearly_there(franka_scene: Scene) 
     assert 0 < np.abs(true - coarse).max() < 0.05 < np.abs(true - states[:, 1:8]).max()
 
 
-def test_approaching_puts_the_hand_near_handles(franka: Environment, franka_scene: Scene) -> None:
-    assert franka_scene.lead is not None
+def test_approaching_puts_the_hand_near_handles(franka: Environment, franka_scene: Simulator) -> None:
+    assert franka_scene.hand_controller is not None
     states = franka_scene.sample_states(np.random.default_rng(0), 12)
-    obs = franka_scene.observe(franka_scene.lead.approach(np.random.default_rng(1), states))
+    obs = franka_scene.observe(franka_scene.hand_controller.approach(np.random.default_rng(1), states))
     handles = sorted({fixture.handle for fixture in franka.spec.fixtures})
     nearest = np.min([np.linalg.norm(obs[:, list(h)], axis=1) for h in handles], axis=0)
     assert (nearest < 0.2).mean() > 0.7
@@ -152,6 +152,6 @@ def test_without_the_extra_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
     def none(name: str, *rest: Any) -> Any:
         return None if name == "gymnasium_robotics" else real(name, *rest)
 
-    monkeypatch.setattr("tasks.franka_kitchen.model.find_spec", none)
+    monkeypatch.setattr("tasks.franka_kitchen.scene.find_spec", none)
     with pytest.raises(TaskError, match=r"pip install 'mbtransfer\[robotics\]'"):
         load_model()

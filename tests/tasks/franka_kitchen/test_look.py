@@ -5,10 +5,10 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
-from tasks.scene import Scene
+from tasks.simulator import Simulator
 
 
-def test_the_camera_sees_the_hand_and_every_handle(franka_scene: Scene) -> None:
+def test_the_camera_sees_the_hand_and_every_handle(franka_scene: Simulator) -> None:
     scene, spec = franka_scene, franka_scene.spec
     assert scene.look is not None
     drawn, state = scene.look.model(), scene.sample_states(np.random.default_rng(0), 1)[0]

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from tasks.environment import Environment
-from tasks.franka_kitchen.catalogue import SUBTASKS, left_to_complete
 from tasks.franka_kitchen.scene import INITIAL
-from tasks.scene import Scene
+from tasks.franka_kitchen.tasks import SUBTASKS, left_to_complete
+from tasks.simulator import Simulator
 
 STEPS = 20
 SEEN = 59
@@ -32,7 +32,7 @@ def plan(seed: int, steps: int = STEPS) -> np.ndarray:
     return np.repeat(drawn, 4, axis=0)[:steps].astype(np.float32)
 
 
-def test_the_start_is_theirs(theirs: Any, franka_scene: Scene) -> None:
+def test_the_start_is_theirs(theirs: Any, franka_scene: Simulator) -> None:
     seen = theirs.reset(seed=0)[0]["observation"]
     state = ours(theirs)
     assert np.array_equal(state[1:31], INITIAL) and not state[31:].any()
@@ -42,7 +42,7 @@ def test_the_start_is_theirs(theirs: Any, franka_scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_a_rollout_is_their_episode_bit_for_bit(theirs: Any, franka_scene: Scene, seed: int) -> None:
+def test_a_rollout_is_their_episode_bit_for_bit(theirs: Any, franka_scene: Simulator, seed: int) -> None:
     """Their solver starts from where it was; ours starts cold, so that a step is a function of the state."""
     theirs.reset(seed=seed)
     start, actions = ours(theirs), plan(seed)
@@ -55,7 +55,7 @@ def test_a_rollout_is_their_episode_bit_for_bit(theirs: Any, franka_scene: Scene
         assert franka_scene.observe(state)[:SEEN] == pytest.approx(seen.astype(np.float32), abs=1e-6)
 
 
-def test_their_warm_solver_hardly_differs(theirs: Any, franka_scene: Scene) -> None:
+def test_their_warm_solver_hardly_differs(theirs: Any, franka_scene: Simulator) -> None:
     theirs.reset(seed=0)
     actions = 0.5 * plan(2)
     path = franka_scene.rollout(ours(theirs)[None], actions[None])[0]
@@ -64,7 +64,7 @@ def test_their_warm_solver_hardly_differs(theirs: Any, franka_scene: Scene) -> N
     assert ours(theirs)[:31] == pytest.approx(path[-1, :31], abs=1e-3)
 
 
-def test_stepping_and_rolling_out_agree(franka_scene: Scene) -> None:
+def test_stepping_and_rolling_out_agree(franka_scene: Simulator) -> None:
     start = franka_scene.sample_states(np.random.default_rng(0), 2)
     actions = np.stack([plan(3, 8), plan(4, 8)])
     path = franka_scene.rollout(start, actions)
@@ -76,7 +76,9 @@ def test_stepping_and_rolling_out_agree(franka_scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("name", list(SUBTASKS))
-def test_success_is_their_judgement(theirs: Any, franka: Environment, franka_scene: Scene, name: str) -> None:
+def test_success_is_their_judgement(
+    theirs: Any, franka: Environment, franka_scene: Simulator, name: str
+) -> None:
     """Positions on both sides of the threshold, along random ways from the goal."""
     from gymnasium_robotics.envs.franka_kitchen.kitchen_env import OBS_ELEMENT_GOALS, OBS_ELEMENT_INDICES
 
@@ -98,7 +100,7 @@ def test_success_is_their_judgement(theirs: Any, franka: Environment, franka_sce
     assert np.array_equal(success, judged) and 0 < success.sum() < 40
 
 
-def test_what_is_left_is_their_tasks_to_complete(theirs: Any, franka_scene: Scene) -> None:
+def test_what_is_left_is_their_tasks_to_complete(theirs: Any, franka_scene: Simulator) -> None:
     """Subtasks are put to their goals one after the other; what was complete once stays off the list."""
     info = theirs.reset(seed=0)[1]
     path = []

@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 
 from tasks.environment import Environment
-from tasks.metaworld.layouts import LAYOUTS
-from tasks.metaworld.load import load
+from tasks.metaworld.scenes import LAYOUTS, load
 from tasks.registry import make
-from tasks.scene import Scene
+from tasks.simulator import Simulator
 
 pytest.importorskip("metaworld", reason="Meta-World is not installed; docs/environments.md says how")
 
@@ -20,7 +19,7 @@ def drawer() -> Environment:
 
 
 @pytest.fixture(scope="package")
-def drawer_scene(drawer: Environment) -> Scene:
+def drawer_scene(drawer: Environment) -> Simulator:
     return drawer.make_scene(())
 
 

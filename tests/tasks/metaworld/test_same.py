@@ -10,18 +10,18 @@ import pytest
 import torch
 
 from tasks.environment import Environment
-from tasks.metaworld.columns import HANDLE, REPEAT
-from tasks.metaworld.layouts import LAYOUTS
-from tasks.metaworld.starts import begin
+from tasks.metaworld.inverse_kinematics import begin
+from tasks.metaworld.scenes import LAYOUTS
+from tasks.metaworld.spec import HANDLE, REPEAT
 from tasks.registry import make
-from tasks.scene import Scene
+from tasks.simulator import Simulator
 
 TASKS = [task for layout in LAYOUTS.values() for task in layout.tasks]
 SEEN = [0, 1, 2, 3]
 """Hand and gripper are the first columns of both."""
 
 
-def scene_of(task: str) -> tuple[Environment, Scene]:
+def scene_of(task: str) -> tuple[Environment, Simulator]:
     name = next(name for name, layout in LAYOUTS.items() if task in layout.tasks)
     world = make(f"metaworld:{name}")
     return world, world.make_scene(())
@@ -48,7 +48,7 @@ def test_an_episode_is_theirs(theirs: Callable[[str], Any], task: str) -> None:
         for _ in range(REPEAT):
             seen, reward, _, _, info = env.step(action)
         assert np.array_equal(begin(env)[1:], after[1:])
-        before, reached = (scene.shown(one, True) for one in (state, after))
+        before, reached = (scene.observe_privileged(one, True) for one in (state, after))
         assert reached[SEEN].numpy() == pytest.approx(seen[SEEN], abs=1e-6)
         given = judged.reward(before, torch.from_numpy(action), reached)
         assert float(given) == pytest.approx(float(reward), abs=1e-4)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from world_models.checkpoint import save_dynamics
-from world_models.ensemble import EnsembleDynamics
+from world_models.checkpoint.checkpoint import save_dynamics
+from world_models.dynamics.ensemble import EnsembleDynamics
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from world_models.checkpoint import load_dynamics
+from world_models.checkpoint.checkpoint import load_dynamics
+from world_models.checkpoint.manifest import seal
+from world_models.checkpoint.storage import load_tensors, save_tensors
 from world_models.errors import ModelError
-from world_models.manifest import seal
-from world_models.storage import load_tensors, save_tensors
 
 
 def weights_file(folder: Path) -> Path:

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from tests.world_models.checkpoint.saved import weights_file
-from world_models.checkpoint import load_dynamics, save_dynamics
-from world_models.ensemble import EnsembleDynamics
+from world_models.checkpoint.checkpoint import load_dynamics, save_dynamics
+from world_models.dynamics.ensemble import EnsembleDynamics
 from world_models.errors import ModelError
 from world_models.layout import Layout
 from world_models.transitions import Transitions

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from world_models.rewards.boxes import SIDES, Box, find_box
+from world_models.rewards.basis import SIDES, Box, find_box
 
 
 def states(rows: int, seed: int = 0) -> Tensor:

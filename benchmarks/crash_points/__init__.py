@@ -1,0 +1,1 @@
+"""Every instant at which a kill could do harm, one after the other."""

@@ -1,1 +1,0 @@
-"""Measurements of speed: each beside a limit that is measured in the same run."""

@@ -1,0 +1,1 @@
+"""The commands: each parses nothing, calls the library once and prints the result."""

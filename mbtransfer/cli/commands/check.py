@@ -1,0 +1,64 @@
+"""`mbtransfer check`: what the model does not know about a task, before it runs."""
+
+from typing import Any
+
+from rich.table import Table
+
+from mbtransfer.config import CheckConfig
+from mbtransfer.diagnostics.check import RISKY, Finding, as_dict, check_task
+from mbtransfer.evaluation.task_selection import find_task
+from mbtransfer.model import Model
+from mbtransfer.runtime.files import check_writable, write_json
+from mbtransfer.runtime.terminal import Terminal, styled
+from mbtransfer.task_file import load_task_file
+from tasks.recipe import find_recipe
+from tasks.task import Task
+
+
+def run_check(config: CheckConfig, console: Terminal | None = None) -> dict[str, Any]:
+    """Check a task or every step of a recipe; a warning is a finding, not an error.
+
+    Raises:
+        UserError, TaskError, ModelError: anything that is wrong with the input.
+    """
+    console = console or Terminal()
+    check_writable(config.json)
+    model = Model.load(config.model, device=config.device, trust_code=config.trust_code)
+    scene = model.environment.make_scene(())
+    findings = [check_task(model, task, scene, seed=config.seed) for task in _tasks(config, model)]
+    risk = max(finding.risk for finding in findings)
+    found = {
+        "name": config.task or config.recipe, "risk": risk, "trusted": not any(f.warning for f in findings),
+        "warnings": [f"{f.task}: {f.warning}" for f in findings if f.warning],
+        "steps": [as_dict(finding) for finding in findings],
+    }  # fmt: skip
+    console.print(_table(findings))
+    for finding in findings:
+        if finding.warning:
+            console.say(styled(("warning", "bold yellow"), f" {finding.task}: {finding.warning}"))
+    if found["trusted"]:
+        console.say("the model knows what this needs")
+    if config.json:
+        write_json(config.json, found)
+    return found
+
+
+def _tasks(config: CheckConfig, model: Model) -> list[Task]:
+    own = load_task_file(config.task_file, model.environment) if config.task_file else []
+    if config.recipe:
+        return list(dict.fromkeys(step.task for step in find_recipe(config.recipe, model.environment).steps))
+    return [find_task(model.environment, config.task, own)] if config.task else own
+
+
+def _table(findings: list[Finding]) -> Table:
+    table = Table(box=None, header_style="bold")
+    table.add_column("task", no_wrap=True)
+    for name in ("seen", "imagined", "disagree", "reward err", "success err", "risk"):
+        table.add_column(name, justify="right")
+    for f in findings:
+        style = "red" if f.risk > RISKY else ""
+        table.add_row(
+            f.task, f"{f.coverage:.0%}", f"{f.imagined_success:.0%}", f"{f.disagreement:.0%}",
+            f"{f.reward_error:.1%}", f"{f.success_error:.1%}", f"{f.risk:.2f}", style=style,
+        )  # fmt: skip
+    return table

@@ -1,0 +1,206 @@
+"""`mbtransfer dataset`: describe, import, export and ablate datasets."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from rich import box
+from rich.table import Table
+
+from mbtransfer.config import DatasetExportConfig, DatasetImportConfig, DatasetInfoConfig, DatasetStripConfig
+from mbtransfer.data import DamagedShardWarning, Dataset
+from mbtransfer.data.ablate import strip
+from mbtransfer.data.formats import export_minari, find_source
+from mbtransfer.data.formats.find import MINARI
+from mbtransfer.data.formats.importer import take_in
+from mbtransfer.data.plot import plot_dataset
+from mbtransfer.data.summary import describe_dataset
+from mbtransfer.errors import UserError
+from mbtransfer.report.terminal import DASH
+from mbtransfer.runtime.files import check_writable, write_json
+from mbtransfer.runtime.terminal import Terminal, styled
+from tasks.registry import make_recorded
+
+PICTURES = (".png", ".svg")
+
+_HIDDEN = ("_velocity", "hand_")
+"""Columns that are in the JSON but would hide the fixtures in a table."""
+
+
+def run_dataset(config: DatasetInfoConfig) -> None:
+    """Print what a dataset holds, and which shards are damaged; write and draw it if asked to.
+
+    Raises:
+        UserError: there is no dataset, or a file cannot be written.
+    """
+    check_writable(config.json, config.plot)
+    if config.plot is not None and config.plot.suffix not in PICTURES:
+        raise UserError(f"--plot needs a file that ends with {' or '.join(PICTURES)}, not {config.plot}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DamagedShardWarning)  # the table says it
+        dataset = Dataset.open(config.dir)
+    seen, header, console = (
+        describe_dataset(dataset, trust_code=config.trust_code),
+        dataset.header,
+        Terminal(),
+    )
+    if config.plot and seen.sample is None:
+        raise UserError(f"{config.dir} holds no episodes to draw")
+    if config.json:
+        write_json(config.json, seen.found)
+    print_dataset(seen.found, str(config.dir), console)
+    if config.plot:
+        plot_dataset(seen, (header.observation, header.action), str(config.dir), config.plot)
+        console.say(f"picture: {config.plot}")
+
+
+def print_dataset(found: Mapping[str, Any], name: str, console: Terminal) -> None:
+    """Print what `Dataset.info` or `describe_dataset` gives: behaviours, coverage, what else was looked at, damage."""
+    size = found["bytes"] / 1e6
+    counts = f"{found['steps']:,} control steps in {found['episodes']:,} episodes"
+    console.print(styled((name, "bold"), f": {found['env']}, {counts}, {size:,.1f} MB"))
+    if found["episodes"]:
+        console.print(_behaviours(found["behaviours"], found["steps"]))
+        console.print(_coverage(found["observation"]))
+        print_look(found, console)
+    if found["diverged"]:
+        line = f"{found['diverged']:,} episodes ended early because their simulation diverged"
+        console.say(line, style="yellow")
+    for damage in found["damaged"]:
+        console.print(styled((f"damaged and left out: {damage['name']}: {damage['reason']}", "red")))
+
+
+def _behaviours(found: Mapping[str, Mapping[str, int]], steps: int) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("behaviour", style="bold")
+    for heading in ("episodes", "steps", "share"):
+        table.add_column(heading, justify="right")
+    for name, counts in found.items():
+        share = f"{100 * counts['steps'] / max(steps, 1):.0f}%"
+        table.add_row(name, f"{counts['episodes']:,}", f"{counts['steps']:,}", share)
+    return table
+
+
+def _coverage(columns: Mapping[str, Mapping[str, Any]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("column", style="bold")
+    table.add_column("range seen", justify="right")
+    table.add_column("")
+    table.add_column("of its range", justify="right")
+    for name, column in columns.items():
+        if column["coverage"] is None or any(part in name for part in _HIDDEN):
+            continue
+        full = round(20 * column["coverage"])
+        bar = styled(("█" * full, "green" if full >= 16 else "yellow"), ("░" * (20 - full), "dim"))
+        seen = f"{column['min']:.2f} to {column['max']:.2f} {column['unit']}"
+        table.add_row(name, seen, bar, f"{100 * column['coverage']:.0f}%")
+    return table
+
+
+SPARKS = "▁▂▃▄▅▆▇█"
+
+
+def print_look(found: Mapping[str, Any], console: Terminal) -> None:
+    """Print what `mbtransfer.survey.describe_dataset` adds to the description of a dataset, where it is there."""
+    if found.get("fixtures"):
+        console.print(_fixtures(found["fixtures"]))
+    if found.get("rewards"):
+        console.print(_rewards(found["rewards"]))
+    if found.get("paid"):
+        paid = found["paid"]
+        line = f"rewards that came with {paid['episodes']:,} episodes: {paid['mean']:.3g} per control step, "
+        console.say(
+            f"{line}highest {paid['max']:.3g}, mean return {paid['return_mean']:.3g}",
+        )  # fmt: skip
+    if 0 < found.get("sample", 0) < found["steps"]:
+        what = f"quantiles and rewards are those of a sample of {found['sample']:,} control steps"
+        console.say(what, style="dim")
+
+
+def _fixtures(fixtures: Mapping[str, Mapping[str, Any]]) -> Table:
+    table = Table("fixture", "where in its range it moved", box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("parts moved in", "of all steps"):
+        table.add_column(heading, justify="right")
+    for name, fixture in fixtures.items():
+        shares = f"{100 * fixture['range_moved']:.0f}%", f"{100 * fixture['moved']:.1f}%"
+        table.add_row(styled((name, "bold")), styled((_sparks(fixture["parts"]), "green")), *shares)
+    return table
+
+
+def _rewards(rewards: Mapping[str, Mapping[str, Any]]) -> Table:
+    table = Table("task", "split", box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("mean reward", "highest", "success"):
+        table.add_column(heading, justify="right")
+    for name, task in rewards.items():
+        success = DASH if task["success"] is None else f"{100 * task['success']:.1f}%"
+        numbers = f"{task['mean']:.2f}", f"{task['max']:.2f}", success
+        table.add_row(styled((name, "bold")), task["split"], *numbers)
+    return table
+
+
+def _sparks(counts: Sequence[int]) -> str:
+    """Bars on a scale of roots, so that rare movements show; a space where there was none."""
+    highest = max([*counts, 1])
+    level = np.ceil(np.sqrt(np.array(counts) / highest) * len(SPARKS)).astype(int)
+    return "".join(SPARKS[i - 1] if i else " " for i in level)
+
+
+def run_import(config: DatasetImportConfig) -> None:
+    """Append the episodes of a source to a dataset, and say how many.
+
+    Raises:
+        UserError: a source that cannot be read or does not fit; nothing is written then.
+    """
+    taken = take_in(find_source(config.source, config.keys), config.out, config.env, config.control_dt)
+    before = f"; {taken.before:,} were there before" if taken.before else ""
+    header = taken.dataset.header
+    sizes = f"{len(header.observation)} observation, {len(header.action)} action"
+    _say(f"imported {taken.episodes:,} episodes with {taken.steps:,} control steps{before}")
+    _say(f"{config.out}: {header.env}, {sizes} columns, {header.state_size} state values")
+    _say(f"next: mbtransfer dataset info {config.out}")
+
+
+def run_export(config: DatasetExportConfig) -> None:
+    """Write a dataset as a Minari dataset, and say where it is.
+
+    Raises:
+        UserError: no dataset, another kind of target, or a name that is taken.
+    """
+    if not config.target.startswith(MINARI):
+        raise UserError(f"cannot export to {config.target!r}; give {MINARI}NAME-vN")
+    dataset = Dataset.open(config.dir)
+    folder = export_minari(dataset, config.target.removeprefix(MINARI))
+    _say(f"exported {len(dataset):,} episodes with {dataset.steps:,} control steps to {folder}")
+
+
+def _say(line: str) -> None:
+    Terminal().say(line)
+
+
+def run_strip(config: DatasetStripConfig) -> None:
+    """Write the copy, and say what was left out.
+
+    Raises:
+        UserError: no fixtures named, no dataset, or a folder that holds something else.
+        TaskError: an unknown fixture or task, or one that names no fixture.
+    """
+    dataset = Dataset.open(config.dir)
+    environment = make_recorded(dataset.header.env, str(config.dir), trust_code=config.trust_code)
+    fixtures = [environment.spec.fixture(name) for name in config.fixtures]
+    for name in config.tasks:
+        moved = environment.task(name).fixtures
+        if not moved:
+            raise UserError(f"task {name} names no fixture that it moves; give --fixtures")
+        fixtures += moved
+    if not fixtures:
+        raise UserError("nothing to strip; name what must stand still with --fixtures or --tasks")
+    if config.out.resolve() == config.dir.resolve():
+        raise UserError(f"--out {config.out} is the dataset itself; give another folder")
+    copy = Dataset.open_or_create(config.out, dataset.header)
+    left_out = strip(dataset.pool, fixtures, copy)
+    names = ", ".join(dict.fromkeys(fixture.name for fixture in fixtures))
+    Terminal().say(
+        f"{config.out}: {copy.steps:,} of {dataset.steps:,} control steps; {left_out:,} in which {names} moved "
+        "were left out",
+    )  # fmt: skip

@@ -1,0 +1,203 @@
+"""Command dispatch, warnings and exit codes.
+
+0 done; 2 the user's input is wrong, with one line that says what; 1 anything else; 128 and the signal that ended it,
+130 after Ctrl-C.
+"""
+
+import logging
+import os
+import re
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, TextIO
+
+from mbtransfer import __version__
+from mbtransfer.errors import USER_ERRORS, UserError
+from mbtransfer.runtime.signals import exit_code, stopping
+from mbtransfer.runtime.streams import drop, full, prepare_streams, say
+
+DEBUG = "MBTRANSFER_DEBUG"
+"""Environment variable: set it to see the traceback of an error."""
+
+RUN = {
+    "demo": "mbtransfer.cli.commands.demo:run_demo",
+    "collect": "mbtransfer.cli.commands.collect:run_collect",
+    "fit": "mbtransfer.cli.commands.fit:run_fit",
+    "evaluate": "mbtransfer.cli.commands.evaluate:run_evaluate",
+    "prepare": "mbtransfer.cli.commands.prepare:run_prepare",
+    "adapt": "mbtransfer.cli.commands.adapt:run_adapt",
+    "plan": "mbtransfer.cli.commands.plan:run_plan",
+    "check": "mbtransfer.cli.commands.check:run_check",
+    "calibration": "mbtransfer.cli.commands.calibration:run_calibration",
+    "sweep": "mbtransfer.cli.commands.sweep:run_sweep",
+    "speed": "mbtransfer.cli.commands.speed:run_speed",
+    "reproduce": "mbtransfer.cli.commands.reproduce:run_reproduce",
+    "report": "mbtransfer.cli.commands.report:run_report",
+    "tasks": "mbtransfer.cli.commands.tasks:run_tasks",
+    "dataset info": "mbtransfer.cli.commands.dataset:run_dataset",
+    "dataset import": "mbtransfer.cli.commands.dataset:run_import",
+    "dataset export": "mbtransfer.cli.commands.dataset:run_export",
+    "dataset strip": "mbtransfer.cli.commands.dataset:run_strip",
+}
+"""What each command calls with its settings; imported only then, so that help comes at once."""
+
+_HELP = """\
+usage: mbtransfer COMMAND [FLAGS]
+
+Learn one world model of one room; solve new tasks in it at once by planning.
+
+{commands}
+
+Begin with:          mbtransfer demo --out runs/demo
+Flags of a command:  mbtransfer COMMAND --help
+Traceback of errors: {debug}=1 mbtransfer COMMAND ...
+
+Exit codes: 0 done, 2 wrong input, 1 anything else, 130 interrupted."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line (that of the process, unless one is given) and return the exit code."""
+    prepare_streams()
+    warnings.showwarning = _show_warning
+    # Where the home can't be written, it keeps its fonts elsewhere, and says so at each start.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    # GLFW complains on import where there is no screen; nothing here opens a window.
+    warnings.filterwarnings("ignore", module="glfw")
+    # A picture shows boxes for signs that its font lacks: names of folders and tasks may be in any script.
+    warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
+    try:
+        with stopping():
+            try:
+                return _run(sys.argv[1:] if argv is None else list(argv))
+            finally:
+                sys.stdout.flush()
+    except KeyboardInterrupt as stop:
+        line = "interrupted; what was finished is kept, run the same command again to continue"
+        return _fail(line, exit_code(stop))
+    except USER_ERRORS as error:
+        return _fail(f"error: {error}", 2)
+    except BrokenPipeError:
+        return _unread()
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # what Rich makes of it
+            return _unread()
+        raise
+    except OSError as error:
+        where = error.filename or ("standard output" if full(sys.stdout) else "")
+        return _fail(f"error: {f'{where}: ' if where else ''}{error.strerror or error}", 2)
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}"
+        return _fail(f"error: {what} (unexpected; run again with {DEBUG}=1 to see where)", 1)
+
+
+def _run(argv: list[str]) -> int:
+    if argv[:1] in (["-h"], ["--help"]):
+        say(*_help().splitlines())
+        return 0
+    if argv[1:] in (["-h"], ["--help"]) and argv[0] not in RUN:
+        say(*_help(argv[0]).splitlines())
+        return 0
+    if argv == ["--version"]:
+        say(f"mbtransfer {__version__}")
+        return 0
+    _check_surroundings(argv)
+    from mbtransfer.cli.parser import (
+        command_name,
+        parse,
+    )  # not above: Ctrl-C is clean from the first moment on
+
+    settings = parse(argv)
+    _check(settings)
+    module, function = RUN[command_name(argv)[0]].split(":")
+    getattr(import_module(module), function)(settings)
+    return 0
+
+
+def _help(group: str = "") -> str:
+    """What there is: every command, or those of a group.
+
+    Raises:
+        UserError: there is no such group.
+    """
+    from mbtransfer.cli.parser import command_name
+    from mbtransfer.config import COMMANDS
+
+    about = {name: (settings.__doc__ or "").strip().splitlines()[0] for name, settings in COMMANDS.items()}
+    if group:
+        command_name([group, "--json"])  # it knows what to say of a group that is none
+        about = {name: text for name, text in about.items() if name.startswith(f"{group} ")}
+    return _HELP.format(commands="\n".join(f"  {name:16}{text}" for name, text in about.items()), debug=DEBUG)
+
+
+def _check_surroundings(argv: list[str]) -> None:
+    """What PyTorch and safetensors cannot work with, and would not say in words."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise UserError("the current folder is no longer there; go to another one") from error
+    for word in argv:
+        try:
+            os.fsencode(word).decode()
+        except UnicodeDecodeError as error:
+            raise UserError(f"{word} is not UTF-8; give the file or folder another name") from error
+
+
+def _check(settings: Any) -> None:
+    """What holds for every command, before it spends time."""
+    asked = vars(settings)
+    if "recipe" in asked and bool(settings.task or settings.task_file) == bool(settings.recipe):
+        raise UserError("give either --task or --recipe")
+    truth = asked.get("dynamics") == "oracle" and asked.get("reward") != "learned"
+    if "dynamics" in asked and settings.model is None and not truth:
+        raise UserError("--model must be given, unless with --dynamics oracle and --reward true")
+    from mbtransfer.cli.parser import outputs
+
+    for flag, path in outputs(settings):
+        if flag != "--out" and path.exists() and not path.is_file():
+            what = "a folder" if path.is_dir() else "not a regular file"
+            raise UserError(f"{flag} {path} is {what}; give the name of a file")
+    if "planner" in asked:
+        from planners.registry import find_planner
+
+        find_planner(settings.planner)
+    if "tracker" in asked:
+        from mbtransfer.tracking.factory import check_tracker
+
+        check_tracker(settings.tracker)
+    if asked.get("threads"):
+        import torch
+
+        torch.set_num_threads(settings.threads)
+
+
+def _fail(line: str, code: int) -> int:
+    if os.environ.get(DEBUG):
+        say(*traceback.format_exc().splitlines(), error=True)
+    say(_joined(line), error=True)
+    return code
+
+
+def _unread() -> int:
+    """Whoever read our output has seen enough; the code is that of a process that ends of it."""
+    drop(sys.stdout)
+    return 141
+
+
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int,
+    file: TextIO | None = None, line: str | None = None,
+) -> None:  # fmt: skip
+    """A warning is one line too."""
+    say(_joined(f"warning: {message}"), error=True)
+
+
+def _joined(text: str) -> str:
+    """The lines of a message as one."""
+    return re.sub(r"\s*\n\s*", " ", text.strip())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Data collection: policies that act, rollouts, and resumable collection jobs."""

@@ -1,0 +1,302 @@
+"""Collection policies that plan, with the learned model or the true simulator."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+from mbtransfer.collection.jobs import CollectionJob, PlannerConfig
+from mbtransfer.collection.policies import Behaviour
+from mbtransfer.collection.rollout import move_near
+from mbtransfer.config import parse_settings
+from mbtransfer.errors import UserError
+from mbtransfer.model import Model, model_layout
+from mbtransfer.mpc.agent import MPCAgent, Seeding, action_bounds
+from mbtransfer.mpc.objective import Dynamics, LearnedDynamics, OracleDynamics, ReturnEstimator, Reward
+from mbtransfer.mpc.task_reward import Rewards, TaskReward, TrueRewards
+from mbtransfer.training.policy import MultiTaskPolicy, load_prepared
+from planners.base import Planner
+from planners.registry import make_planner
+from tasks.environment import Environment
+from tasks.registry import make
+from tasks.simulator import Simulator
+from tasks.spec import EnvSpec, Fixture
+from tasks.task import Move, Task, move
+from tasks.task_starts import fresh_states
+from world_models.checkpoint.checkpoint import load_dynamics
+from world_models.dynamics.rollout import Imagination, Imagined
+
+ORACLE_BUDGET = {"horizon": 10, "candidates": 32, "iterations": 2}
+"""The true simulator is slow but never wrong: a small search is enough for it."""
+
+
+def planned(
+    world: Environment, scene: Simulator, unit: CollectionJob, rng: np.random.Generator
+) -> tuple[Behaviour, np.ndarray]:
+    """An agent for the unit's tasks, and starts from which each is still to be done.
+
+    Raises:
+        UserError: no tasks, or a model that has changed since the unit was planned.
+        TaskError: an unknown task, or one that no start leaves undone.
+    """
+    tasks, turns, starts = (
+        _goals(scene, unit, rng) if unit.behaviour == "goals" else _asked(world, scene, unit, rng)
+    )
+    active = torch.eye(len(tasks))[torch.from_numpy(turns)]
+    planning = unit.planning or PlannerConfig()
+    rewards = _rewards(unit.behaviour, planning, tasks)
+    chain = Chain(rewards, len(tasks), turns, rng) if planning.chain else None
+    bounds = action_bounds(scene.spec)
+    dynamics, planner = _dynamics(scene, unit.behaviour, planning), _planner(scene, unit.behaviour, planning)
+    seeding = None
+    if ready := _ready(world, unit.behaviour, planning, tasks, turns):
+        dynamics = dynamics.with_returns(
+            replace(dynamics.estimator, discount=ready.discount, value=ready.value)
+        )
+        seeding = Seeding(ready.policy)
+    agent = MPCAgent(dynamics, planner, bounds, unit.seed % 2**31, seeding=seeding, replan=planning.replan)
+    behaviour = PlannerBehaviour(agent, TaskReward(rewards, active), planning.noise, rng, chain)
+    return behaviour, move_near(scene, rng, starts, unit.near)
+
+
+def _asked(
+    world: Environment, scene: Simulator, unit: CollectionJob, rng: np.random.Generator
+) -> tuple[list[Task], np.ndarray, np.ndarray]:
+    """The unit's tasks, which of them each episode is after, and where it starts."""
+    from mbtransfer.evaluation.task_selection import (
+        find_task,  # takes a while, and scripted units need it not
+    )
+
+    tasks = [find_task(world, name) for name in unit.tasks]
+    if not tasks:
+        raise UserError(f"behaviour {unit.behaviour} needs at least one task; name some with --tasks")
+    turns = (np.arange(unit.episodes) + unit.index * unit.episodes) % len(tasks)
+    return tasks, turns, np.concatenate([fresh_states(scene, tasks[turn], rng, 1) for turn in turns])
+
+
+def _goals(
+    scene: Simulator, unit: CollectionJob, rng: np.random.Generator
+) -> tuple[list[Task], np.ndarray, np.ndarray]:
+    """A goal of its own for each episode, and where it starts."""
+    starts = scene.sample_states(rng, unit.episodes)
+    goals = draw_goals(scene.spec, scene.observe(starts), unit.locked, rng)
+    return list(goals), np.arange(unit.episodes), starts
+
+
+def _ready(
+    world: Environment, behaviour: str, planning: PlannerConfig, tasks: Sequence[Task], turns: np.ndarray
+) -> MultiTaskPolicy | None:
+    """What was prepared, if it was for all of the tasks, and they do not change on the way."""
+    if not planning.prepared or planning.chain or behaviour in ("oracle", "goals"):
+        return None
+    digest, bounds = _model(planning.model, planning.model_digest).digest, action_bounds(world.spec)
+    found = [load_prepared(Path(planning.model), task.name, digest, bounds) for task in tasks]
+    there = [one for one in found if one is not None]
+    return MultiTaskPolicy(there, torch.from_numpy(turns)) if len(there) == len(tasks) else None
+
+
+def _rewards(behaviour: str, planning: PlannerConfig, tasks: Sequence[Task]) -> Rewards:
+    """True rewards, unless only the simulator's state tells them: then what the model learned of them."""
+    if behaviour == "oracle" or not any(task.privileged for task in tasks):
+        return TrueRewards(tasks)
+    return _model(planning.model, planning.model_digest).rewards(tasks)
+
+
+@lru_cache(maxsize=2)
+def _model(folder: str, digest: str) -> Model:
+    return Model.load(folder, "cpu")
+
+
+def _planner(scene: Simulator, behaviour: str, planning: PlannerConfig) -> Planner:
+    settings: dict[str, int | float] = dict(ORACLE_BUDGET) if behaviour == "oracle" else {}
+    for name in ("horizon", "candidates", "iterations"):
+        value = getattr(planning, name)
+        if value is not None:
+            settings[name] = value
+    settings |= parse_settings(planning.settings)
+    return make_planner(planning.planner, action_bounds(scene.spec), settings)
+
+
+def _dynamics(scene: Simulator, behaviour: str, planning: PlannerConfig) -> Dynamics:
+    if behaviour == "oracle":
+        return OracleDynamics(scene)
+    imagination = _imagination(planning.model, planning.model_digest, planning.particles, scene.spec.name)
+    if behaviour == "explore":
+        return LearnedDynamics(imagination, Curious(bonus=planning.bonus))
+    return LearnedDynamics(imagination)
+
+
+def weights_digest(model: str | Path, environment: Environment) -> str:
+    """What a model's weights are: with another model the same units are other units.
+
+    Raises:
+        ModelError: no model, damaged, or of another environment.
+    """
+    _, manifest = load_dynamics(model, expect=model_layout(environment.spec))
+    return str(manifest["tensors"]["sha256"])
+
+
+@lru_cache(maxsize=2)
+def _imagination(folder: str, digest: str, particles: int, environment: str) -> Imagination:
+    """The model in a folder, ready to plan in; read once per process."""
+    layout = model_layout(make(environment).spec)
+    dynamics, manifest = load_dynamics(folder, expect=layout)
+    if digest and manifest["tensors"]["sha256"] != digest:
+        raise UserError(f"the model in {folder} has changed while data were collected; run the command again")
+    return Imagination(dynamics, particles)
+
+
+HELD = 3
+"""Control steps for which a task must hold before the next one begins."""
+
+
+class Chain:
+    """What each of B episodes is after: a task until it is done, then another one that is not, drawn at random.
+
+    Args:
+        rewards: of K tasks.
+        tasks: K.
+        first: the task that each episode begins with.
+        rng: draws the next ones.
+    """
+
+    def __init__(
+        self, rewards: Rewards, tasks: int, first: Int[ndarray, " B"], rng: np.random.Generator
+    ) -> None:
+        self._rewards, self._tasks, self._rng = rewards, tasks, rng
+        self.now = np.array(first)
+        self._held = np.zeros(len(first), int)
+
+    def advance(self, obs: Float[Tensor, "B O"]) -> Bool[Tensor, " B"]:
+        """Look at where the episodes are; which of them are after another task from here on."""
+        won = self._rewards.success(obs).cpu().numpy() > 0.5
+        rows = np.arange(len(self.now))
+        self._held = np.where(won[rows, self.now], self._held + 1, 0)
+        changed = (self._held >= HELD) & ~won.all(axis=1)
+        for row in np.flatnonzero(changed):
+            self.now[row] = self._rng.choice(np.flatnonzero(~won[row]))
+            self._held[row] = 0
+        return torch.from_numpy(changed)
+
+    def goal(self) -> TaskReward:
+        """The reward of each episode's task."""
+        return TaskReward(self._rewards, torch.eye(self._tasks)[torch.from_numpy(self.now)])
+
+
+_MEMORY = 0.8
+"""Share of the noise on an action that stays at the next step."""
+
+_MOST = 3.0
+"""Disagreement beyond this many scales of change counts no more: it is the model's failure, not news."""
+
+
+class PlannerBehaviour:
+    """An agent that plans for a reward; noise on its actions shows the model what lies beside the plan.
+
+    Args:
+        agent: plans for B episodes at once.
+        reward: what it plans for: `Task.reward`, or a `TaskReward` with one row per episode.
+        noise_std: spread of the coloured noise on each action, as a share of half the action range.
+        rng: source of the noise.
+        chain: gives the reward from step to step instead, where episodes go on with other tasks.
+    """
+
+    def __init__(
+        self, agent: MPCAgent, reward: Reward, noise_std: float, rng: np.random.Generator,
+        chain: Chain | None = None,
+    ) -> None:  # fmt: skip
+        self._agent, self._reward, self._chain = agent, reward, chain
+        self._noise_std, self._rng = noise_std, rng
+        self._noise: ndarray | None = None
+
+    def act(self, obs: Float[ndarray, "B O"], state: Float[ndarray, "B S"]) -> Float[ndarray, "B A"]:
+        """See `Behaviour.act`."""
+        bounds = self._agent.bounds
+        seen = torch.from_numpy(obs).to(bounds.low)
+        if self._chain is not None:
+            self._agent.forget(self._chain.advance(seen))
+            self._reward = self._chain.goal()
+        action = self._agent.act(seen, state, self._reward)
+        noise = torch.from_numpy(self._next_noise(tuple(action.shape))).to(action)
+        noisy: ndarray = bounds.clamp(action + self._noise_std * bounds.half * noise).cpu().numpy()
+        return noisy
+
+    def _next_noise(self, shape: tuple[int, ...]) -> ndarray:
+        """A random walk of unit spread that forgets: the hand drifts off the plan instead of trembling."""
+        fresh = self._rng.normal(size=shape)
+        past = self._noise
+        self._noise = fresh if past is None else _MEMORY * past + (1 - _MEMORY**2) ** 0.5 * fresh
+        return self._noise
+
+
+@dataclass(frozen=True)
+class Curious(ReturnEstimator):
+    """What the ensemble disagrees about is worth a bonus.
+
+    Sekar et al. (2020), "Planning to explore via self-supervised world models": disagreement of the members
+    is what more data can teach, unlike noise, on which they agree.
+
+    Attributes:
+        bonus: reward per control step for one unit of disagreement; needs at least two particles.
+    """
+
+    bonus: float = 1.0
+
+    def returns(
+        self, rewards: Float[Tensor, "H Q R"], futures: Imagined, actions: Float[Tensor, "H 1 R A"]
+    ) -> Float[Tensor, " R"]:
+        """See `ReturnEstimator.returns`."""
+        news = futures.disagreement().clamp(max=_MOST).mean(dim=-1).sum(dim=0)
+        return super().returns(rewards, futures, actions) + self.bonus * news
+
+
+_TRIES = 50
+
+
+def draw_goals(
+    spec: EnvSpec, obs: Float[ndarray, "B O"], locked: Sequence[str], rng: np.random.Generator
+) -> list[Move]:
+    """A goal for each start: a thing, one of its fixtures and a place in its range, far enough from where it is.
+
+    All three are uniform: what has many joints, as a kettle does, is chosen as often as what has one.
+
+    Goal babbling (Baranes and Oudeyer 2013, "Active learning of inverse models with intrinsically motivated
+    goal exploration in robots"), in the space of the fixtures and without their measure of progress.
+
+    Args:
+        spec: of the environment.
+        obs: the starts.
+        locked: fixtures that cannot be moved.
+        rng: what draws.
+
+    Raises:
+        UserError: every fixture is locked.
+    """
+    free = [fixture for fixture in spec.fixtures if fixture.name not in locked]
+    if not free:
+        raise UserError("behaviour goals needs a fixture that is not locked")
+    things = list(_by_handle(free).values())
+    goals = []
+    for start in torch.from_numpy(obs):
+        for _ in range(_TRIES):
+            parts = things[rng.integers(len(things))]
+            fixture = parts[rng.integers(len(parts))]
+            goal = move(spec, fixture.name, float(rng.uniform(fixture.low, fixture.high)))
+            if bool(goal.is_valid_start(start)):
+                break
+        goals.append(goal)
+    return goals
+
+
+def _by_handle(fixtures: Sequence[Fixture]) -> dict[tuple[int, int, int], list[Fixture]]:
+    """The fixtures that move together, as they do which share a handle."""
+    things: dict[tuple[int, int, int], list[Fixture]] = {}
+    for fixture in fixtures:
+        things.setdefault(fixture.handle, []).append(fixture)
+    return things

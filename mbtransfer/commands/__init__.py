@@ -1,1 +1,0 @@
-"""Commands that are small: what they print, and nothing that a library user would miss."""

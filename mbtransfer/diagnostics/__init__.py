@@ -1,0 +1,1 @@
+"""Diagnostics of a model: coverage, calibration and novelty detection."""

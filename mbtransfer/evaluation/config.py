@@ -1,0 +1,245 @@
+"""Evaluation settings as plain values, from which each worker builds its controller."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mbtransfer.config import DecisionFlags, parse_settings
+from mbtransfer.errors import UserError
+from mbtransfer.evaluation.task_selection import find_task
+from mbtransfer.model import LABELS, Model
+from mbtransfer.mpc.agent import action_bounds
+from mbtransfer.mpc.controller import (
+    PARTICLES,
+    PLANNER,
+    Controller,
+    by_distance,
+    model_controller,
+    simulator_controller,
+)
+from mbtransfer.mpc.objective import LearnedDynamics, ReturnEstimator, Risk
+from mbtransfer.mpc.task_policy import load_prepared, prepared_digest
+from mbtransfer.mpc.task_reward import Rewards
+from mbtransfer.task_file import load_task_file
+from planners.registry import find_planner
+from tasks.environment import Environment
+from tasks.registry import make
+from tasks.spec import nearest
+from tasks.task import Task
+from tasks.trusted_code import named_code
+from world_models.dynamics.inference import Precision, name_of
+from world_models.uncertainty.disagreement import DisagreementScale
+
+ELSEWHERE = (
+    "model", "task_file", "device", "threads", "horizon", "candidates", "iterations", "settings",
+    "trust_code",
+)  # fmt: skip
+"""Fields that `EvalContext.described` gives in another form, or that results do not depend on."""
+
+CHOICES = {"dynamics": ("learned", "oracle"), "reward": ("learned", "true", "distance")}
+
+
+@dataclass(frozen=True)
+class EvalConfig:
+    """Everything that decides how an episode goes, apart from what is asked for and the seed.
+
+    Attributes:
+        env: the environment; where there is a model, its own counts.
+        model: folder of the model; not needed for the oracle with true rewards.
+        dynamics: `learned` or `oracle`.
+        reward: `learned`, `true`, or the control `distance`.
+        labels: labelled transitions behind each learned reward; None is the model's choice.
+        planner: name of the planner.
+        horizon: control steps that a plan looks ahead; None is the planner's default, here and below.
+        candidates: plans per iteration.
+        iterations: rounds of the search.
+        particles: imagined futures per plan.
+        settings: other settings of the planner, as NAME=VALUE.
+        precision: of the model's products: float32, bfloat16 or auto.
+        compile: let torch.compile fuse the model's steps.
+        decision_ms: time that a decision may take; None for as long as it takes.
+        discount: of rewards, per control step.
+        risk: which imagined futures count; see `ReturnEstimator`.
+        uncertainty_penalty: cost of disagreement; see `ReturnEstimator`.
+        retry_after: control steps without a gain after which an episode goes back to try again; None for never.
+        prepared: use what `prepare` made for a task, where it is there.
+        task_file: a user's own tasks.
+        device: where planning happens; `auto` is the accelerator if there is one.
+        threads: of each process; results may differ in the last digits with another number.
+        trust_code: run the Python file or module that the model names as its environment.
+
+    Raises:
+        UserError: an unknown word, or a model that is needed but not given.
+        PlannerError: no such planner, or a setting out of range.
+    """
+
+    env: str = "kitchen"
+    model: str | None = None
+    dynamics: str = "learned"
+    reward: str = "learned"
+    labels: int | None = None
+    planner: str = PLANNER
+    horizon: int | None = None
+    candidates: int | None = None
+    iterations: int | None = None
+    particles: int = PARTICLES
+    settings: tuple[str, ...] = ()
+    precision: Precision = "auto"
+    compile: bool = False
+    decision_ms: float | None = None
+    discount: float = 1.0
+    risk: Risk = "mean"
+    uncertainty_penalty: float = 0.0
+    retry_after: int | None = None
+    prepared: bool = True
+    task_file: str | None = None
+    device: str = "auto"
+    threads: int = 1
+    trust_code: bool = False
+
+    def __post_init__(self) -> None:
+        for name, words in CHOICES.items():
+            value = getattr(self, name)
+            if value not in words:
+                raise UserError(f"no {name} {value!r}{nearest(str(value), list(words))}")
+        for name in ("particles", "threads", "labels", "retry_after"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"{name} cannot be {value}; give at least 1")
+        if self.needs_model and self.model is None:
+            learned = [f"--{name} learned" for name in CHOICES if getattr(self, name) == "learned"]
+            asked = " and ".join(learned)
+            raise UserError(f"no model for {asked}; give --model MODEL, or --dynamics oracle --reward true")
+
+    @classmethod
+    def from_flags(cls, flags: Any) -> "EvalConfig":
+        """The settings of episodes among the flags of a command.
+
+        Raises:
+            UserError: a model is needed but not given.
+        """
+        return cls(
+            env=flags.env, model=None if flags.model is None else str(flags.model), dynamics=flags.dynamics,
+            reward=flags.reward, labels=flags.labels,
+            task_file=None if flags.task_file is None else str(flags.task_file), device=flags.device,
+            threads=flags.threads or 1, trust_code=flags.trust_code,
+            **{flag.name: getattr(flags, flag.name) for flag in fields(DecisionFlags)},
+        )  # fmt: skip
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether anything learned takes part."""
+        return "learned" in (self.dynamics, self.reward)
+
+    def planner_settings(self) -> dict[str, int | float]:
+        """What differs from the planner's defaults."""
+        chosen = {name: getattr(self, name) for name in ("horizon", "candidates", "iterations")}
+        return {name: value for name, value in chosen.items() if value is not None} | parse_settings(
+            self.settings
+        )
+
+    def resolve(self) -> "EvalContext":
+        """Load what the settings name and build the controller.
+
+        Raises:
+            UserError: a file cannot be read, or a setting is out of range.
+            TaskError: no such environment.
+            ModelError: the model does not fit, or has no scale for an uncertainty penalty.
+            PlannerError: no such planner, or a setting out of range.
+        """
+        if named_code(self.env):
+            make(self.env)  # the caller names it, so a model may name it too
+        model = None
+        if self.needs_model:
+            model = Model.load(Path(self.model or ""), device=self.device, trust_code=self.trust_code)
+        environment = model.environment if model else make(self.env)
+        own = load_task_file(Path(self.task_file), environment) if self.task_file else ()
+        controller = self._controller(environment, model)
+        # Other processes must not decide anew: neither the precision, nor the trust that this one was given.
+        decided = replace(self, trust_code=True)
+        if isinstance(planned := controller.dynamics, LearnedDynamics):
+            decided = replace(decided, precision=name_of(planned.imagination.dtype))
+        return EvalContext(decided, environment, model, tuple(own), controller)
+
+    def _controller(self, environment: Environment, model: Model | None) -> Controller:
+        rewards: Callable[[Sequence[Task]], Rewards] | None = None
+        labels = 0
+        if model is not None and self.reward == "learned":
+            labels = self._labels(model)
+            rewards = partial(model.rewards, labels=labels)
+        elif self.reward == "distance":
+            rewards = by_distance
+        common: dict[str, Any] = {
+            "rewards": rewards, "labels": labels, "planner": self.planner, "settings": self.planner_settings(),
+            "estimator": self._estimator(model), "decision_ms": self.decision_ms,
+        }  # fmt: skip
+        if model is None or self.dynamics == "oracle":
+            controller = simulator_controller(environment, **common)
+        else:
+            controller = model_controller(
+                environment, model.dynamics, particles=self.particles, device=model.device,
+                precision=self.precision, compiled=self.compile, **common,
+            )  # fmt: skip
+        controller = replace(controller, reward_name=self.reward, retry_after=self.retry_after)
+        controller.make_planner()
+        if model is None or not self.prepared or self.reward == "distance":
+            return controller
+        folder, bounds = Path(self.model or ""), action_bounds(environment.spec, model.device)
+        return replace(
+            controller, prepared=lambda task: load_prepared(folder, task.name, model.digest, bounds)
+        )
+
+    def _estimator(self, model: Model | None) -> ReturnEstimator:
+        scale = None
+        if self.uncertainty_penalty and self.dynamics == "learned" and model is not None:
+            scale = DisagreementScale.of(model.notes).to(model.device)
+        penalty = self.uncertainty_penalty if scale else 0.0
+        return ReturnEstimator(self.discount, self.risk, uncertainty_penalty=penalty, scale=scale)
+
+    def _labels(self, model: Model) -> int:
+        there = len(model.pool)
+        if self.labels is not None and self.labels > there:
+            raise UserError(
+                f"--labels {self.labels}, but the model's pool holds {there} transitions; ask for no more"
+            )
+        return min(LABELS, there) if self.labels is None else self.labels
+
+
+@dataclass(frozen=True)
+class EvalContext:
+    """What settings stand for, built once per process by `EvalConfig.resolve`.
+
+    Attributes:
+        config: the settings, with all decided that other processes must not decide anew.
+        environment: the model's, where there is one.
+        model: the model; None where nothing is learned.
+        own_tasks: the user's own tasks.
+        controller: drives the robot.
+    """
+
+    config: EvalConfig
+    environment: Environment
+    model: Model | None
+    own_tasks: tuple[Task, ...]
+    controller: Controller
+
+    def find_task(self, name: str) -> Task:
+        """A task by name; see `task_selection.find_task`."""
+        return find_task(self.environment, name, self.own_tasks)
+
+    def described(self) -> dict[str, Any]:
+        """Every setting that results depend on, the planner's own defaults among them."""
+        config = self.config
+        of_planner = asdict(find_planner(config.planner).config_type()) | config.planner_settings()
+        own = {field.name: getattr(config, field.name) for field in fields(config)}
+        for name in ELSEWHERE:
+            del own[name]
+        if config.dynamics == "oracle":
+            for name in ("particles", "precision", "compile", "uncertainty_penalty"):
+                del own[name]
+        own["labels"] = self.controller.labels
+        own["model_digest"] = self.model.digest if self.model else None
+        own["prepared"] = prepared_digest(Path(config.model)) if config.model and config.prepared else ""
+        return own | {"planner_settings": of_planner}

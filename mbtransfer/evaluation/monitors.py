@@ -1,0 +1,329 @@
+"""Task monitors: what to pursue in each episode, and whether it has succeeded."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from numpy import ndarray
+from torch import Tensor
+
+from mbtransfer.errors import UserError
+from mbtransfer.mpc.task_reward import Rewards, TaskReward, TrueRewards
+from tasks.recipe.progress import RecipeProgress, StepState
+from tasks.recipe.recipe import DEFAULT_HOLD, Group, Recipe, RecipeStep
+from tasks.task import Task
+
+
+@dataclass(frozen=True)
+class MonitorResult:
+    """What one control step has brought about, for each of B episodes.
+
+    Attributes:
+        ended: the episode is over.
+        success: it is over, and all was done.
+        changed: it now is after something else than before, so the old plan is of no use.
+    """
+
+    ended: Bool[ndarray, " B"]
+    success: Bool[ndarray, " B"]
+    changed: Bool[ndarray, " B"]
+
+
+@runtime_checkable
+class TaskMonitor(Protocol):
+    """Tells the agent what each episode is after, and judges what it did.
+
+    If it is `privileged`, the simulator's state is appended to its observations; see `Simulator.observe_privileged`.
+    A `continuing` one
+    asks for nothing to be fulfilled.
+    """
+
+    kind: str
+    name: str
+    split: str
+    limit: int
+    privileged: bool
+    continuing: bool
+
+    def begin(self, obs: Float[Tensor, "B O"]) -> None:
+        """B episodes start."""
+        ...
+
+    def goal(self) -> TaskReward:
+        """What the episodes are after now."""
+        ...
+
+    def reward(
+        self, obs: Float[Tensor, "B O"], action: Float[Tensor, "B A"], next_obs: Float[Tensor, "B O"]
+    ) -> Float[Tensor, " B"]:
+        """The true reward of what the episodes are after."""
+        ...
+
+    def advance(self, obs: Float[Tensor, "B O"]) -> MonitorResult:
+        """One control step was taken, which led to `obs`."""
+        ...
+
+    def keep(self, rows: Bool[ndarray, " B"]) -> None:
+        """Go on with some of the episodes only."""
+        ...
+
+    def now(self, row: int) -> str:
+        """What an episode is after, in words."""
+        ...
+
+    def tasks_now(self, row: int) -> tuple[Task, ...]:
+        """What an episode is after; nothing once it has ended."""
+        ...
+
+    def steps(self, row: int) -> tuple[int, int]:
+        """How many of the steps are truly done, and how many there are."""
+        ...
+
+    def why(self, row: int) -> str:
+        """Why an episode failed, in words; nothing where it just ran out of time."""
+        ...
+
+
+class TaskScript:
+    """One task: solved once its true predicate held for `hold` consecutive control steps."""
+
+    kind = "task"
+
+    def __init__(self, task: Task, rewards: Rewards, limit: int, hold: int = DEFAULT_HOLD) -> None:
+        self.name, self.split, self.limit = task.name, task.split, limit
+        self._task, self._rewards, self._hold = task, rewards, hold
+        self.privileged, self.continuing = task.privileged, task.continuing
+        self._held, self._weights = np.zeros(0, int), torch.ones(0, 1)
+
+    def begin(self, obs: Float[Tensor, "B O"]) -> None:
+        """See `TaskMonitor.begin`."""
+        self._held = np.zeros(len(obs), int)
+        self._weights = torch.ones(len(obs), 1, device=obs.device)
+
+    def goal(self) -> TaskReward:
+        """See `TaskMonitor.goal`."""
+        return TaskReward(self._rewards, self._weights)
+
+    def reward(
+        self, obs: Float[Tensor, "B O"], action: Float[Tensor, "B A"], next_obs: Float[Tensor, "B O"]
+    ) -> Float[Tensor, " B"]:
+        """See `TaskMonitor.reward`."""
+        return self._task.reward(obs, action, next_obs)
+
+    def advance(self, obs: Float[Tensor, "B O"]) -> MonitorResult:
+        """See `TaskMonitor.advance`."""
+        self._held = np.where(self._task.success(obs).cpu().numpy(), self._held + 1, 0)
+        solved = self._held >= self._hold
+        return MonitorResult(solved, solved, np.zeros_like(solved))
+
+    def keep(self, rows: Bool[ndarray, " B"]) -> None:
+        """See `TaskMonitor.keep`."""
+        self._held, self._weights = self._held[rows], self._weights[: int(rows.sum())]
+
+    def now(self, row: int) -> str:
+        """See `TaskMonitor.now`."""
+        return self.name
+
+    def tasks_now(self, row: int) -> tuple[Task, ...]:
+        """See `TaskMonitor.tasks_now`."""
+        return (self._task,)
+
+    def steps(self, row: int) -> tuple[int, int]:
+        """See `TaskMonitor.steps`."""
+        return int(self._held[row] >= self._hold), int(not self._task.continuing)
+
+    def why(self, row: int) -> str:
+        """See `TaskMonitor.why`."""
+        return ""
+
+
+class RecipeScript:
+    """One recipe: the agent follows its own belief of what is done, and is judged by what truly is.
+
+    The belief keeps the clock: a step that it has not seen done in time fails the recipe, and ends it once
+    no other step of the group is left. Whether steps were done, in order, and stayed done, is for the true
+    predicates alone.
+
+    Args:
+        recipe: what to do.
+        rewards: gives the (learned or true) rewards of tasks.
+        action_size: columns of an action.
+    """
+
+    kind = "recipe"
+    split = "recipes"
+    privileged = continuing = False
+
+    def __init__(
+        self, recipe: Recipe, rewards: Callable[[Sequence[Task]], Rewards], action_size: int
+    ) -> None:
+        self.name, self.limit = recipe.name, recipe.total_timeout
+        self._recipe, self._judged, self._action_size = recipe, _unhurried(recipe), action_size
+        by_name = {step.task.name: step.task for step in recipe.steps}
+        tasks, names = list(by_name.values()), list(by_name)
+        self._columns = [names.index(step.task.name) for step in recipe.steps]
+        self._rewards, self._true = rewards(tasks), TrueRewards(tasks)
+        if self._true.privileged:
+            raise UserError(
+                f"recipe {recipe.name} has a step that only the simulator's state tells: an agent cannot see it done"
+            )
+        self._agent: list[RecipeExecutor] = []
+        self._truth: list[RecipeProgress] = []
+        self._active = self._guarded = torch.zeros(0, len(tasks))
+
+    def begin(self, obs: Float[Tensor, "B O"]) -> None:
+        """See `TaskMonitor.begin`."""
+        scores = self._scores(obs)
+        self._agent = [RecipeExecutor(self._recipe, of_row) for of_row in scores]
+        self._truth = [RecipeProgress(self._judged, of_row) for of_row in scores]
+        self._active = self._guarded = obs.new_zeros(len(obs), len(self._true.tasks))
+        self._weigh()
+
+    def goal(self) -> TaskReward:
+        """See `TaskMonitor.goal`."""
+        return TaskReward(self._rewards, self._active, self._guarded)
+
+    def reward(
+        self, obs: Float[Tensor, "B O"], action: Float[Tensor, "B A"], next_obs: Float[Tensor, "B O"]
+    ) -> Float[Tensor, " B"]:
+        """See `TaskMonitor.reward`; that of the step that the agent is at."""
+        return (self._true.reward(obs, action, next_obs) * self._active).sum(dim=-1)
+
+    def advance(self, obs: Float[Tensor, "B O"]) -> MonitorResult:
+        """See `TaskMonitor.advance`."""
+        scores = self._scores(obs)
+        chance = self._rewards.success(obs)[:, self._columns].tolist()
+        true = (self._true.success(obs) >= BELIEVED)[:, self._columns].tolist()
+        before = [agent.place for agent in self._agent]
+        for row, (agent, truth) in enumerate(zip(self._agent, self._truth, strict=True)):
+            agent.update(chance[row], scores[row])
+            truth.update(true[row], scores[row])
+        self._weigh()
+        pairs = list(zip(self._agent, self._truth, strict=True))
+        return MonitorResult(
+            ended=np.array([agent.given_up or truth.ended for agent, truth in pairs]),
+            success=np.array([truth.finished for _, truth in pairs]),
+            changed=np.array([agent.place != old for (agent, _), old in zip(pairs, before, strict=True)]),
+        )
+
+    def keep(self, rows: Bool[ndarray, " B"]) -> None:
+        """See `TaskMonitor.keep`."""
+        kept = np.flatnonzero(rows)
+        self._agent, self._truth = [self._agent[i] for i in kept], [self._truth[i] for i in kept]
+        self._active, self._guarded = self._active[kept.tolist()], self._guarded[kept.tolist()]
+
+    def now(self, row: int) -> str:
+        """See `TaskMonitor.now`."""
+        return " and ".join(self._recipe.steps[i].label for i in self._agent[row].at)
+
+    def tasks_now(self, row: int) -> tuple[Task, ...]:
+        """See `TaskMonitor.tasks_now`."""
+        return tuple(self._recipe.steps[i].task for i in self._agent[row].at)
+
+    def steps(self, row: int) -> tuple[int, int]:
+        """See `TaskMonitor.steps`; optional steps do not count."""
+        return self._truth[row].steps_done, self._truth[row].steps_total
+
+    def belief(self, row: int) -> RecipeProgress:
+        """Where the agent believes that an episode stands."""
+        return self._agent[row].belief
+
+    def why(self, row: int) -> str:
+        """Why the recipe is not done, in words; nothing where that is not known."""
+        return self._truth[row].failure or self._agent[row].belief.failure or ""
+
+    def _scores(self, obs: Float[Tensor, "B O"]) -> list[list[float]]:
+        """What a step that may come next is worth from here: its reward, highest for the nearest one."""
+        idle = obs.new_zeros(len(obs), self._action_size)
+        scores: list[list[float]] = self._rewards.reward(obs, idle, obs)[:, self._columns].tolist()
+        return scores
+
+    def _weigh(self) -> None:
+        active, guarded = torch.zeros_like(self._active), torch.zeros_like(self._guarded)
+        for row, agent in enumerate(self._agent):
+            for i in agent.at:
+                active[row, self._columns[i]] = 1.0
+            for i in agent.guarded:
+                guarded[row, self._columns[i]] = 1.0
+        self._active, self._guarded = active, guarded
+
+
+def _unhurried(recipe: Recipe) -> Recipe:
+    """The recipe as it is judged: the belief keeps the clock of required steps, it may pick another order."""
+
+    def step(given: RecipeStep) -> RecipeStep:
+        return given if given.optional else replace(given, timeout=recipe.total_timeout)
+
+    groups = tuple(Group(tuple(map(step, group.steps)), group.any_order) for group in recipe.groups)
+    return replace(recipe, groups=groups)
+
+
+BELIEVED = 0.5
+"""A step is believed to be done from this probability on."""
+
+SURE = 0.9
+"""A finished step is left from this probability on: one left at the edge of its target is undone by a touch."""
+
+PATIENCE = 8
+"""Control steps after which a finished step is left even if it is done by less than `SURE`."""
+
+
+class RecipeExecutor:
+    """One episode: a step just finished counts at once, but is worked on until it is surely done.
+
+    A guarded step that is lost is mended first: it counts as undone after a few control steps.
+
+    After the last step the agent goes on with what it was at, until somebody ends the episode.
+
+    Args:
+        recipe: what to do.
+        scores: what each step is worth from here; see `RecipeProgress.choose`.
+
+    Attributes:
+        belief: where the agent believes that it stands.
+        at: steps that are worked on now.
+        guarded: finished steps that must stay done.
+    """
+
+    def __init__(self, recipe: Recipe, scores: Sequence[float]) -> None:
+        self.belief = RecipeProgress(recipe, scores)
+        self.at = self._intent = self.belief.active
+        self.guarded = self.belief.guarded
+        self._finished: list[int] = []
+        self._settling: dict[int, int] = {}  # finished steps not left yet: control steps that they may take
+
+    @property
+    def place(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Changes when the agent turns to something else, or tries again; to mend what it touched is no turn."""
+        return self._intent, self.belief.attempts
+
+    @property
+    def given_up(self) -> bool:
+        """It believes that the recipe has failed and that nothing of it is left to do."""
+        return self.belief.failed and self.belief.ended and not self._settling
+
+    def update(self, chance: Sequence[float], scores: Sequence[float]) -> None:
+        """One control step was taken.
+
+        Args:
+            chance: per step, the probability that it is done.
+            scores: as above.
+        """
+        self.belief.update([p >= BELIEVED for p in chance], scores)
+        if self.belief.finished:
+            return
+        finished = [i for i, state in enumerate(self.belief.states) if state is StepState.FINISHED]
+        settling = self._settling | {i: PATIENCE for i in finished if i not in self._finished}
+        self._finished, self.guarded = finished, self.belief.guarded
+        self._settling = {
+            i: left - 1 for i, left in settling.items() if left and chance[i] < SURE and self._stays(i)
+        }
+        self._intent = tuple(self._settling) or self.belief.active
+        self.at = tuple(i for i in self.guarded if chance[i] < BELIEVED) or self._intent
+
+    def _stays(self, step: int) -> bool:
+        """Whether nothing that has begun since moves what a finished step moved."""
+        return step in self.guarded or not self.belief.recipe.steps[step].guard

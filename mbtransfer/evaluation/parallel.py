@@ -1,0 +1,115 @@
+"""Parallel evaluation: one run per task and seed, in any number of processes."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from mbtransfer.evaluation.config import EvalConfig, EvalContext
+from mbtransfer.evaluation.episodes import play_episodes
+from mbtransfer.evaluation.results import EpisodeResult
+from mbtransfer.runtime.environment import threads
+from mbtransfer.runtime.executors import Executor, LocalExecutor
+from tasks.recipe import Recipe
+from tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Run:
+    """One task or recipe under one seed.
+
+    Attributes:
+        asked: what to do. A task of the user's own travels by its name, as its class lives in his file.
+        seed: of starts and planner.
+        episodes: how many, in lock step.
+    """
+
+    asked: str | Recipe
+    seed: int
+    episodes: int
+
+    @property
+    def name(self) -> str:
+        """Name of the task or recipe."""
+        return self.asked.name if isinstance(self.asked, Recipe) else self.asked
+
+    @property
+    def kind(self) -> str:
+        """`task` or `recipe`."""
+        return "recipe" if isinstance(self.asked, Recipe) else "task"
+
+
+def make_runs(asked: Sequence[Task | Recipe], seeds: Sequence[int], episodes: int) -> list[Run]:
+    """A run for everything that is asked for under every seed; the seeds innermost."""
+    return [
+        Run(one if isinstance(one, Recipe) else one.name, seed, episodes)
+        for one in asked
+        for seed in dict.fromkeys(seeds)
+    ]
+
+
+def do_run(context: EvalContext, run: Run) -> list[EpisodeResult]:
+    """The episodes of one run: a pure function of its arguments and the files that they name."""
+    with threads(context.config.threads):
+        task = what(context, run)
+        return [played.result for played in play_episodes(context.controller, task, run.seed, run.episodes)]
+
+
+def what(context: EvalContext, run: Run) -> Task | Recipe:
+    """The task or recipe of a run."""
+    return run.asked if isinstance(run.asked, Recipe) else context.find_task(run.asked)
+
+
+def do_runs(
+    context: EvalContext,
+    runs: Sequence[Run],
+    workers: int | Executor = 1,
+    finished: Callable[[Run], None] | None = None,
+) -> Iterator[tuple[Run, list[EpisodeResult]]]:
+    """Every run with its rows, in the order of `runs`, whatever the number of workers.
+
+    Args:
+        context: how episodes are run.
+        runs: what to do.
+        workers: processes, or an executor; with one, all is done in this one.
+        finished: called with every run as soon as it is finished, which may be before its turn.
+    """
+    waiting, results = list(runs), dict[Run, list[EpisodeResult]]()
+    executor = LocalExecutor(workers) if isinstance(workers, int) else workers
+    _remember(context)
+    job = partial(_do_group, context.config)
+    for group, found in executor.map(job, _groups(runs, executor.workers)):
+        for run, rows in zip(group, found, strict=True):
+            results[run] = rows
+            if finished:
+                finished(run)
+        while waiting and waiting[0] in results:
+            first = waiting.pop(0)
+            yield first, results.pop(first)
+
+
+def _do_group(config: EvalConfig, group: tuple[Run, ...]) -> list[list[EpisodeResult]]:
+    context = _CONTEXT.get(config) or _remember(config.resolve())
+    return [do_run(context, run) for run in group]
+
+
+_CONTEXT: dict[EvalConfig, EvalContext] = {}
+"""The context of this process, so that a worker builds it once."""
+
+
+def _remember(context: EvalContext) -> EvalContext:
+    _CONTEXT.clear()
+    _CONTEXT[context.config] = context
+    return context
+
+
+def _groups(runs: Sequence[Run], workers: int) -> list[tuple[Run, ...]]:
+    """Runs for one worker to do in a row: all seeds of a task, so that its reward head is fitted only once.
+
+    With few tasks that would leave workers idle, and with one worker nothing is gained.
+    """
+    by_name: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        by_name.setdefault((run.kind, run.name), []).append(run)
+    if workers == 1 or len(by_name) < 2 * workers:
+        return [(run,) for run in runs]
+    return [tuple(group) for group in by_name.values()]

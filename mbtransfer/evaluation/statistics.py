@@ -1,0 +1,223 @@
+"""Aggregates over tasks with 95% bootstrap intervals.
+
+The aggregates and the stratified bootstrap follow rliable (Agarwal et al. 2021, "Deep reinforcement
+learning at the edge of the statistical precipice"): a run is one task with one seed, its score the share
+of its episodes that succeeded; a resample draws each task's runs anew, with replacement, and the interval
+holds the middle 95% of the resampled aggregates.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from mbtransfer.evaluation.results import CHOICES
+
+Scores = NDArray[np.float64]
+Interval = tuple[float, float]
+Aggregate = Callable[[Sequence[Scores]], Scores]
+"""Takes one array [S, runs] per task and gives one number for each of the S samples."""
+
+RESAMPLES = 2000
+CONFIDENCE = 0.95
+
+
+def mean(tasks: Sequence[Scores]) -> Scores:
+    """Mean over tasks of each task's mean over runs, [S]."""
+    return np.asarray(_task_means(tasks).mean(axis=1))
+
+
+def interquartile_mean(tasks: Sequence[Scores]) -> Scores:
+    """Mean of the middle half of all runs, [S]: hardly moved by an outlier, steadier than the median."""
+    return np.asarray(stats.trim_mean(np.concatenate(tasks, axis=1), 0.25, axis=1))
+
+
+def median(tasks: Sequence[Scores]) -> Scores:
+    """Median over tasks of each task's mean over runs, [S]."""
+    return np.asarray(np.median(_task_means(tasks), axis=1))
+
+
+def worst_task(tasks: Sequence[Scores]) -> Scores:
+    """Mean over runs of the worst task, [S]."""
+    return np.asarray(_task_means(tasks).min(axis=1))
+
+
+AGGREGATES: dict[str, Aggregate] = {
+    "mean": mean,
+    "iqm": interquartile_mean,
+    "median": median,
+    "min": worst_task,
+}
+
+
+def wilson_interval(successes: int, episodes: int) -> Interval:
+    """95% interval of a success rate from a count (Wilson 1927); sensible at 0 % and 100 % too."""
+    interval = stats.binomtest(successes, episodes).proportion_ci(CONFIDENCE, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def bootstrap_interval(rows: pd.DataFrame, aggregate: Aggregate = mean, seed: int = 0) -> Interval:
+    """95% stratified bootstrap interval of `aggregate` of the success in `rows`; the same for the same seed.
+
+    The strata are the tasks; what is drawn are a task's seeds or, when it ran with only one, that seed's
+    episodes (the interval then says nothing about other seeds, as no number could).
+
+    Args:
+        rows: columns task, kind, seed, success; at least one row.
+        aggregate: one of `AGGREGATES`, or alike.
+        seed: of the resampling.
+    """
+    return _middle(aggregate(_resamples(_runs(rows), seed)))
+
+
+def mean_interval(rows: pd.DataFrame, column: str, seed: int = 0) -> tuple[float, Interval]:
+    """Mean of one task's column, and its 95% bootstrap interval over seeds; over episodes where there is one seed."""
+    of_seeds = rows.groupby("seed")[column].mean() if rows["seed"].nunique() > 1 else rows[column]
+    values = of_seeds.to_numpy(dtype=np.float64)
+    draws = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
+    return float(values.mean()), _middle(values[draws].mean(axis=1))
+
+
+def headline(rows: pd.DataFrame, dynamics: str) -> pd.DataFrame:
+    """The rows that speak for `dynamics` when a file holds several ways of running the same task.
+
+    Chosen are the planner with most rows, then for each task one reward (learned heads for the learned
+    dynamics, the true reward for the oracle, the other where there is no choice, a control last) and the most labels.
+    Of an episode that is in the file twice the later counts.
+    """
+    rows = rows[rows["dynamics"] == dynamics]
+    if rows.empty:
+        return rows
+    rows = rows[rows["planner"] == rows["planner"].value_counts(sort=True).index[0]]
+    favourite = "learned" if dynamics == "learned" else "true"
+    rank = (rows["reward"] == favourite) * (1 + rows["labels"].max()) + rows["labels"]
+    rank -= rows["reward"] == "distance"
+    best = rank == rank.groupby([rows["kind"], rows["task"]]).transform("max")
+    return rows[best].drop_duplicates(["kind", "task", "seed", "episode"], keep="last")
+
+
+def summarise(rows: pd.DataFrame, seed: int = 0) -> dict[str, Any]:
+    """The `tasks`, `splits`, `decisions` and `diverged` of `summary.json`, and, when `rows` hold both, `oracle`.
+
+    Numbers are of the learned dynamics (see `headline`), or of the oracle when nothing else is there. A
+    split's `success_ci95` belongs to `success_mean`; a task's is Wilson's, over its episodes of all seeds.
+
+    Args:
+        rows: as from `mbtransfer.evaluation.results.read_rows`.
+        seed: of the bootstrap.
+    """
+    learned, oracle = headline(rows, "learned"), headline(rows, "oracle")
+    main = oracle if learned.empty else learned
+    splits, tasks = summarise_splits(main, seed), summarise_tasks(main, seed)
+    summary: dict[str, Any] = {"splits": splits, "tasks": tasks, "decisions": summarise_decisions(main)}
+    summary["diverged"] = int(main["diverged"].sum())
+    if not learned.empty and not oracle.empty:
+        summary["oracle"] = summarise_splits(oracle, seed)
+    return summary
+
+
+def summarise_splits(rows: pd.DataFrame, seed: int = 0) -> dict[str, dict[str, Any]]:
+    """Per split: `success_mean`, `_iqm`, `_median`, `_min`, their intervals, how many tasks and episodes."""
+    present = [split for split in CHOICES["split"] if (rows["split"] == split).any()]
+    return {split: _split(rows[rows["split"] == split], seed) for split in present}
+
+
+def summarise_tasks(rows: pd.DataFrame, seed: int = 0) -> list[dict[str, Any]]:
+    """Per task or recipe, in the order of the rows: episodes, success and return with intervals, steps."""
+    groups = rows.groupby(["kind", "task", "split"], sort=False)
+    return [_task(str(name), str(kind), str(split), group, seed) for (kind, name, split), group in groups]
+
+
+def summarise_decisions(rows: pd.DataFrame) -> dict[str, float]:
+    """Shares of all decisions: `cut` short by a time budget, and `infeasible` (by a constraint)."""
+    steps = rows["steps"].sum()
+    return {name: float((rows[name] * rows["steps"]).sum() / max(1, steps)) for name in ("cut", "infeasible")}
+
+
+def divergence_note(diverged: int) -> list[str]:
+    """What a reader should know of simulations that diverged; nothing where none did."""
+    return [f"The simulation of {diverged:,} episodes diverged; they count as failed."] if diverged else []
+
+
+def decision_notes(decisions: Mapping[str, float]) -> list[str]:
+    """What a reader should know of them, in sentences; none where nothing was cut short or broken."""
+    meanings = {
+        "cut": "of the decisions were cut short by the time budget",
+        "infeasible": "of the decisions had no plan that keeps the constraints",
+    }
+    return [f"{decisions[name]:.0%} {text}." for name, text in meanings.items() if decisions.get(name)]
+
+
+def _split(rows: pd.DataFrame, seed: int) -> dict[str, Any]:
+    runs = _runs(rows)
+    scores, samples = [of_task[None] for of_task, _ in runs], _resamples(runs, seed)
+    entry: dict[str, Any] = {f"success_{name}": float(of(scores)[0]) for name, of in AGGREGATES.items()}
+    intervals = {name: _middle(of(samples)) for name, of in AGGREGATES.items()}
+    if intervals["mean"][0] == intervals["mean"][1]:
+        # Runs that are all alike leave nothing to resample, yet the episodes are finite: ask Wilson.
+        intervals["mean"] = wilson_interval(int(rows["success"].sum()), len(rows))
+    entry["success_ci95"] = list(intervals.pop("mean"))
+    entry.update({f"success_{name}_ci95": list(interval) for name, interval in intervals.items()})
+    return entry | {"tasks": len(runs), "episodes": len(rows)}
+
+
+def _returns(rows: pd.DataFrame, seed: int) -> dict[str, Any]:
+    """Mean return of one task, its interval over seeds (over episodes where there is one seed), and whether
+    there is nothing else to tell: an endless task cannot succeed.
+    """
+    middle, interval = mean_interval(rows, "return_", seed)
+    return {
+        "return_mean": middle,
+        "return_ci95": list(interval),
+        "endless": bool((rows["steps_total"] == 0).all()),
+    }
+
+
+def _task(name: str, kind: str, split: str, rows: pd.DataFrame, seed: int) -> dict[str, Any]:
+    finished = rows["steps_to_success"].dropna()
+    return {
+        "name": name,
+        "kind": kind,
+        "split": split,
+        "episodes": len(rows),
+        "success_rate": float(rows["success"].mean()),
+        "success_ci95": list(wilson_interval(int(rows["success"].sum()), len(rows))),
+        **_returns(rows, seed),
+        "steps_to_success_mean": None if finished.empty else float(finished.mean()),
+        "steps_done_share": float(rows["steps_done"].sum() / max(1, rows["steps_total"].sum())),
+    }
+
+
+def _runs(rows: pd.DataFrame) -> list[tuple[Scores, int]]:
+    """Per task the scores of its runs, [seeds], and the episodes of its first run."""
+    runs = []
+    for _, task in rows.groupby(["kind", "task"], sort=True):
+        seeds = task.groupby("seed", sort=True)["success"]
+        runs.append((seeds.mean().to_numpy(dtype=np.float64), int(seeds.size().iloc[0])))
+    return runs
+
+
+def _resamples(tasks: list[tuple[Scores, int]], seed: int) -> list[Scores]:
+    """Draw each task's runs `RESAMPLES` times, [RESAMPLES, seeds] per task."""
+    generator = np.random.default_rng(seed)
+    samples = []
+    for scores, episodes in tasks:
+        if len(scores) > 1:
+            samples.append(scores[generator.integers(len(scores), size=(RESAMPLES, len(scores)))])
+        else:  # drawing a run's episodes with replacement is drawing their number of successes
+            samples.append(generator.binomial(episodes, scores[0], size=(RESAMPLES, 1)) / episodes)
+    return samples
+
+
+def _middle(samples: Scores) -> Interval:
+    """Ends of the middle 95% of `samples`."""
+    tail = 50 * (1 - CONFIDENCE)
+    low, high = np.percentile(samples, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def _task_means(tasks: Sequence[Scores]) -> Scores:
+    return np.stack([scores.mean(axis=1) for scores in tasks], axis=1)

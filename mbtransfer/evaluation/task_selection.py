@@ -1,0 +1,84 @@
+"""Selection of tasks and recipes by name, split or file."""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from mbtransfer.errors import UserError
+from tasks.environment import Environment
+from tasks.recipe import Recipe, find_recipe, shipped_recipes
+from tasks.spec import nearest
+from tasks.task import Task
+
+SPLITS = ("source", "held_out", "recipes", "all")
+"""What `--split` may be."""
+
+_MOVE = re.compile(r"move\(\s*(\w+)\s*,\s*([^\s,)]+)\s*\)")
+_REACH = re.compile(r"reach\(\s*(\w+)\s*\)")
+_POINT = re.compile(r"reach\(\s*([^\s,]+)\s*,\s*([^\s,]+)\s*,\s*([^\s,)]+)\s*\)")
+
+
+def find_task(environment: Environment, name: str, own: Sequence[Task] = ()) -> Task:
+    """A task by name: a user's own, a named one, or one made to measure.
+
+    Made to measure are `move(drawer, 0.2)`, `reach(drawer)` and `reach(0.1, 0, 0.5)`, as such tasks are
+    called in results too.
+
+    Raises:
+        TaskError: no such task (names the nearest one), or a target out of range.
+    """
+    for task in own:
+        if task.name == name:
+            return task
+    if match := _MOVE.fullmatch(name):
+        return environment.move(match[1], _number(name, match[2]))
+    if match := _REACH.fullmatch(name):
+        return environment.reach(match[1])
+    if match := _POINT.fullmatch(name):
+        return environment.reach([_number(name, text) for text in match.groups()])
+    return environment.task(name)
+
+
+def select_tasks(
+    environment: Environment, *, tasks: Sequence[str] = (), recipes: Sequence[str] = (),
+    split: str | None = None, own: Sequence[Task] = (),
+) -> list[Task | Recipe]:  # fmt: skip
+    """Everything that is asked for, each once: tasks, then recipes. `split` adds to what is named.
+
+    Where nothing is named, the user's own tasks are meant; where there are none and no split, `all`.
+
+    Raises:
+        UserError: an unknown split, or two different recipes of one name.
+        TaskError: an unknown task or recipe, or a recipe that is wrong.
+    """
+    if split is not None and split not in SPLITS:
+        raise UserError(f"no split {split!r}{nearest(split, list(SPLITS))}")
+    unnamed = not tasks and not recipes
+    if split is None and unnamed and not own:
+        split = "all"
+    named = list(own) if unnamed else [find_task(environment, name, own) for name in tasks]
+    in_split = [task for task in environment.tasks.values() if split in (task.split, "all")]
+    shipped = list(shipped_recipes(environment.spec.name)) if split in ("recipes", "all") else []
+    found = [find_recipe(name, environment) for name in (*map(_plain, recipes), *shipped)]
+    return [*_distinct([*named, *in_split]), *_distinct(found)]
+
+
+def _distinct(asked: Iterable[Task | Recipe]) -> list[Task | Recipe]:
+    """Duplicates removed; one name must mean one thing."""
+    found: dict[str, Task | Recipe] = {}
+    for one in asked:
+        if found.setdefault(one.name, one) != one:
+            kind = "recipes" if isinstance(one, Recipe) else "tasks"
+            raise UserError(f"two different {kind} are called {one.name!r}; rename one of them")
+    return list(found.values())
+
+
+def _plain(recipe: str | Path) -> str:
+    return str(recipe)
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(f"task {name!r}: {text!r} is not a number; write it like move(drawer, 0.2)") from None

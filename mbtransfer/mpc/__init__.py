@@ -1,0 +1,1 @@
+"""Model predictive control: objectives, task rewards, controllers and the agent."""

@@ -1,0 +1,133 @@
+"""Controllers: dynamics, rewards and a planner that make an agent for any task."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from mbtransfer.mpc.agent import MPCAgent, Seeding, action_bounds
+from mbtransfer.mpc.objective import Dynamics, LearnedDynamics, OracleDynamics, ReturnEstimator
+from mbtransfer.mpc.task_policy import Prepared
+from mbtransfer.mpc.task_reward import Rewards, TrueRewards
+from planners.base import Planner
+from planners.registry import make_planner
+from tasks.environment import Environment
+from tasks.simulator import Simulator
+from tasks.task import Task, approaches
+from world_models.dynamics.ensemble import EnsembleDynamics
+from world_models.dynamics.inference import Precision
+from world_models.dynamics.rollout import Imagination, Propagation
+
+PLANNER = "mppi"
+PARTICLES = 2
+
+
+@dataclass(frozen=True, repr=False)
+class Controller:
+    """What acts in an episode, and the world that it acts in.
+
+    Attributes:
+        environment: spec and named tasks.
+        scene: the true world; episodes happen here.
+        dynamics: what plans are followed by.
+        rewards: gives the rewards of some tasks, learned or true.
+        dynamics_name: `learned` or `oracle`.
+        reward_name: `learned`, `true` or `distance`.
+        labels: labelled transitions behind each learned reward; 0 with the true ones.
+        planner: name of the planner.
+        settings: what differs from the planner's defaults.
+        device: where planning happens.
+        decision_ms: time that a decision may take; None for as long as it takes.
+        seeding: a policy that proposes plans.
+        retry_after: control steps without a gain after which an episode goes back to how it began, to try again; None
+            for never.
+        prepared: gives the policy and the value that were prepared for a task; None where none were.
+    """
+
+    environment: Environment
+    scene: Simulator
+    dynamics: Dynamics
+    rewards: Callable[[Sequence[Task]], Rewards]
+    dynamics_name: str
+    reward_name: str
+    labels: int = 0
+    planner: str = PLANNER
+    settings: Mapping[str, int | float] = field(default_factory=dict)
+    device: torch.device | str = "cpu"
+    decision_ms: float | None = None
+    seeding: Seeding | None = None
+    retry_after: int | None = None
+    prepared: Callable[[Task], Prepared | None] | None = None
+
+    def __repr__(self) -> str:
+        """One line for people."""
+        name, settings = self.environment.spec.name, "".join(f", {k}={v}" for k, v in self.settings.items())
+        parts = f"{self.planner}{settings}; {self.dynamics_name} dynamics, {self.reward_name} reward"
+        return f"Controller({name!r}: {parts})"
+
+    def ready_for(self, asked: object) -> "Controller":
+        """The same, with sight beyond the horizon where this is a task that something was prepared for.
+
+        Raises:
+            UserError, ModelError: what was prepared is of another model, or damaged.
+        """
+        found = self.prepared(asked) if self.prepared and isinstance(asked, Task) else None
+        if found is None:
+            return self
+        estimator = replace(self.dynamics.estimator, discount=found.discount, value=found.value)
+        return replace(self, dynamics=self.dynamics.with_returns(estimator), seeding=Seeding(found.policy))
+
+    def agent(self, seed: int) -> MPCAgent:
+        """A fresh agent for a batch of episodes.
+
+        Raises:
+            PlannerError: no such planner or setting.
+        """
+        bounds = action_bounds(self.environment.spec, self.device)
+        planner = make_planner(self.planner, bounds, self.settings)
+        return MPCAgent(
+            self.dynamics, planner, bounds, seed, seeding=self.seeding, decision_ms=self.decision_ms
+        )
+
+    def make_planner(self) -> Planner:
+        """The planner alone; a quick check that name and settings are right.
+
+        Raises:
+            PlannerError: no such planner or setting.
+        """
+        return make_planner(self.planner, action_bounds(self.environment.spec), self.settings)
+
+
+def by_distance(tasks: Sequence[Task]) -> TrueRewards:
+    """The control of each task: a reward of the distance to its handle alone; see `tasks.approach`."""
+    return TrueRewards(approaches(tasks))
+
+
+def simulator_controller(
+    environment: Environment, *, rewards: Callable[[Sequence[Task]], Rewards] | None = None, labels: int = 0,
+    planner: str = PLANNER, settings: Mapping[str, int | float] | None = None,
+    estimator: ReturnEstimator | None = None, decision_ms: float | None = None, seeding: Seeding | None = None,
+) -> Controller:  # fmt: skip
+    """Plans in the true simulator, by the true rewards unless told otherwise: the bound of every result."""
+    return Controller(
+        environment, environment.make_scene(()), OracleDynamics(environment.make_scene(()), estimator),
+        rewards or TrueRewards, "oracle", "learned" if rewards else "true", labels if rewards else 0,
+        planner, dict(settings or {}), "cpu", decision_ms, seeding,
+    )  # fmt: skip
+
+
+def model_controller(
+    environment: Environment, dynamics: EnsembleDynamics, *,
+    rewards: Callable[[Sequence[Task]], Rewards] | None = None, labels: int = 0,
+    planner: str = PLANNER, settings: Mapping[str, int | float] | None = None,
+    particles: int = PARTICLES, propagation: Propagation = "tsinf", device: torch.device | str = "cpu",
+    precision: Precision = "auto", compiled: bool = False, estimator: ReturnEstimator | None = None,
+    decision_ms: float | None = None, seeding: Seeding | None = None,
+) -> Controller:  # fmt: skip
+    """Plans in the ensemble, by learned `rewards`, or by the true ones where there are none."""
+    imagination = Imagination(dynamics, particles, propagation, precision, compiled)
+    return Controller(
+        environment, environment.make_scene(()), LearnedDynamics(imagination, estimator),
+        rewards or TrueRewards, "learned", "learned" if rewards else "true", labels if rewards else 0,
+        planner, dict(settings or {}), device, decision_ms, seeding,
+    )  # fmt: skip

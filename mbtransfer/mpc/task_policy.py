@@ -1,0 +1,231 @@
+"""Policies and values of prepared tasks, for single tasks and mixed batches."""
+
+import hashlib
+import json
+import re
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from mbtransfer.errors import UserError
+from planners.base import Bounds
+from world_models.checkpoint.atomic import listed
+from world_models.checkpoint.storage import digest, load_tensors, save_tensors
+
+WIDTH = 128
+
+
+class Scaled(nn.Module):
+    """Two hidden layers over scaled observations.
+
+    Args:
+        inputs: O.
+        outputs: columns of the result.
+    """
+
+    centre: Tensor
+    scale: Tensor
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.zeros(inputs))
+        self.register_buffer("scale", torch.ones(inputs))
+        self.layers = nn.Sequential(
+            nn.Linear(inputs, WIDTH), nn.LayerNorm(WIDTH), nn.ReLU(),
+            nn.Linear(WIDTH, WIDTH), nn.ReLU(), nn.Linear(WIDTH, outputs),
+        )  # fmt: skip
+
+    def fit_normalizer(self, obs: Float[Tensor, "N O"]) -> None:
+        """Take the scales from what was seen."""
+        self.centre.copy_(obs.mean(dim=0))
+        self.scale.copy_(obs.std(dim=0).clamp(min=1e-3))
+
+    def read(self, obs: Float[Tensor, "*b O"]) -> Float[Tensor, "*b Y"]:
+        """What the layers make of observations."""
+        y: Tensor = self.layers(((obs - self.centre) / self.scale).clamp(-10.0, 10.0))
+        return y
+
+
+class Actor(Scaled):
+    """A deterministic policy; actions from -1 to 1 of each column's range."""
+
+    def forward(self, obs: Float[Tensor, "*b O"]) -> Float[Tensor, "*b A"]:
+        """What to do."""
+        return torch.tanh(self.read(obs))
+
+
+class Critic(nn.Module):
+    """Two values of a state; where they differ, the lower one is believed (Fujimoto et al. 2018, TD3)."""
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.first, self.second = Scaled(inputs, 1), Scaled(inputs, 1)
+
+    def fit_normalizer(self, obs: Float[Tensor, "N O"]) -> None:
+        """Take the scales from what was seen."""
+        self.first.fit_normalizer(obs)
+        self.second.fit_normalizer(obs)
+
+    def both(self, obs: Float[Tensor, "*b O"]) -> Float[Tensor, "2 *b"]:
+        """What each of the two says."""
+        return torch.stack([self.first.read(obs)[..., 0], self.second.read(obs)[..., 0]])
+
+    def forward(self, obs: Float[Tensor, "*b O"]) -> Float[Tensor, "*b"]:
+        """The lower of the two."""
+        return self.both(obs).amin(dim=0)
+
+
+FOLDER = "prepared"
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A policy and a value of one task under one model.
+
+    Attributes:
+        task: its name.
+        model: digest of the model that it was imagined with.
+        actor: the policy, from -1 to 1.
+        critic: the value, from 0 to 1.
+        bounds: the action box.
+        span: lowest and highest reward that the labels showed.
+        discount: of rewards, per control step.
+        notes: how it came about, for those who ask.
+    """
+
+    task: str
+    model: str
+    actor: Actor
+    critic: Critic
+    bounds: Bounds
+    span: tuple[float, float]
+    discount: float
+    notes: dict[str, Any]
+
+    def policy(self, obs: Float[Tensor, "*b O"]) -> Float[Tensor, "*b A"]:
+        """What to do in each state."""
+        with torch.no_grad():
+            return self.bounds.middle + self.actor(obs) * self.bounds.half
+
+    def value(self, obs: Float[Tensor, "*b O"]) -> Float[Tensor, "*b"]:
+        """The discounted reward still to come from each state."""
+        low, high = self.span
+        with torch.no_grad():
+            share = self.critic(obs).clamp(0.0, 1.0)
+        return (low + (high - low) * share) / (1 - self.discount)
+
+    def save(self, folder: Path) -> Path:
+        """Write it beside the model in `folder`; what was prepared for the task before is replaced.
+
+        Raises:
+            ModelError: the folder cannot be written.
+        """
+        parts: dict[str, nn.Module] = {"actor": self.actor, "critic": self.critic}
+        tensors = {f"{part}.{name}": x for part, net in parts.items() for name, x in net.state_dict().items()}
+        about = {
+            "task": self.task, "model": self.model, "span": list(self.span), "discount": self.discount,
+            "notes": self.notes,
+        }  # fmt: skip
+        path = prepared_path(folder, self.task)
+        save_tensors(path, tensors, about)
+        return path
+
+
+def prepared_path(folder: Path, task: str) -> Path:
+    """Where what was prepared for a task lies."""
+    slug = re.sub(r"[^A-Za-z0-9_]+", "-", task).strip("-")[:60]
+    return folder / FOLDER / f"{slug}-{zlib.crc32(task.encode()):08x}.safetensors"
+
+
+def prepared_digest(folder: Path) -> str:
+    """Checksum of all that was prepared for a model and that plans depend on; empty where nothing was.
+
+    Raises:
+        ModelError: a file is damaged.
+    """
+    whole = hashlib.sha256()
+    files = listed(folder / FOLDER, "*.safetensors")
+    for file in files:
+        tensors, about = load_tensors(file)
+        about.pop("notes", None)  # how long training took, for example
+        whole.update(digest(tensors, json.dumps(about, sort_keys=True)).encode())
+    return whole.hexdigest()[:16] if files else ""
+
+
+def load_prepared(folder: Path, task: str, model: str, bounds: Bounds) -> Prepared | None:
+    """What was prepared for a task; None where nothing was.
+
+    Args:
+        folder: of the model.
+        task: its name.
+        model: digest of the model.
+        bounds: the action box, on the device where it shall act.
+
+    Raises:
+        ModelError: the file is damaged.
+        UserError: it was prepared with another model, or is no such file.
+    """
+    path = prepared_path(folder, task)
+    if not path.is_file():
+        return None
+    tensors, about = load_tensors(path)
+    if about.get("model") != model:
+        raise UserError(f"{path} was prepared with another model; run `mbtransfer prepare` again")
+    parts = {
+        part: {name.removeprefix(f"{part}."): x for name, x in tensors.items() if name.startswith(f"{part}.")}
+        for part in ("actor", "critic")
+    }
+    try:
+        inputs, device = len(parts["actor"]["centre"]), bounds.low.device
+        actor, critic = Actor(inputs, len(bounds.low)), Critic(inputs)
+        actor.load_state_dict(parts["actor"])
+        critic.load_state_dict(parts["critic"])
+        low, high = map(float, about["span"])
+        discount, notes = float(about["discount"]), dict(about["notes"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"{path} is not what `mbtransfer prepare` writes; run it again") from error
+    actor, critic = actor.to(device).requires_grad_(False), critic.to(device).requires_grad_(False)
+    return Prepared(task, model, actor, critic, bounds, (low, high), discount, notes)
+
+
+class MultiTaskPolicy:
+    """Acts and judges for B episodes, whose candidates lie side by side.
+
+    Args:
+        prepared: of each task; all of one discount.
+        which: the task of each episode.
+    """
+
+    def __init__(self, prepared: Sequence[Prepared], which: Int[Tensor, " B"]) -> None:
+        self._prepared, self._batch = prepared, len(which)
+        self._rows = [(which == task).nonzero()[:, 0] for task in range(len(prepared))]
+        self.discount = prepared[0].discount
+
+    def policy(self, obs: Float[Tensor, "*b R O"]) -> Float[Tensor, "*b R A"]:
+        """What to do in each state; R is a multiple of B."""
+        size = len(self._prepared[0].bounds.low)
+        return self._each(obs, obs.new_empty(*obs.shape[:-1], size), lambda one: one.policy)
+
+    def value(self, obs: Float[Tensor, "*b R O"]) -> Float[Tensor, "*b R"]:
+        """The discounted reward still to come; R is a multiple of B."""
+
+        def column(one: Prepared) -> Callable[[Tensor], Tensor]:
+            return lambda states: one.value(states)[..., None]
+
+        return self._each(obs, obs.new_empty(*obs.shape[:-1], 1), column)[..., 0]
+
+    def _each(
+        self, obs: Tensor, out: Tensor, what: Callable[[Prepared], Callable[[Tensor], Tensor]]
+    ) -> Tensor:
+        """Fill `out` task by task."""
+        states, found = (x.unflatten(-2, (self._batch, -1)) for x in (obs, out))
+        for one, rows in zip(self._prepared, self._rows, strict=True):
+            if len(rows):
+                found.index_copy_(-3, rows, what(one)(states.index_select(-3, rows)))
+        return found.flatten(-3, -2)

@@ -1,0 +1,173 @@
+"""Reward of each episode in a batch: its task, or the active and guarded steps of its recipe."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from tasks.task import Task
+
+GUARD_WEIGHT = 2.0
+"""What it costs, per control step, to lose a step that was finished."""
+
+ExtraReward = Callable[[Tensor], Tensor]
+"""States [*h B N O] of each episode's candidates to what they are worth [*h B N]."""
+
+
+@runtime_checkable
+class Rewards(Protocol):
+    """Rewards and success of K tasks at once; true tasks and learned heads swap freely."""
+
+    def reward(
+        self, obs: Float[Tensor, "*b O"], action: Float[Tensor, "*b A"], next_obs: Float[Tensor, "*b O"]
+    ) -> Float[Tensor, "*b K"]:
+        """Reward of each transition in each task."""
+        ...
+
+    def success(self, obs: Float[Tensor, "*b O"]) -> Float[Tensor, "*b K"]:
+        """Probability that each state fulfils each task."""
+        ...
+
+    def pairs(self, rows: Int[Tensor, " S"], tasks: Int[Tensor, " S"]) -> "Pairs":
+        """The task `tasks[s]` for the episode `rows[s]` of a batch, for each s."""
+        ...
+
+
+@runtime_checkable
+class Pairs(Protocol):
+    """Some pairs of an episode and a task; the N candidates of each episode are worked out together."""
+
+    def reward(
+        self,
+        obs: Float[Tensor, "*h B N O"],
+        action: Float[Tensor, "*h B N A"],
+        next_obs: Float[Tensor, "*h B N O"],
+    ) -> Float[Tensor, "*h S N"]:
+        """Reward of each pair's candidates."""
+        ...
+
+    def success(self, obs: Float[Tensor, "*h B N O"]) -> Float[Tensor, "*h S N"]:
+        """Probability that each pair's candidates fulfil its task."""
+        ...
+
+
+class TrueRewards:
+    """The tasks' own rewards and predicates."""
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self.tasks = tuple(tasks)
+        self.privileged = any(task.privileged for task in tasks)
+
+    def reward(
+        self, obs: Float[Tensor, "*b O"], action: Float[Tensor, "*b A"], next_obs: Float[Tensor, "*b O"]
+    ) -> Float[Tensor, "*b K"]:
+        """See `Rewards.reward`."""
+        return torch.stack([task.reward(obs, action, next_obs) for task in self.tasks], dim=-1)
+
+    def success(self, obs: Float[Tensor, "*b O"]) -> Float[Tensor, "*b K"]:
+        """Zero or one."""
+        return torch.stack([task.success(obs) for task in self.tasks], dim=-1).to(obs.dtype)
+
+    def pairs(self, rows: Int[Tensor, " S"], tasks: Int[Tensor, " S"]) -> "TruePairs":
+        """See `Rewards.pairs`."""
+        return TruePairs(self.tasks, rows, tasks)
+
+
+class TruePairs:
+    """True tasks, one after the other: each is a function of its own."""
+
+    def __init__(self, tasks: Sequence[Task], rows: Int[Tensor, " S"], which: Int[Tensor, " S"]) -> None:
+        places = [(task, (which == k).nonzero()[:, 0]) for k, task in enumerate(tasks)]
+        self._parts = [(task, at, rows[at]) for task, at in places if len(at)]
+        self._count = len(rows)
+
+    def reward(
+        self,
+        obs: Float[Tensor, "*h B N O"],
+        action: Float[Tensor, "*h B N A"],
+        next_obs: Float[Tensor, "*h B N O"],
+    ) -> Float[Tensor, "*h S N"]:
+        """See `Pairs.reward`."""
+        values = obs.new_empty(*obs.shape[:-3], self._count, obs.shape[-2])
+        for task, at, rows in self._parts:
+            chosen = (x.index_select(-3, rows) for x in (obs, action, next_obs))
+            values = values.index_copy(-2, at, task.reward(*chosen).to(obs.dtype))
+        return values
+
+    def success(self, obs: Float[Tensor, "*h B N O"]) -> Float[Tensor, "*h S N"]:
+        """See `Pairs.success`."""
+        values = obs.new_empty(*obs.shape[:-3], self._count, obs.shape[-2])
+        for task, at, rows in self._parts:
+            values = values.index_copy(-2, at, task.success(obs.index_select(-3, rows)).to(obs.dtype))
+        return values
+
+
+class TaskReward:
+    """The rewards of K tasks, weighed episode by episode; a task is worked out only where it counts.
+
+    Args:
+        rewards: the tasks.
+        active: how much each of B episodes is after each task now.
+        guarded: which tasks, once finished, must stay so; None where there are none.
+        extra_reward: what counts beside the tasks; None for nothing.
+
+    Attributes:
+        privileged: whether observations must be widened by the state; see `Simulator.observe_privileged`.
+    """
+
+    def __init__(
+        self, rewards: Rewards, active: Float[Tensor, "B K"], guarded: Float[Tensor, "B K"] | None = None,
+        extra_reward: ExtraReward | None = None,
+    ) -> None:  # fmt: skip
+        self.privileged = bool(getattr(rewards, "privileged", False))
+        self._rewards, self._weights, self._guards, self._beside = rewards, active, guarded, extra_reward
+        self._active, self._guarded = (_share(rewards, weights) for weights in (active, guarded))
+
+    def override(self, rows: Bool[Tensor, " B"], extra_reward: ExtraReward) -> "TaskReward":
+        """The same, but some of the episodes are after this; what is guarded stays so."""
+
+        def there(next_obs: Float[Tensor, "*h B N O"]) -> Float[Tensor, "*h B N"]:
+            return extra_reward(next_obs) * rows[:, None]
+
+        return TaskReward(self._rewards, self._weights.masked_fill(rows[:, None], 0.0), self._guards, there)
+
+    def __call__(
+        self, obs: Float[Tensor, "*h R O"], action: Float[Tensor, "*h R A"], next_obs: Float[Tensor, "*h R O"]
+    ) -> Float[Tensor, "*h R"]:
+        """Rewards of R = B * N candidate rows, those of one episode side by side."""
+        before, act, after = (x.unflatten(-2, (len(self._weights), -1)) for x in (obs, action, next_obs))
+        total = after.new_zeros(after.shape[:-1])
+        if self._active is not None:
+            total = self._active.spread(self._active.pairs.reward(before, act, after))
+        if self._guarded is not None:
+            kept = self._guarded.pairs.success(after) - 1.0
+            total = total + GUARD_WEIGHT * self._guarded.spread(kept)
+        if self._beside is not None:
+            total = total + self._beside(after)
+        return total.flatten(-2)
+
+
+def _share(rewards: Rewards, weights: Tensor | None) -> "_Share | None":
+    """None where nothing counts."""
+    return None if weights is None or not bool(weights.any()) else _Share(rewards, weights)
+
+
+class _Share:
+    """The pairs of an episode and a task that count, and by how much."""
+
+    def __init__(self, rewards: Rewards, weights: Float[Tensor, "B K"]) -> None:
+        rows, tasks = weights.nonzero(as_tuple=True)
+        self._batch, self._rows = len(weights), rows
+        self._weights = weights[rows, tasks, None]
+        self._each_once = len(rows) == self._batch == len(rows.unique())
+        self.pairs = rewards.pairs(rows, tasks)
+
+    def spread(self, values: Float[Tensor, "*h S N"]) -> Float[Tensor, "*h B N"]:
+        """The weighed sum of the pairs of each episode."""
+        weighed = values * self._weights
+        if self._each_once:
+            return weighed
+        total = weighed.new_zeros(*weighed.shape[:-2], self._batch, weighed.shape[-1])
+        return total.index_add(-2, self._rows, weighed)

@@ -1,0 +1,1 @@
+"""Runtime services: files, processes, terminal, progress."""

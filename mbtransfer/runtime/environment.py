@@ -1,0 +1,35 @@
+"""Package versions and thread settings that results depend on."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+
+from mbtransfer import __version__
+
+PACKAGES = ("torch", "mujoco", "dm-control", "numpy")
+"""Packages whose versions are noted: numbers may differ with others."""
+
+
+def versions() -> dict[str, str | None]:
+    """Of mbtransfer and of these packages; None for one that is not installed."""
+    return {"mbtransfer": __version__, **{name: _version(name) for name in PACKAGES}}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Run torch with so many threads: sums over several differ in the last bit; workers share the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

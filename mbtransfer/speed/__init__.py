@@ -1,0 +1,1 @@
+"""Speed measurements, each beside a limit measured in the same run."""

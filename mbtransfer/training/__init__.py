@@ -1,0 +1,1 @@
+"""Training of models from datasets: fit, adaptation and task policies."""

@@ -1,0 +1,146 @@
+"""Few-shot adaptation: episodes of a new task, then fine-tuning."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from mbtransfer.collection.planning_policy import PlannerBehaviour
+from mbtransfer.collection.policies import babbling
+from mbtransfer.collection.rollout import run_lockstep
+from mbtransfer.data.coverage import Coverage
+from mbtransfer.data.episode import Episode
+from mbtransfer.errors import UserError
+from mbtransfer.model import Model
+from mbtransfer.mpc.agent import MPCAgent, action_bounds
+from mbtransfer.mpc.objective import LearnedDynamics
+from planners.registry import make_planner
+from tasks.simulator import Simulator
+from tasks.task import Task
+from tasks.task_starts import fresh_states
+from world_models.adaptation.adapt import Adapted, adapt, check_adaptable
+from world_models.dynamics.rollout import Imagination
+from world_models.transitions import Transitions
+
+NOISE = 0.4
+"""Noise on the planner's actions in the new task, as a share of half the action range: it must explore."""
+
+PROBES = 2
+"""Episodes before the first plan."""
+
+ROUNDS = (2, 4, 8, 16, 32)
+"""Numbers of episodes after which the model is taught anew before more are run."""
+
+FRESH = 0.1
+"""Share of the pool's sample that the new transitions become: labels of the task are worth most where it happens."""
+
+
+@dataclass(frozen=True, eq=False)
+class Adaptation:
+    """An adapted model and how it came about."""
+
+    model: Model
+    result: Adapted | None
+    episodes: list[Episode]
+
+
+def adapt_model(model: Model, task: Task, episodes: int, scene: Simulator, seed: int = 0) -> Adaptation:
+    """Run a few episodes of the task in the true scene and fine-tune on them; see `adaptations`.
+
+    Raises:
+        UserError: a negative number of episodes.
+    """
+    *_, (_, last) = adaptations(model, task, (episodes,), scene, seed)
+    return last
+
+
+def adaptations(
+    model: Model, task: Task, counts: Sequence[int], scene: Simulator, seed: int = 0
+) -> Iterator[tuple[int, Adaptation]]:
+    """The model after each of several numbers of episodes of a task.
+
+    The first episodes probe the handles of the task's fixtures; later ones plan, with noise, in the model
+    that the earlier ones taught (so the fine-tuning is repeated at `ROUNDS`, always from the given model).
+    Episodes that never fulfil the task teach how things move, but not what is asked: the model of that many
+    episodes is the given one, so that few episodes do not make it worse.
+
+    Raises:
+        UserError: a negative number of episodes.
+        ModelError: a model that cannot be adapted.
+    """
+    if min(counts) < 0:
+        raise UserError(f"cannot adapt with {min(counts)} episodes; give 0 or more")
+    check_adaptable(model.dynamics)
+    gathered: list[Episode] = []
+    adaptation = Adaptation(model, None, [])
+    for stop in sorted({*counts, *(n for n in ROUNDS if n < max(counts))}):
+        while len(gathered) < stop:
+            k, now = len(gathered), adaptation.model
+            probes = k < PROBES or k % 4 == 3
+            gathered.append(
+                _probed(task, scene, 1000 * seed + k)
+                if probes
+                else _planned(now, task, scene, 1000 * seed + k)
+            )
+        if gathered:
+            adaptation = _adapted(model, scene, gathered, seed)
+        if stop in counts:
+            yield stop, adaptation if _shown(task, gathered) else Adaptation(model, None, list(gathered))
+
+
+def _shown(task: Task, gathered: list[Episode]) -> bool:
+    """Whether any state fulfilled the task: else nobody knows what is asked there, and the model stays as it is."""
+    return any(bool(task.success(torch.from_numpy(episode.obs)).any()) for episode in gathered)
+
+
+def _adapted(model: Model, scene: Simulator, gathered: list[Episode], seed: int) -> Adaptation:
+    new, held_out = (part.to(model.device) for part in _split(gathered))
+    result = adapt(model.dynamics, model.pool, new, held_out, seed=seed)
+    coverage = model.coverage
+    for episode in gathered:
+        coverage = coverage.plus(Coverage.of(scene.spec, episode.obs[:-1], episode.obs[1:]))
+    fresh = Transitions.join([new, held_out])
+    copies = max(1, round(FRESH * len(model.pool) / len(fresh)))
+    pool = Transitions.join([model.pool, *[fresh] * copies])
+    changed = replace(model, dynamics=result.dynamics, coverage=coverage, pool=pool, heads={})
+    return Adaptation(changed, result, list(gathered))
+
+
+def _probed(task: Task, scene: Simulator, seed: int) -> Episode:
+    rng = np.random.default_rng([seed, 1])
+    states = fresh_states(scene, task, rng, 1)
+    behaviour = babbling(scene, 1, rng, fixtures=tuple(f.name for f in task.fixtures), probe=True)
+    return run_lockstep(scene, behaviour, states, scene.spec.episode_steps, tag="babble", seed=seed)[0]
+
+
+def _planned(model: Model, task: Task, scene: Simulator, seed: int) -> Episode:
+    rng = np.random.default_rng([seed, 2])
+    bounds = action_bounds(scene.spec, model.device)
+    agent = MPCAgent(LearnedDynamics(Imagination(model.dynamics)), make_planner("mppi", bounds), bounds, seed)
+    behaviour = PlannerBehaviour(agent, task.reward, NOISE, rng)
+    states = fresh_states(scene, task, rng, 1)
+    return run_lockstep(scene, behaviour, states, scene.spec.episode_steps, tag="planner", seed=seed)[0]
+
+
+def _split(episodes: list[Episode]) -> tuple[Transitions, Transitions]:
+    """Every fifth stretch of ten steps is held out, so that even one episode has both parts."""
+    parts: tuple[list[Any], list[Any]] = ([], [])
+    for e, episode in enumerate(episodes):
+        obs, actions = torch.from_numpy(episode.obs), torch.from_numpy(episode.actions)
+        stretch = (torch.arange(len(actions)) // 10 + e) % 5 == 4
+        for part, rows in zip(parts, (~stretch, stretch), strict=True):
+            part.append(Transitions(obs[:-1][rows], actions[rows], obs[1:][rows]))
+    return Transitions.join(parts[0]), Transitions.join(parts[1])
+
+
+def summary(adaptation: Adaptation) -> dict[str, Any]:
+    """What an adaptation did, in plain values."""
+    if adaptation.result is None:
+        return {"taught": [], "donors": {}, "loss_before": None, "loss_after": None}
+    result = adaptation.result
+    return {
+        "taught": list(result.taught), "donors": result.donors,
+        "loss_before": result.before, "loss_after": result.after,
+    }  # fmt: skip

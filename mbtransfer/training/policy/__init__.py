@@ -1,0 +1,23 @@
+"""Task policies and values, trained without a step in the environment."""
+
+from mbtransfer.mpc.task_policy import (
+    MultiTaskPolicy,
+    Prepared,
+    load_prepared,
+    prepared_digest,
+    prepared_path,
+)
+from mbtransfer.training.policy.actor_critic import PolicyTrainingConfig
+from mbtransfer.training.policy.train import Method, PolicyProgress, prepare
+
+__all__ = [
+    "Method",
+    "MultiTaskPolicy",
+    "PolicyProgress",
+    "PolicyTrainingConfig",
+    "Prepared",
+    "load_prepared",
+    "prepare",
+    "prepared_digest",
+    "prepared_path",
+]

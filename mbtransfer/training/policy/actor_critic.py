@@ -1,0 +1,214 @@
+"""Actor-critic training in imagination.
+
+The gradient of the return flows through the ensemble, the task's reward head and the value at the end of a short
+roll-out; the value learns from lambda-returns (Xu et al. 2022, "Accelerated policy learning with parallel
+differentiable simulation", SHAC, section 3; Heess et al. 2015, SVG(H)). Roll-outs start from the pool or go on
+where the last ones ended, and every step is taken by another member, so that no member's errors can be made use
+of for long (Chua et al. 2018, TS1).
+
+The uncertainty penalty compares two members at a time, whose squared difference is in expectation twice the variance
+of the ensemble: MOPO (Yu et al. 2020, "Model-based offline policy optimization").
+"""
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mbtransfer.mpc.objective import Reward
+from mbtransfer.mpc.task_policy import Actor, Critic
+from planners.base import Bounds
+from world_models.dynamics.rollout import Imagination
+from world_models.transitions import Transitions
+
+SAMPLE = 2000
+"""Transitions of the pool from which it is learned what is usual."""
+
+
+class EnsemblePenalty:
+    """Compares each member's step with that of its neighbour.
+
+    Args:
+        imagination: the ensemble, one particle per member.
+        change: usual change of each column in a control step.
+        pool: transitions that were seen.
+    """
+
+    def __init__(self, imagination: Imagination, change: Float[Tensor, " O"], pool: Transitions) -> None:
+        self._imagination, self._change = imagination, change
+        rows = torch.linspace(0, len(pool) - 1, min(len(pool), SAMPLE), device=pool.obs.device).long()
+        obs, actions = (
+            x[rows].expand(imagination.particles, -1, -1).contiguous() for x in (pool.obs, pool.actions)
+        )
+        with torch.no_grad():
+            self._usual = self._difference(obs, actions, self._step(obs, actions)).median().clamp(min=1e-6)
+
+    def __call__(
+        self, obs: Float[Tensor, "P R O"], action: Float[Tensor, "P R A"], ahead: Float[Tensor, "P R O"]
+    ) -> Float[Tensor, "P R"]:
+        """By how many times what is usual two members differ about a step, above what is usual; with its gradient."""
+        return (self._difference(obs, action, ahead) / self._usual - 1).clamp(min=0.0)
+
+    def _difference(
+        self, obs: Float[Tensor, "P R O"], action: Float[Tensor, "P R A"], ahead: Float[Tensor, "P R O"]
+    ) -> Float[Tensor, "P R"]:
+        """Root mean square over the columns, in units of their change."""
+        neighbour = self._step(obs.roll(1, dims=0), action.roll(1, dims=0)).roll(-1, dims=0)
+        apart: Tensor = ((ahead - neighbour) / self._change).square().mean(dim=-1)
+        return (apart + 1e-8).sqrt()  # at zero a root has no gradient
+
+    def _step(self, obs: Float[Tensor, "P R O"], action: Float[Tensor, "P R A"]) -> Float[Tensor, "P R O"]:
+        return self._imagination.step(obs.mT, action.mT).mT
+
+
+@dataclass(frozen=True)
+class PolicyTrainingConfig:
+    """How to train.
+
+    Attributes:
+        horizon: imagined control steps through which gradients flow.
+        rows: roll-outs of each member in an update.
+        discount: of rewards, per control step.
+        trace: lambda, the weight of longer returns.
+        noise: spread of the noise on actions while training, as a share of half the action range.
+        actor_rate: learning rate of the policy.
+        critic_rate: learning rate of the value.
+        follow: share of the value's change that its slow copy takes over in an update.
+        stay: share of the roll-outs that go on where those of the last update ended; the others start anew.
+        uncertainty_penalty: reward lost where two members differ by twice of what is usual, as a share of the
+            labels' range.
+    """
+
+    horizon: int = 8
+    rows: int = 50
+    discount: float = 0.98
+    trace: float = 0.9
+    noise: float = 0.2
+    actor_rate: float = 1e-3
+    critic_rate: float = 2e-3
+    follow: float = 0.05
+    stay: float = 0.5
+    uncertainty_penalty: float = 0.0
+
+
+class Trainer:
+    """Improves a policy and a value, update by update.
+
+    Rewards are scaled so that values lie from 0 to 1, and are kept within what the labels showed: a model is
+    most wrong where it promises more than was ever seen.
+
+    Args:
+        imagination: the ensemble, one particle per member, in float32.
+        reward: the task's learned reward.
+        span: lowest and highest reward among the labels.
+        starts: observations of the pool.
+        bounds: the action box.
+        config: how to train.
+        seed: of everything random.
+        uncertainty_penalty: tells where members differ; needed where the course heeds it.
+    """
+
+    def __init__(
+        self, imagination: Imagination, reward: Reward, span: tuple[float, float],
+        starts: Float[Tensor, "N O"], bounds: Bounds, config: PolicyTrainingConfig, seed: int,
+        uncertainty_penalty: EnsemblePenalty | None = None,
+    ) -> None:  # fmt: skip
+        self._imagination, self._reward, self._span = imagination, reward, span
+        self._starts, self._bounds, self._config, self._penalty = starts, bounds, config, uncertainty_penalty
+        self._generator = torch.Generator(starts.device).manual_seed(seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.actor = Actor(starts.shape[1], len(bounds.low)).to(starts.device)
+            self.critic = Critic(starts.shape[1]).to(starts.device)
+        self.actor.fit_normalizer(starts)
+        self.critic.fit_normalizer(starts)
+        self.target = copy.deepcopy(self.critic).requires_grad_(False)
+        self._ends: Tensor | None = None
+        self._actor_steps = torch.optim.Adam(self.actor.parameters(), config.actor_rate)
+        self._critic_steps = torch.optim.Adam(self.critic.parameters(), config.critic_rate)
+
+    def update(self) -> float:
+        """One update of both; the mean scaled reward of the roll-outs."""
+        obs, rewards = self._imagine()
+        step(self._actor_steps, -self._promised(obs[-1], rewards).mean())
+        seen, rewards = obs.detach(), rewards.detach()
+        returns = self._returns(rewards, seen)
+        self._ends = seen[-1].flatten(0, 1)
+        error = (self.critic.both(seen[:-1]) - returns).square().mean()
+        step(self._critic_steps, error)
+        for target, fast in zip(self.target.parameters(), self.critic.parameters(), strict=True):
+            target.lerp_(fast.detach(), self._config.follow)
+        return float(rewards.mean())
+
+    def _imagine(self) -> tuple[Float[Tensor, "points P R O"], Float[Tensor, "H P R"]]:
+        """Roll-outs of the policy: where they lead, and the scaled rewards on the way."""
+        members, device = self._imagination.particles, self._starts.device
+        path, rewards = [self._beginnings()], list[Tensor]()
+        for _ in range(self._config.horizon):
+            order = torch.randperm(members, generator=self._generator, device=device)
+            path, rewards = [points[order] for points in path], [reward[order] for reward in rewards]
+            obs = path[-1]
+            action = self._act(obs)
+            ahead = self._imagination.step(obs.mT, action.mT).mT
+            reward = scaled(self._reward(obs, action, ahead), self._span)
+            if self._penalty:
+                reward = reward - self._config.uncertainty_penalty * self._penalty(obs, action, ahead)
+            rewards.append(reward)
+            path.append(ahead)
+        return torch.stack(path), torch.stack(rewards)
+
+    def _beginnings(self) -> Float[Tensor, "P R O"]:
+        """States of the pool; some roll-outs go on where those of the last update ended."""
+        config, members = self._config, self._imagination.particles
+        shape, device = (members * config.rows,), self._starts.device
+        rows = torch.randint(len(self._starts), shape, generator=self._generator, device=device)
+        fresh = self._starts[rows]
+        if self._ends is not None:
+            stays = torch.rand(shape, generator=self._generator, device=device) < config.stay
+            stays &= self._ends.isfinite().all(dim=1)
+            fresh = torch.where(stays[:, None], self._ends, fresh)
+        return fresh.unflatten(0, (members, config.rows))
+
+    def _act(self, obs: Float[Tensor, "P R O"]) -> Float[Tensor, "P R A"]:
+        noise = torch.randn(
+            *obs.shape[:-1], len(self._bounds.low), generator=self._generator, device=obs.device
+        )
+        free = (self.actor(obs) + self._config.noise * noise).clamp(-1.0, 1.0)
+        return self._bounds.middle + free * self._bounds.half
+
+    def _promised(self, end: Float[Tensor, "P R O"], rewards: Float[Tensor, "H P R"]) -> Float[Tensor, "P R"]:
+        """What the policy is improved by: rewards of the roll-out, and the value at its end."""
+        discount, horizon = self._config.discount, len(rewards)
+        power = discount ** torch.arange(horizon, device=rewards.device)
+        total = (1 - discount) * torch.einsum("h,hpr->pr", power, rewards)
+        return total + discount**horizon * self.target(end).clamp(0.0, 1.0)
+
+    @torch.no_grad()
+    def _returns(
+        self, rewards: Float[Tensor, "H P R"], obs: Float[Tensor, "points P R O"]
+    ) -> Float[Tensor, "H P R"]:
+        """Lambda-returns, times 1 - discount (Sutton and Barto 2018, section 12.1)."""
+        config, values = self._config, self.target(obs[1:]).clamp(0.0, 1.0)
+        ahead, returns = values[-1], list[Tensor]()
+        for reward, value in zip(reversed(rewards), reversed(values), strict=True):
+            beyond = (1 - config.trace) * value + config.trace * ahead
+            ahead = (1 - config.discount) * reward + config.discount * beyond
+            returns.append(ahead)
+        return torch.stack(returns[::-1])
+
+
+def scaled(reward: Float[Tensor, "*b"], span: tuple[float, float]) -> Float[Tensor, "*b"]:
+    """From 0 at the lowest reward of the labels to 1 at the highest."""
+    low, high = span
+    return ((reward - low) / max(high - low, 1e-6)).clamp(0.0, 1.0)
+
+
+def step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+    """One step down, not too far."""
+    optimiser.zero_grad()
+    loss.backward()
+    weights = [p for group in optimiser.param_groups for p in group["params"]]
+    torch.nn.utils.clip_grad_norm_(weights, 1.0)
+    optimiser.step()

@@ -1,0 +1,104 @@
+"""Training of a task's policy and value, by actor-critic or IQL."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Literal, NamedTuple
+
+import torch
+
+from mbtransfer.errors import UserError
+from mbtransfer.model import Model
+from mbtransfer.mpc.agent import action_bounds
+from mbtransfer.mpc.task_policy import Prepared
+from mbtransfer.training.policy.actor_critic import EnsemblePenalty, PolicyTrainingConfig, Trainer
+from mbtransfer.training.policy.iql import PoolTrainer
+from tasks.task import Task
+from world_models.dynamics.rollout import Imagination
+
+MEMORY = 0.99
+"""Share of the reported reward that stays from one update to the next."""
+
+Method = Literal["imagination", "pool"]
+
+
+class PolicyProgress(NamedTuple):
+    """How far training has come.
+
+    Attributes:
+        updates: done so far.
+        share: of the work that is done, from 0 to 1.
+        reward: mean reward of a control step, of the last updates.
+    """
+
+    updates: int
+    share: float
+    reward: float
+
+
+Report = Callable[[PolicyProgress], None]
+"""Called after each update."""
+
+
+def prepare(
+    model: Model, task: Task, seconds: float, *, updates: int | None = None, labels: int | None = None,
+    config: PolicyTrainingConfig | None = None, method: Method = "imagination",
+    seed: int = 0, report: Report | None = None,
+) -> Prepared:  # fmt: skip
+    """Train a policy and a value for a task that the model was never trained for.
+
+    Args:
+        model: the fitted model; its pool is where roll-outs start.
+        task: what to prepare for.
+        seconds: time to train for; one update is made in any case.
+        updates: stop after as many updates, if that comes first; the result then does not depend on the clock.
+        labels: labelled transitions behind the reward; None is the model's choice.
+        config: how to train.
+        method: `imagination` (roll-outs through the ensemble) or `pool` (the relabelled transitions alone).
+        seed: of everything random.
+        report: told of the progress.
+
+    Raises:
+        ModelError: more labels than the model's pool has transitions.
+        UserError: the course heeds doubt, and nothing is imagined or no two members can differ.
+    """
+    config, bounds = config or PolicyTrainingConfig(), action_bounds(model.environment.spec, model.device)
+    members = len(model.dynamics.elites)
+    if config.uncertainty_penalty and (method == "pool" or members < 2):
+        what = "--method pool imagines nothing" if method == "pool" else "this model has but one"
+        raise UserError(
+            f"--uncertainty-penalty compares two members in imagination, and {what}; leave it out"
+        )
+    heads, count = model.rewards([task], labels), model.label_count(labels)
+    reward = model.label(task, count).reward
+    span = float(reward.min()), float(reward.max())
+
+    def judged(obs: torch.Tensor, action: torch.Tensor, ahead: torch.Tensor) -> torch.Tensor:
+        return heads.reward(obs, action, ahead)[..., 0]
+
+    trainer: Trainer | PoolTrainer
+    if method == "pool":
+        trainer = PoolTrainer(model.pool, judged, span, bounds, config, seed)
+    else:
+        imagination = Imagination(model.dynamics, members)
+        change = model.dynamics.normalizer.change
+        uncertainty_penalty = (
+            EnsemblePenalty(imagination, change, model.pool) if config.uncertainty_penalty else None
+        )
+        trainer = Trainer(
+            imagination, judged, span, model.pool.obs, bounds, config, seed, uncertainty_penalty
+        )
+    began, done, smooth, share = time.monotonic(), 0, 0.0, 0.0
+    while share < 1.0:
+        gain = trainer.update()
+        done, smooth = done + 1, MEMORY * smooth + (1 - MEMORY) * gain if done else gain
+        share = (time.monotonic() - began) / seconds if seconds else 1.0
+        share = max(share, done / updates) if updates else share
+        if report:
+            report(PolicyProgress(done, share, span[0] + (span[1] - span[0]) * smooth))
+    actor, critic = trainer.actor.requires_grad_(False), trainer.target.requires_grad_(False)
+    notes = {
+        "updates": done, "seconds": time.monotonic() - began, "labels": count, "seed": seed, "method": method,
+        "imagined": span[0] + (span[1] - span[0]) * smooth, "config": asdict(config),
+    }  # fmt: skip
+    return Prepared(task.name, model.digest, actor, critic, bounds, span, config.discount, notes)

@@ -1,0 +1,36 @@
+"""What a goal is worth: guarded steps count when they are lost, learned heads in place of true rewards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from mbtransfer.model import Model
+from mbtransfer.mpc.task_reward import GUARD_WEIGHT, Rewards, TaskReward, TrueRewards
+from tasks.registry import make
+from tests.mbtransfer.pushed_point import Toward
+
+KITCHEN = make("kitchen")
+
+
+def test_losing_a_guarded_step_costs() -> None:
+    rewards = TrueRewards([Toward("right", "", "user", 1.0), Toward("left", "", "user", -1.0)])
+    assert isinstance(rewards, Rewards)
+    after = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]])
+    action, active = torch.zeros(4, 2), torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    guarded = torch.tensor([[0.0, 0.0], [0.0, 1.0]])
+    found = TaskReward(rewards, active, guarded)(after, action, after)
+    assert found.tolist() == [1.0, -1.0, 1.0 - GUARD_WEIGHT, -1.0]
+    for free in (None, torch.zeros(2, 2)):
+        assert TaskReward(rewards, active, free)(after, action, after).tolist() == [1.0, -1.0, 1.0, -1.0]
+
+
+def test_learned_heads_take_the_place_of_true_rewards(drifting: Callable[..., Model]) -> None:
+    model, tasks = drifting(), [KITCHEN.task("drawer_open"), KITCHEN.task("tap_open")]
+    heads = model.rewards(tasks)
+    assert isinstance(heads, Rewards)
+    obs, active = model.pool.obs[:500], torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    action = torch.zeros(500, 4)
+    learned, true = (TaskReward(one, active)(obs, action, obs) for one in (heads, TrueRewards(tasks)))
+    assert torch.corrcoef(torch.stack([learned, true]))[0, 1] > 0.95

@@ -1,0 +1,1 @@
+"""Few-shot adaptation of a fitted ensemble."""

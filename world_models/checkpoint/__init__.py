@@ -1,0 +1,1 @@
+"""Checkpoints: safetensors, JSON manifests and atomic files."""

@@ -1,0 +1,1 @@
+"""Ensemble dynamics: network, features and rollout."""

@@ -1,0 +1,1 @@
+"""Training of ensembles: batches, losses, checkpoints, several processes."""

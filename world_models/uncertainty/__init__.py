@@ -1,0 +1,1 @@
+"""Uncertainty: disagreement, predictive intervals, novelty."""
