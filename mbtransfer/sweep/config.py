@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from mbtransfer.errors import UserError
 from mbtransfer.runtime.yaml_file import read_yaml
 from mbtransfer.sweep.parameters import SweepSpec, flat_values, problems
-
-METHODS = ("grid", "random", "bayes")
 
 
 @dataclass(frozen=True)
@@ -66,11 +65,8 @@ def read_sweep_file(path: Path) -> SweepFile:
     for part, kind in (("method", str), ("metric", dict), ("parameters", dict)):
         if not isinstance(content.get(part), kind):
             raise UserError(f"{path} has no {part}, or none that can be read")
-    problems = engine.problems(content)
-    if problems:
-        raise UserError(f"{path}: {'; '.join(problems)}")
-    if content["method"] not in METHODS:
-        raise UserError(f"{path}: method {content['method']!r} is W&B's own; here: {', '.join(METHODS)}")
+    if wrong := problems(content):
+        raise UserError(f"{path}: {'; '.join(wrong)}")
     if not content.get("command") and not content.get("program"):
         raise UserError(f"{path} has neither command nor program")
     return SweepFile(path, content, run_cap)

@@ -62,7 +62,9 @@ class Parameter(BaseModel):
         else:
             name = kind.removeprefix("q_")
             if name not in DISTRIBUTIONS or (kind == "q_int_uniform"):
-                raise ValueError(f"no distribution {kind!r}; there are {', '.join(DISTRIBUTIONS)}, and q_ forms of them")
+                raise ValueError(
+                    f"no distribution {kind!r}; there are {', '.join(DISTRIBUTIONS)}, and q_ forms of them"
+                )
             settings = set(DISTRIBUTIONS[name][0])
             needed, allowed = settings & {"min", "max"}, settings | ({"q"} if kind != name else set())
         if lacking := sorted(needed - given):
@@ -78,7 +80,7 @@ class Parameter(BaseModel):
             self._check_limits(kind.removeprefix("q_"), self.min, self.max)
         return self
 
-    def _check_limits(self, name: str, low: float, high: float) -> None:
+    def _check_limits(self, name: str, low: int | float, high: int | float) -> None:
         if low >= high:
             raise ValueError(f"min {low} is not less than max {high}")
         if name == "int_uniform" and (low != int(low) or high != int(high)):
@@ -115,7 +117,9 @@ class Parameter(BaseModel):
             return None
         step = 1 if self.q is None else self.q
         first, last = round(self.min / step), round(self.max / step)
-        return None if last - first >= MOST_VALUES else [_whole(i * step, step) for i in range(first, last + 1)]
+        return (
+            None if last - first >= MOST_VALUES else [_whole(i * step, step) for i in range(first, last + 1)]
+        )
 
     def at(self, share: float) -> Any:
         """The value at a share of the distribution, from 0 to 1."""
@@ -149,7 +153,9 @@ class Parameter(BaseModel):
 
     def _frozen(self) -> Any:
         names, make = DISTRIBUTIONS[self.kind.removeprefix("q_")]
-        return make(*(DEFAULTS[name] if getattr(self, name) is None else getattr(self, name) for name in names))
+        return make(
+            *(DEFAULTS[name] if getattr(self, name) is None else getattr(self, name) for name in names)
+        )
 
 
 class ParameterGroup(BaseModel):
@@ -246,7 +252,9 @@ def _problem(error: Any) -> str:
     place = ".".join(str(part) for part in error["loc"] if part not in (GROUP, SINGLE))
     told = str(error["msg"]).removeprefix("Value error, ")
     given = error.get("input")
-    shown = f", not {given!r}" if error["type"] != "value_error" and isinstance(given, str | int | float) else ""
+    shown = (
+        f", not {given!r}" if error["type"] != "value_error" and isinstance(given, str | int | float) else ""
+    )
     return f"{place}: {told[:1].lower()}{told[1:]}{shown}"
 
 
@@ -287,5 +295,5 @@ def flat_values(
     return found
 
 
-def _whole(value: float, step: float) -> int | float:
+def _whole(value: int | float, step: int | float) -> int | float:
     return round(value) if float(step).is_integer() else value

@@ -22,7 +22,7 @@ from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_com
 from mbtransfer.config import cores
 from mbtransfer.errors import UserError
 from mbtransfer.runtime.files import write_json
-from mbtransfer.sweep import search as engine
+from mbtransfer.sweep.search import best_metric, stops
 from mbtransfer.sweep.trial import Trial, read_trials
 from mbtransfer.tracking.tracker import HISTORY, SUMMARY, VARIABLE
 
@@ -53,7 +53,7 @@ class Ended:
 
 def do_trial(
     content: Mapping[str, Any], trial: Trial, folder: Path, *,
-    home: Path, environment: Mapping[str, str], stops: Callable[[Trial], bool],
+    home: Path, environment: Mapping[str, str], hopeless: Callable[[Trial], bool],
 ) -> Ended:  # fmt: skip
     """Run the command of a trial to its end.
 
@@ -63,7 +63,7 @@ def do_trial(
         folder: for what the command leaves.
         home: folder in which it runs.
         environment: its variables.
-        stops: whether to end it early, as it now does.
+        hopeless: whether to end it early, as it now does.
 
     Raises:
         UserError: there is no such command, or the folder cannot be written.
@@ -81,16 +81,16 @@ def do_trial(
             raise UserError(f"cannot run {line[0]}: {getattr(error, 'strerror', error)}") from error
         with guarded(process):
             os.write(lock, str(process.pid).encode())
-            stopped = _watch(process, lambda: stops(trial.heard(folder)))
+            stopped = _watch(process, lambda: hopeless(trial.heard(folder)))
     return Ended(trial, process.returncode, stopped, time.monotonic() - began)
 
 
-def _watch(process: "subprocess.Popen[bytes]", stops: Callable[[], bool]) -> bool:
+def _watch(process: "subprocess.Popen[bytes]", hopeless: Callable[[], bool]) -> bool:
     while True:
         with suppress(subprocess.TimeoutExpired):
             process.wait(LOOK_SECONDS)
             return False
-        if stops():
+        if hopeless():
             return True
 
 
@@ -119,15 +119,15 @@ class LocalTrialRunner:
         if self.workers > 1:
             known.setdefault("OMP_NUM_THREADS", str(max(1, cores() // self.workers)))
         return do_trial(
-            self.content, trial, folder, home=self.home, environment=known, stops=self._stops
+            self.content, trial, folder, home=self.home, environment=known, hopeless=self._hopeless
         )  # fmt: skip
 
-    def _stops(self, now: Trial) -> bool:
+    def _hopeless(self, now: Trial) -> bool:
         """Whether it does too badly beside all others, those that are running too."""
         if "early_terminate" not in self.content:
             return False
         others = [trial for trial in read_trials(self.out) if trial.number != now.number]
-        return engine.stops(self.content, [*others, now])
+        return stops(self.content, [*others, now])
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class RayTrialRunner:
         scratch = Path(tempfile.gettempdir()) / f"mbtransfer-{os.getuid()}-{run_id(folder)}"
         ended = do_trial(
             self.content, trial, scratch, home=self.home,
-            environment=_variables(os.environ, folder, scratch), stops=lambda now: False,
+            environment=_variables(os.environ, folder, scratch), hopeless=lambda now: False,
         )  # fmt: skip
         left = {name: scratch / name for name in (OUTPUT, HISTORY, SUMMARY)}
         files = {name: path.read_bytes() for name, path in left.items() if path.is_file()}
@@ -188,7 +188,7 @@ def judged(content: Mapping[str, Any], ended: Ended, folder: Path) -> Trial:
         folder: with what it left.
     """
     trial, name = ended.trial.heard(folder), content["metric"]["name"]
-    trial = replace(trial, metric=engine.best_metric(content, trial), seconds=trial.seconds + ended.seconds)
+    trial = replace(trial, metric=best_metric(content, trial), seconds=trial.seconds + ended.seconds)
     if ended.stopped:
         return replace(trial, state="stopped")
     if ended.code:

@@ -12,15 +12,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import optuna
 import pandas as pd
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
-from optuna.importance import MeanDecreaseImpurityImportanceEvaluator, get_param_importances
-from optuna.pruners import SuccessiveHalvingPruner
-from optuna.samplers import BaseSampler, GPSampler, RandomSampler
-from optuna.trial import TrialState, create_trial
 
 from mbtransfer.errors import UserError
+
+try:
+    import optuna
+    from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+    from optuna.importance import MeanDecreaseImpurityImportanceEvaluator, get_param_importances
+    from optuna.pruners import SuccessiveHalvingPruner
+    from optuna.samplers import BaseSampler, GPSampler, RandomSampler
+    from optuna.trial import TrialState, create_trial
+except ImportError as error:
+    raise UserError("Optuna is not installed: pip install 'mbtransfer[sweeps]'") from error
+
 from mbtransfer.sweep.parameters import Parameter, SweepSpec, flat_values, nested
 
 if TYPE_CHECKING:
@@ -33,7 +38,7 @@ STARTUP = 5
 """Random trials before the Bayesian search begins."""
 
 TREES = 200
-STATES = {"finished": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
+"""Of the random forest that finds the importances."""
 
 
 def propose(content: Mapping[str, Any], trials: "Sequence[Trial]", seed: int) -> dict[str, Any] | None:
@@ -49,7 +54,9 @@ def propose(content: Mapping[str, Any], trials: "Sequence[Trial]", seed: int) ->
         for name, grid in grids.items():
             if grid is None:
                 kind = spec.flat[name].kind
-                raise UserError(f"the sweep cannot be searched: a grid needs values, which {name} ({kind}) has not")
+                raise UserError(
+                    f"the sweep cannot be searched: a grid needs values, which {name} ({kind}) has not"
+                )
         every = itertools.product(*(grid or [] for grid in grids.values()))
         left = (nested(dict(zip(grids, values, strict=True)), spec.parameters) for values in every)
         first = next((params for params in left if params not in known), None)
@@ -67,7 +74,7 @@ def _draw(spec: SweepSpec, trials: "Sequence[Trial]", seed: int, draw: int) -> d
     sampler: BaseSampler = RandomSampler(seed)
     if spec.method == "bayes" and not draw:
         sampler = GPSampler(seed=seed, n_startup_trials=STARTUP)
-    space = {name: _distribution(one, spec) for name, one in spec.flat.items() if one.varies}
+    space = _space(spec)
     with _quiet():
         study = _study(spec, trials if spec.method == "bayes" else [], sampler)
         found = study.ask(space).params
@@ -80,35 +87,37 @@ def _draw(spec: SweepSpec, trials: "Sequence[Trial]", seed: int, draw: int) -> d
     return nested(values, spec.parameters)
 
 
-def _distribution(one: Parameter, spec: SweepSpec) -> BaseDistribution:
-    """Words and numbers to choose from by their place; all else by the share of its distribution."""
-    if one.values is not None and spec.method == "bayes":
-        return CategoricalDistribution(range(len(one.values)))
-    return FloatDistribution(0.0, 1.0)
+def _space(spec: SweepSpec) -> dict[str, BaseDistribution]:
+    """For Bayes, values to choose from by their index; all else by its quantile."""
+    return {
+        name: CategoricalDistribution(range(len(one.values)))
+        if one.values is not None and spec.method == "bayes"
+        else FloatDistribution(0.0, 1.0)
+        for name, one in spec.flat.items()
+        if one.varies
+    }
 
 
 def _study(spec: SweepSpec, trials: "Sequence[Trial]", sampler: BaseSampler | None = None) -> optuna.Study:
     """A study that has seen the trials."""
-    direction = "maximize" if spec.metric.goal == "maximize" else "minimize"
-    study = optuna.create_study(direction=direction, sampler=sampler or RandomSampler(0))
-    space = {name: _distribution(one, spec) for name, one in spec.flat.items() if one.varies}
+    study = optuna.create_study(direction=spec.metric.goal, sampler=sampler or RandomSampler(0))
+    space = _space(spec)
     for trial in trials:
         if trial.state == "running":
             continue
         values = flat_values(trial.params, spec.parameters)
         told = trial.metric if trial.metric is not None and math.isfinite(trial.metric) else None
         params = {name: _place(spec.flat[name], values[name], space[name]) for name in space}
-        state = STATES[trial.state] if told is not None else TrialState.FAIL
         # A trial that was stopped counts with what it had come to, as in W&B's search.
-        state = TrialState.COMPLETE if state is TrialState.PRUNED else state
-        value = told if state is TrialState.COMPLETE else None
+        failed = trial.state == "failed" or told is None
+        state, value = (TrialState.FAIL, None) if failed else (TrialState.COMPLETE, told)
         study.add_trial(create_trial(state=state, value=value, params=params, distributions=space))
     return study
 
 
 def _place(one: Parameter, value: Any, distribution: BaseDistribution) -> Any:
     if isinstance(distribution, CategoricalDistribution):
-        return next(i for i, known in enumerate(one.values or ()) if known == value)
+        return (one.values or ()).index(value)
     return min(max(one.share(value), 0.0), 1.0)
 
 
@@ -160,7 +169,9 @@ def importance(params: pd.DataFrame, metric: "pd.Series[float]") -> dict[str, fl
         return dict.fromkeys(map(str, params), 0.0)
     columns = {str(name): _as_numbers(params[name]) for name in params}
     varied = {name: values for name, values in columns.items() if values.nunique() > 1}
-    space = {name: FloatDistribution(float(values.min()), float(values.max())) for name, values in varied.items()}
+    space: dict[str, BaseDistribution] = {
+        name: FloatDistribution(float(values.min()), float(values.max())) for name, values in varied.items()
+    }
     with _quiet():
         study = optuna.create_study(sampler=RandomSampler(0))
         for row, value in enumerate(metric):

@@ -16,11 +16,10 @@ from mbtransfer.runtime.executors import make_engine
 from mbtransfer.runtime.files import output_lock, read_sealed, write_bytes, write_sealed, write_text
 from mbtransfer.runtime.spreadsheet import as_cell
 from mbtransfer.runtime.terminal import Terminal
-from mbtransfer.sweep import search as engine
 from mbtransfer.sweep.config import SweepFile, read_sweep_file
 from mbtransfer.sweep.plot import plot_sweep
 from mbtransfer.sweep.runner import OUTPUT, Ended, LocalTrialRunner, RayTrialRunner, judged
-from mbtransfer.sweep.search import importance
+from mbtransfer.sweep.search import importance, propose
 from mbtransfer.sweep.trial import Trial, read_trials
 
 FAILURES = 3
@@ -79,7 +78,7 @@ def _ahead(
     """What was begun, then new ones: each is proposed when there is room for it, by what is known by then."""
     yield from [trial for trial in trials[:most] if trial.state == "running"]
     while most is None or len(trials) < most:
-        params = engine.propose(file.content, trials, config.seed)
+        params = propose(file.content, trials, config.seed)
         if params is None:
             return
         trials.append(Trial(len(trials), params))

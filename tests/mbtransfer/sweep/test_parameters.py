@@ -11,12 +11,12 @@ import pytest
 
 from mbtransfer.cli.parser import parse
 from mbtransfer.errors import UserError
-from mbtransfer.sweep import search as engine
-from mbtransfer.sweep.parameters import flat_values, nested
+from mbtransfer.sweep.parameters import SweepSpec, flat_values, nested, problems
 from mbtransfer.sweep.runner import command_line
+from mbtransfer.sweep.search import propose
 from mbtransfer.sweep.trial import Trial
 
-pytest.importorskip("sweeps")
+pytest.importorskip("optuna")
 
 Holds = Callable[[Any], bool]
 
@@ -60,9 +60,9 @@ def content(method: str, one: dict[str, Any]) -> dict[str, Any]:
 def tried(method: str, one: dict[str, Any]) -> list[dict[str, Any]]:
     """The parameters of three trials."""
     asked, trials = content(method, one), list[Trial]()
-    assert engine.problems(asked) == []
+    assert problems(asked) == []
     for number in range(3):
-        params = engine.propose(asked, trials, 0)
+        params = propose(asked, trials, 0)
         assert params is not None
         trials.append(Trial(number, params, "finished", figures={"success": 0.1 * number}))
     return [trial.params for trial in trials]
@@ -87,8 +87,8 @@ def test_a_grid_goes_through_it(kind: str) -> None:
 
 
 def test_what_a_grid_cannot_go_through_is_one_line() -> None:
-    with pytest.raises(UserError, match="disallowed type with grid search") as caught:
-        engine.propose(content("grid", KINDS["uniform"][0]), [], 0)
+    with pytest.raises(UserError, match="a grid needs values, which one") as caught:
+        propose(content("grid", KINDS["uniform"][0]), [], 0)
     assert "\n" not in str(caught.value)
 
 
@@ -96,19 +96,20 @@ def test_what_a_grid_cannot_go_through_is_one_line() -> None:
     "one", [{"min": 1, "max": 1}, {"min": 2.0, "max": 1.0}, {"values": []}, {"distribution": "x"}, 3]
 )
 def test_what_is_no_parameter_is_said(one: Any) -> None:
-    assert engine.problems(content("random", one))
+    assert problems(content("random", one))
 
 
 @pytest.mark.parametrize("most", [10**6, "x"], ids=["huge", "text"])
 def test_an_exponent_that_cannot_be_is_said(most: object) -> None:
-    assert engine.problems(content("random", {"distribution": "log_uniform", "min": 0, "max": most}))
+    assert problems(content("random", {"distribution": "log_uniform", "min": 0, "max": most}))
 
 
 def test_values_keep_their_shape_through_the_search() -> None:
-    parameters = {
-        "a": {"parameters": {"b.c": {"value": 1}, "d": {"parameters": {"e": {"value": 2}}}}},
-        "a.x": {"value": 3},
+    inner = {"b.c": {"value": 1}, "d": {"parameters": {"e": {"value": 2}}}}
+    asked = content("random", {"value": 0}) | {
+        "parameters": {"a": {"parameters": inner}, "a.x": {"value": 3}}
     }
+    parameters = SweepSpec.model_validate(asked).parameters
     params = {"a": {"b.c": 1, "d": {"e": 2}}, "a.x": 3}
     assert flat_values(params, parameters) == {"a.b.c": 1, "a.d.e": 2, "a.x": 3}
     assert nested(flat_values(params, parameters), parameters) == params

