@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, dataclass_transform
 
+from annotated_types import Ge, Le
 from tyro.conf import Positional
 
 from mbtransfer.errors import UserError
@@ -13,23 +14,9 @@ from mbtransfer.errors import UserError
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class AtLeast:
-    """The least value that a number may have."""
-
-    value: int | float
-
-
-@dataclass(frozen=True)
-class AtMost:
-    """The greatest value that a number may have."""
-
-    value: int | float
-
-
-Count = Annotated[int, AtLeast(1)]
-Seed = Annotated[int, AtLeast(0)]
-Share = Annotated[float, AtLeast(0), AtMost(1)]
+Count = Annotated[int, Ge(1)]
+Seed = Annotated[int, Ge(0)]
+Share = Annotated[float, Ge(0), Le(1)]
 Split = Literal["source", "held_out", "recipes", "all"]
 
 
@@ -45,6 +32,7 @@ def command(cls: type[T]) -> type[T]:
     fields: dict[str, Any] = made.__dataclass_fields__  # type: ignore[attr-defined]
     own = {name: fields[name] for name in cls.__annotations__}
     made.__dataclass_fields__ = own | fields  # type: ignore[attr-defined]
+    made.__pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}  # type: ignore[attr-defined]
     return made
 
 
@@ -75,10 +63,10 @@ class DecisionFlags(SearchFlags):
     instructions for it; states and rewards are float32."""
     compile: bool = False
     """Let torch.compile fuse the model's steps: seconds of warm-up for quicker decisions (see `mbtransfer speed`)."""
-    decision_ms: Annotated[float, AtLeast(0.001)] | None = None
+    decision_ms: Annotated[float, Ge(0.001)] | None = None
     """Milliseconds that a decision may take: the best plan found by then. None: as long as it takes. For
     planners of several rounds: one is always done."""
-    discount: Annotated[float, AtLeast(0.001), AtMost(1)] = 1.0
+    discount: Annotated[float, Ge(0.001), Le(1)] = 1.0
     """Factor on rewards per control step."""
     risk: Literal["mean", "cvar", "optimistic"] = "mean"
     """Which imagined futures of a plan count: all, the worse half or the better half."""
@@ -110,7 +98,7 @@ class MachineFlags:
 
     device: str = "auto"
     """auto (a GPU if there is one), cpu, cuda or cuda:N."""
-    threads: Annotated[int, AtLeast(0)] = 0
+    threads: Annotated[int, Ge(0)] = 0
     """Threads for tensors. 0: as many as PyTorch sees fit (OMP_NUM_THREADS is heeded)."""
 
 
@@ -186,7 +174,7 @@ class CollectConfig(SearchFlags, EngineFlags, TrackerFlags):
     """Share of episodes that start with the hand 6 to 20 cm from a handle."""
     episode_steps: Count = 60
     """Control steps per episode."""
-    noise: Annotated[float, AtLeast(0)] = 0.2
+    noise: Annotated[float, Ge(0)] = 0.2
     """Spread of the noise on planned actions, as a share of half the action range."""
     settings: tuple[str, ...] = ()
     """Other settings of the planner, as NAME=VALUE: knots=4."""
@@ -194,11 +182,11 @@ class CollectConfig(SearchFlags, EngineFlags, TrackerFlags):
     """Control steps between two decisions; the plan is followed in between."""
     chain: bool = False
     """Go on with another task, drawn at random, once one is done. For planning behaviours."""
-    branches: Annotated[int, AtLeast(0)] = 0
+    branches: Annotated[int, Ge(0)] = 0
     """Side branches of 12 steps taken from each planned episode: its actions with more noise. Besides --steps."""
     prepared: bool = True
     """Let planner and explore use what `mbtransfer prepare` made for all of their tasks, if it did."""
-    bonus: Annotated[float, AtLeast(0)] = 1.0
+    bonus: Annotated[float, Ge(0)] = 1.0
     """Reward of explore for one unit of disagreement."""
     json: Path | None = None
     """File for what the dataset then holds."""
@@ -239,9 +227,9 @@ class FitConfig(MachineFlags, TrackerFlags, TrustFlags):
     """Share of each batch in which an object moves, each object as often. 0: transitions as they come."""
     batch: Count = 256
     """Transitions per member and update."""
-    learning_rate: Annotated[float, AtLeast(0)] | None = None
+    learning_rate: Annotated[float, Ge(0)] | None = None
     """Highest learning rate; a wide network needs a lower one. None: 0.01, or 0.001 where there are no objects."""
-    weight_decay: Annotated[float, AtLeast(0)] = 0.0
+    weight_decay: Annotated[float, Ge(0)] = 0.0
     """Decoupled weight decay: the share by which weights shrink in an update, per unit of learning rate."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format of the products in training. auto: bfloat16 on a GPU that has it, else float32."""
@@ -264,13 +252,13 @@ class PrepareConfig(MachineFlags, TrackerFlags, TrustFlags):
     """What to add to the named ones. None: nothing, or all where nothing is named."""
     task_file: Path | None = None
     """Python file that defines tasks of your own."""
-    seconds: Annotated[float, AtLeast(0)] = 60.0
+    seconds: Annotated[float, Ge(0)] = 60.0
     """Most time for each task."""
     updates: Count | None = None
     """Stop after as many updates, if that comes first: the result then does not depend on the clock."""
     method: Literal["imagination", "pool"] = "imagination"
     """Learn from roll-outs through the ensemble, or from the model's relabelled pool alone (implicit Q-learning)."""
-    uncertainty_penalty: Annotated[float, AtLeast(0)] = 0.0
+    uncertainty_penalty: Annotated[float, Ge(0)] = 0.0
     """Reward lost in imagination where two members differ by twice of what is usual, as a share of the labels' range.
     Where a policy makes do with what the model only imagines, 0.5 helps; elsewhere it costs."""
     labels: Count | None = None
@@ -287,7 +275,7 @@ class AdaptConfig(SearchFlags, MachineFlags, TrackerFlags, TrustFlags):
     """Model folder."""
     task: str
     """The new task: a named one, or one of --task-file."""
-    episodes: Annotated[int, AtLeast(0)]
+    episodes: Annotated[int, Ge(0)]
     """Episodes in the new task."""
     out: Path
     """Folder of the adapted model."""
@@ -369,7 +357,7 @@ class SpeedConfig:
     """Let torch.compile fuse the model's steps in `planner`; the first decision then shows the warm-up."""
     device: str = "auto"
     """auto (a GPU if there is one), cpu, cuda or cuda:N."""
-    seconds: Annotated[float, AtLeast(0.01)] = 5.0
+    seconds: Annotated[float, Ge(0.01)] = 5.0
     """How long to measure; `scaling` takes a fifth of it for each point."""
     json: Path | None = None
     """File for the figures."""
@@ -497,7 +485,7 @@ class DatasetImportConfig:
     keys: tuple[str, ...] = ()
     """Parts of dict observations to keep, in this order. Empty: all but pictures; of a goal environment
     `observation` alone."""
-    control_dt: Annotated[float, AtLeast(0)] | None = None
+    control_dt: Annotated[float, Ge(0)] | None = None
     """Seconds per control step, where the environment is none of ours. None: what the source says, else 0."""
 
 
@@ -544,8 +532,6 @@ class SweepConfig(EngineFlags):
 __all__ = [
     "COMMANDS",
     "AdaptConfig",
-    "AtLeast",
-    "AtMost",
     "CalibrationConfig",
     "CheckConfig",
     "CollectConfig",

@@ -1,22 +1,20 @@
 """Parser of the command line: typed settings, or one clear line of error."""
 
 import ast
-import contextlib
-import io
-import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import tyro
 from tyro.conf import Positional
 
-from mbtransfer.config import COMMANDS, AtLeast, AtMost
+from mbtransfer.config import COMMANDS
 from mbtransfer.errors import UserError
+from mbtransfer.validation import validated
 from tasks.spec import nearest
 
 
@@ -25,22 +23,18 @@ class Flag:
     """One setting as it is written on the command line.
 
     Attributes:
+        field: name of the setting.
         name: `--task-file`, or `DIR` where the place says what it is.
-        kind: type of one value.
-        choices: the values that it may have; empty where any will do.
-        low: least value of a number.
-        high: greatest value of a number.
+        switch: takes no value: `--video` or `--no-video`.
         many: takes one value or more.
         optional: None may be written for "not given".
         required: has no default.
         positional: has no flag before it.
     """
 
+    field: str
     name: str
-    kind: type
-    choices: tuple[str, ...]
-    low: int | float
-    high: int | float
+    switch: bool
     many: bool
     optional: bool
     required: bool
@@ -55,11 +49,16 @@ def parse(argv: Sequence[str]) -> Any:
         SystemExit: help was asked for and has been printed.
     """
     name, rest = command_name(argv)
-    settings = COMMANDS[name]
-    rest = _plain({flag.name: flag for flag in flags(settings)}, rest)
-    if not {"-h", "--help"} & set(rest):
-        _check(f"mbtransfer {name}", {flag.name: flag for flag in flags(settings)}, rest)
-    return _read(name, settings, rest)
+    settings, program = COMMANDS[name], f"mbtransfer {name}"
+    if {"-h", "--help"} & set(rest):
+        tyro.cli(settings, prog=program, args=["--help"])
+    known = {flag.field: flag for flag in flags(settings)}
+    given = _values(program, known, rest)
+    missing = [flag.name for field, flag in known.items() if flag.required and field not in given]
+    if missing:
+        raise UserError(f"{program}: {' and '.join(missing)} must be given; see {program} --help")
+    names = {field: flag.name for field, flag in known.items()}
+    return validated(settings, given, about=f"{program}: ", names=names)
 
 
 def command_name(argv: Sequence[str]) -> tuple[str, list[str]]:
@@ -92,97 +91,64 @@ def command_name(argv: Sequence[str]) -> tuple[str, list[str]]:
 
 def flags(settings: type) -> Iterator[Flag]:
     """Every flag of a command."""
-    hints = get_type_hints(settings, include_extras=True)
+    hints = get_type_hints(settings)
+    marked = get_type_hints(settings, include_extras=True)
     for field in fields(settings):
-        hint, marks, many, optional = hints[field.name], list[Any](), False, False
-        while (origin := get_origin(hint)) in (Annotated, Union, UnionType, tuple):
-            parts = get_args(hint)
-            if origin is Annotated:
-                marks += parts[1:]
-            many, optional = many or origin is tuple, optional or NoneType in parts
-            hint = parts[0]
-        positional = Positional in marks
+        kinds = [hints[field.name], *get_args(hints[field.name])]
+        positional = Positional in get_args(marked[field.name])
         yield Flag(
+            field=field.name,
             name=field.name.upper() if positional else "--" + field.name.replace("_", "-"),
-            kind=str if origin is Literal else hint,
-            choices=get_args(hint) if origin is Literal else (),
-            low=max((mark.value for mark in marks if isinstance(mark, AtLeast)), default=-math.inf),
-            high=min((mark.value for mark in marks if isinstance(mark, AtMost)), default=math.inf),
-            many=many,
-            optional=optional,
+            switch=bool in kinds,
+            many=any(get_origin(kind) is tuple for kind in kinds),
+            optional=NoneType in kinds,
             required=field.default is MISSING and field.default_factory is MISSING,
             positional=positional,
         )
 
 
-def _plain(known: dict[str, Flag], argv: list[str]) -> list[str]:
-    """The words with values as W&B's agent writes them taken apart: `--flag=True`, `--many=[1, 2]`."""
-    words: list[str] = []
-    for token in argv:
-        name, equals, value = token.partition("=")
-        flag = (
-            known.get("--" + name.removeprefix("--").replace("_", "-"))
-            if equals and name.startswith("--")
-            else None
-        )
-        if flag and flag.kind is bool and value.lower() in ("true", "false"):
-            words.append(flag.name if value.lower() == "true" else flag.name.replace("--", "--no-", 1))
-        elif flag and flag.many and isinstance(found := _literal(value), list | tuple) and found:
-            words += [flag.name, *map(str, found)]
+def _values(program: str, known: dict[str, Flag], argv: Sequence[str]) -> dict[str, Any]:
+    """The values of each setting that is given, as they are written."""
+    places = [flag for flag in known.values() if flag.positional]
+    given: dict[str, Any] = {}
+    words = list(argv)
+    while words:
+        word = words.pop(0)
+        if _is_flag(word):
+            written, equals, value = word.partition("=")
+            flag, no = _find(program, known, written)
+        elif places:
+            flag, no, equals, value = places.pop(0), False, "=", word
         else:
-            words.append(token)
-    return words
-
-
-def _literal(text: str) -> Any:
-    """The list that a text writes, as Python does; else the text."""
-    try:
-        return ast.literal_eval(text) if text[:1] in ("[", "(") else text
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        return text
-
-
-def _check(program: str, known: dict[str, Flag], argv: list[str]) -> None:
-    """Refuse what the parser would refuse, in fewer words."""
-    given: dict[str, list[str]] = {}
-    for name, values in _grouped(program, known, argv):
-        flag = known[name]
-        if name in given:
+            raise UserError(f"{program}: {word!r} follows no flag; see {program} --help")
+        if flag.field in given:
             again = "give all its values at once" if flag.many else "give it once"
-            raise UserError(f"{program}: {name} is given twice; {again}")
-        given[name] = values
-        _check_count(program, flag, values)
-        for value in values:
-            _check_value(program, flag, value)
-    missing = [name for name, flag in known.items() if flag.required and name not in given]
-    if missing:
-        raise UserError(f"{program}: {' and '.join(missing)} must be given; see {program} --help")
-
-
-def _grouped(program: str, known: dict[str, Flag], argv: list[str]) -> Iterator[tuple[str, list[str]]]:
-    """Each flag with the values that follow it; places come first."""
-    places = [flag.name for flag in known.values() if flag.positional]
-    i = 0
-    while i < len(argv):
-        token = argv[i]
-        i += 1
-        if not _is_flag(token):
-            if not places:
-                raise UserError(f"{program}: {token!r} follows no flag; see {program} --help")
-            yield places.pop(0), [token]
+            raise UserError(f"{program}: {flag.name} is given twice; {again}")
+        if flag.switch:
+            given[flag.field] = not no if not equals else _switched(program, flag, value)
             continue
-        written, equals, value = token.partition("=")
-        name = "--" + written.removeprefix("--").replace("_", "-") if written.startswith("--") else written
-        flag = known.get(name) or known.get("--" + name.removeprefix("--no-"))
-        if flag is None or flag.positional or (flag.name != name and flag.kind is not bool):
-            names = [other.name for other in known.values() if not other.positional]
-            raise UserError(f"{program}: no flag {written}{nearest(name, names)}")
-        values = [value] if equals else []
-        most = 0 if flag.kind is bool or equals else len(argv) if flag.many else 1
-        while i < len(argv) and len(values) < most and not _is_flag(argv[i]):
-            values.append(argv[i])
-            i += 1
-        yield flag.name, values
+        own = _listed(value) if equals and flag.many else [value] if equals else []
+        while words and not equals and not _is_flag(words[0]) and (flag.many or not own):
+            own.append(words.pop(0))
+        if not own:
+            raise UserError(f"{program}: {flag.name} needs {'at least one' if flag.many else 'a'} value")
+        if not all(one.strip() for one in own):
+            raise UserError(f"{program}: {flag.name} is empty")
+        none = flag.optional and own == ["None"]
+        given[flag.field] = None if none else tuple(own) if flag.many else own[0]
+    return given
+
+
+def _find(program: str, known: dict[str, Flag], written: str) -> tuple[Flag, bool]:
+    """The flag, and whether it is written with `--no-`."""
+    name = "--" + written.removeprefix("--").replace("_", "-") if written.startswith("--") else written
+    named = {flag.name: flag for flag in known.values() if not flag.positional}
+    if name in named:
+        return named[name], False
+    switch = named.get(name.replace("--no-", "--", 1))
+    if switch is None or not switch.switch:
+        raise UserError(f"{program}: no flag {written}{nearest(name, list(named))}")
+    return switch, True
 
 
 def _is_flag(token: str) -> bool:
@@ -190,48 +156,21 @@ def _is_flag(token: str) -> bool:
     return bool(re.match(r"--|-[^\d.]", token))
 
 
-def _check_count(program: str, flag: Flag, values: list[str]) -> None:
-    if flag.kind is bool and values:
+def _switched(program: str, flag: Flag, value: str) -> bool:
+    """`--flag=True`, as W&B's agent writes it."""
+    if value.lower() not in ("true", "false"):
         no = flag.name.replace("--", "--no-", 1)
         raise UserError(f"{program}: {flag.name} takes no value; write {flag.name} or {no}")
-    if flag.kind is not bool and not values:
-        raise UserError(f"{program}: {flag.name} needs {'at least one' if flag.many else 'a'} value")
+    return value.lower() == "true"
 
 
-def _check_value(program: str, flag: Flag, value: str) -> None:
-    if flag.optional and value == "None":
-        return
-    if not value.strip():
-        raise UserError(f"{program}: {flag.name} is empty")
-    if flag.choices and value not in flag.choices:
-        raise UserError(f"{program}: {flag.name} cannot be {value!r}{nearest(value, list(flag.choices))}")
-    if flag.kind in (int, float):
-        _check_number(program, flag, value)
-
-
-def _check_number(program: str, flag: Flag, value: str) -> None:
+def _listed(text: str) -> list[str]:
+    """`--many=[1, 2]`, as W&B's agent writes it; else the one value."""
     try:
-        number = flag.kind(value)
-    except ValueError:
-        wanted = "a whole number" if flag.kind is int else "a number"
-        raise UserError(f"{program}: {flag.name} needs {wanted}, not {value!r}") from None
-    if not math.isfinite(number) or not flag.low <= number <= flag.high:
-        low, high = flag.low > -math.inf, flag.high < math.inf
-        limits = [f"at least {flag.low:g}"] * low + [f"at most {flag.high:g}"] * high
-        raise UserError(f"{program}: {flag.name} must be {' and '.join(limits) or 'finite'}, not {value}")
-
-
-def _read(name: str, settings: type, argv: list[str]) -> Any:
-    """Leave the reading to tyro; whatever it still finds wrong becomes one line."""
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(said):
-            return tyro.cli(settings, prog=f"mbtransfer {name}", args=argv)
-    except SystemExit as end:
-        if end.code in (0, None):
-            raise
-    words = re.sub(r"[\u2500-\u257f]+", " ", said.getvalue())
-    raise UserError(f"mbtransfer {name}: {' '.join(words.split())}")
+        found = ast.literal_eval(text) if text[:1] in ("[", "(") else None
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        found = None
+    return [str(one) for one in found] if isinstance(found, list | tuple) and found else [text]
 
 
 def outputs(settings: Any) -> Iterator[tuple[str, Path]]:

@@ -1,17 +1,16 @@
 """A protocol: all settings of a published result in one YAML file."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
-from mbtransfer.cli.parser import parse
 from mbtransfer.collection.jobs import NEED_MODEL, REWARDED, parse_mix
+from mbtransfer.config import COMMANDS
 from mbtransfer.errors import UserError
 from mbtransfer.runtime.yaml_file import read_yaml
+from mbtransfer.validation import validated
 from tasks.spec import nearest
 from tasks.trusted_code import check_recorded_name
 
@@ -155,26 +154,12 @@ def read_protocol(name: str, *, trust_code: bool = False) -> Protocol:
 def _protocol(path: Path, found: Any) -> Protocol:
     if not isinstance(found, dict):
         raise UserError(f"{path} is no protocol: it must hold names and values")
-    known = {one.name: one for one in fields(Protocol)}
-    for name in found:
-        if name not in known:
-            raise UserError(f"{path}: unknown entry {name!r}{nearest(str(name), list(known))}")
     try:
-        return TypeAdapter(Protocol).validate_python({"name": path.stem, **found})
-    except ValidationError as error:
-        raise UserError(f"{path}: {_first(error)}") from error
+        return validated(Protocol, {"name": path.stem, **found})
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
     except (TypeError, AttributeError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is no protocol: {' '.join(str(error).split())}") from error
-
-
-def _first(error: ValidationError) -> str:
-    """What is wrong first, in a line."""
-    found = error.errors()[0]
-    where = ".".join(str(part) for part in found["loc"])
-    if found["type"] == "missing":
-        return f"{where} is missing"
-    text = " ".join(found["msg"].removeprefix("Value error, ").split())
-    return f"{where}: {text}" if where else text
 
 
 NEEDED: Mapping[str, Mapping[str, object]] = {
@@ -196,23 +181,8 @@ def configured(command: str, *settings: Mapping[str, Any]) -> Any:
     Raises:
         UserError: no such flag, or a value that it cannot have.
     """
-    merged = {name: value for some in settings for name, value in some.items()}
-    return parse([command, *(word for name, value in merged.items() for word in _words(name, value))])
-
-
-def _words(name: str, value: object) -> Iterator[str]:
-    flag = "--" + str(name).replace("_", "-")
-    if value is True or value is False:
-        yield flag if value else flag.replace("--", "--no-", 1)
-        return
-    values = value if isinstance(value, list | tuple) else [value]
-    if not values and not isinstance(value, list):
-        return  # nothing is asked for
-    for one in values:
-        if not isinstance(one, str | int | float | Path) or isinstance(one, bool):
-            raise UserError(f"{flag} needs a word or a number, not {one!r}")
-    yield flag
-    yield from map(str, values)
+    merged = {str(name).replace("-", "_"): value for some in settings for name, value in some.items()}
+    return validated(COMMANDS[command], merged, about=f"{command}: ")
 
 
 def check_recorded_settings(settings: Mapping[str, Any], source: str, *, trust_code: bool = False) -> None:

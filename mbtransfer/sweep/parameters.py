@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 from scipy import stats
 
+from mbtransfer import validation
+
 DOT = "."
 
 DISTRIBUTIONS: dict[str, tuple[tuple[str, ...], Callable[..., Any]]] = {
@@ -244,18 +246,8 @@ def problems(content: Mapping[str, Any]) -> list[str]:
     try:
         SweepSpec.model_validate(content)
     except ValidationError as error:
-        return [_problem(one) for one in error.errors()]
+        return validation.problems(error, unseen=(GROUP, SINGLE))
     return []
-
-
-def _problem(error: Any) -> str:
-    place = ".".join(str(part) for part in error["loc"] if part not in (GROUP, SINGLE))
-    told = str(error["msg"]).removeprefix("Value error, ")
-    given = error.get("input")
-    shown = (
-        f", not {given!r}" if error["type"] != "value_error" and isinstance(given, str | int | float) else ""
-    )
-    return f"{place}: {told[:1].lower()}{told[1:]}{shown}"
 
 
 def flattened(parameters: Mapping[str, Parameter | ParameterGroup]) -> dict[str, Parameter]:

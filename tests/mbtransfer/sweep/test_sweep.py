@@ -162,7 +162,7 @@ def test_a_command_that_tells_no_metric_fails(write: Write, tmp_path: Path) -> N
         ({"parameters": {"a": {"min": 2, "max": 1}}}, "min 2 is not less than max 1"),
         ({"parameters": {"a": {"valuess": [1]}}}, "valuess"),
         ({"parameters": [1]}, "parameters"),
-        ({"parameters": {1: {"values": [1]}}}, "valid string"),
+        ({"parameters": {1: {"values": [1]}}}, "a name in parameters needs a word, not 1"),
         ({"parameters": {"a": {"values": ["\0"]}}}, "null"),
         ({"method": "random"}, "--count"),
         ({"run_cap": "many"}, "run_cap"),
