@@ -9,11 +9,13 @@ Rubinstein (1999); as a planner over learned models, Chua et al. (2018), PETS, s
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
+from annotated_types import Ge
 from jaxtyping import Float
 from torch import Tensor
 
-from planners.sampling import SamplingConfig, SamplingPlanner, SamplingState
+from planners.sampling import Count, SamplingConfig, SamplingPlanner, SamplingState, Share
 from planners.search import best_of
 
 
@@ -21,11 +23,11 @@ from planners.search import best_of
 class CEMConfig(SamplingConfig):
     """Settings of the cross-entropy method."""
 
-    iterations: int = 3
+    iterations: Count = 3
     """Times the Gaussian is refitted."""
-    elites: int = 8
+    elites: Annotated[int, Ge(2)] = 8
     """Best plans to which it is refitted."""
-    momentum: float = 0.1
+    momentum: Share = 0.1
     """Share of the old mean and spread that an iteration keeps."""
 
 

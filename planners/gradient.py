@@ -15,7 +15,7 @@ from torch import Tensor
 
 from planners.base import Bounds, Plan, PlannerError
 from planners.cem import CEM, CEMConfig
-from planners.sampling import SamplingConfig, SamplingPlanner, SamplingState
+from planners.sampling import Count, Positive, SamplingConfig, SamplingPlanner, SamplingState
 from planners.search import SearchState, best_of, join
 
 
@@ -23,11 +23,11 @@ from planners.search import SearchState, best_of, join
 class GradientConfig(SamplingConfig):
     """Settings of planning by gradient."""
 
-    candidates: int = 16
+    candidates: Count = 16
     """Plans that climb, the start plan among them."""
-    iterations: int = 10
+    iterations: Count = 10
     """Times they are scored; between two of them each goes a step uphill."""
-    rate: float = 0.3
+    rate: Positive = 0.3
     """First step, as a share of half the action range; it falls linearly to nothing."""
 
 
@@ -120,11 +120,11 @@ def _slope(returns: Float[Tensor, "B N"], plans: Float[Tensor, "B N H A"]) -> Fl
 class HybridConfig(CEMConfig):
     """Settings of sampling first and refining then."""
 
-    refined: int = 4
+    refined: Count = 4
     """Elites that are refined, besides the mean."""
-    refinements: int = 5
+    refinements: Count = 5
     """Times they are scored; between two of them each goes a step uphill."""
-    rate: float = 0.05
+    rate: Positive = 0.05
     """First step, as a share of half the action range; it falls linearly to nothing."""
 
 

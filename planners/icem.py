@@ -8,14 +8,16 @@ Pinneri et al. (2020), "Sample-efficient cross-entropy method for real-time plan
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from jaxtyping import Float
 from torch import Tensor
 
 from planners.base import Bounds, Plan
 from planners.cem import CEM, CEMConfig
-from planners.sampling import SamplingState
+from planners.sampling import Count, SamplingState, Share
 from planners.search import SearchState, join
 
 
@@ -23,11 +25,11 @@ from planners.search import SearchState, join
 class ICEMConfig(CEMConfig):
     """Settings of iCEM."""
 
-    candidates: int = 80
+    candidates: Count = 80
     """Plans drawn in the first iteration."""
-    keep: float = 0.3
+    keep: Share = 0.3
     """Share of the elites that stays among the candidates of the next iteration."""
-    shrink: float = 1.25
+    shrink: Annotated[float, Ge(1)] = 1.25
     """Factor by which the population shrinks from one iteration to the next."""
 
 

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from planners.base import Bounds
-from planners.sampling import SamplingConfig, SamplingPlanner, SamplingState
+from planners.sampling import Amount, Count, Positive, SamplingConfig, SamplingPlanner, SamplingState, Share
 from planners.search import worst
 
 
@@ -25,19 +25,19 @@ from planners.search import worst
 class MPPIConfig(SamplingConfig):
     """Settings of MPPI."""
 
-    horizon: int = 10
+    horizon: Count = 10
     """Control steps that a plan looks ahead."""
-    candidates: int = 64
+    candidates: Count = 64
     """Plans drawn in each iteration."""
-    std: float = 1.0
+    std: Amount = 1.0
     """First spread, as a share of half the action range."""
-    iterations: int = 1
+    iterations: Count = 1
     """Times the mean is moved."""
-    temperature: float = 0.5
+    temperature: Positive = 0.5
     """Returns this much below the best weigh 1/e of it."""
-    ess: float = 0.0
+    ess: Share = 0.0
     """Effective share of the candidates in the mean: sets the temperature anew each time; 0 keeps it fixed."""
-    min_std: float = 0.1
+    min_std: Amount = 0.1
     """Spread below which the search never narrows."""
 
 

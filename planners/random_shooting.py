@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from planners.base import Plan
-from planners.sampling import SamplingConfig, SamplingPlanner, SamplingState
+from planners.sampling import Count, SamplingConfig, SamplingPlanner, SamplingState
 from planners.search import SearchState, best_of, join
 
 
@@ -18,7 +18,7 @@ from planners.search import SearchState, best_of, join
 class RandomShootingConfig(SamplingConfig):
     """Settings of random shooting."""
 
-    candidates: int = 192
+    candidates: Count = 192
     """Plans scored, the start plan among them."""
 
 

@@ -1,15 +1,16 @@
 """Registry of planners by name."""
 
-import math
 import sys
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from difflib import get_close_matches
 from importlib.metadata import entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from planners.base import Bounds, Planner, PlannerError
 from planners.cem import CEM
@@ -33,18 +34,6 @@ PLUGINS = "mbtransfer.planners"
 """Entry points of this group in installed distributions are planners, too."""
 
 Registered = TypeVar("Registered", bound=type[SamplingPlanner])
-
-_RANGE = {
-    "elites": (2.0, math.inf),
-    "ess": (0.0, 1.0),
-    "keep": (0.0, 1.0),
-    "knots": (0.0, math.inf),
-    "momentum": (0.0, 1.0),
-    "rate": (1e-6, math.inf),
-    "shrink": (1.0, math.inf),
-    "temperature": (1e-6, math.inf),
-}
-"""Least and most of a setting; else whole numbers begin at 1 and others at 0."""
 
 _LIMIT = {"elites": "candidates", "knots": "horizon", "refined": "elites"}
 """A setting that may not exceed another."""
@@ -98,14 +87,16 @@ def make_planner(name: str, bounds: Bounds, settings: Mapping[str, int | float] 
     """
     planner = find_planner(name)
     config = planner.config_type
-    defaults = config()
     known = [field.name for field in fields(config)]
-    given: dict[str, Any] = {}
-    for key, value in (settings or {}).items():
+    for key in settings or {}:
         if key not in known:
             raise PlannerError(f"planner {name} has no setting {key!r}; it has {', '.join(known)}")
-        given[key] = _checked(name, key, value, type(getattr(defaults, key)))
-    chosen = replace(defaults, **given)
+    try:
+        chosen = TypeAdapter(config).validate_python(dict(settings or {}))
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        must = f"{wrong['msg'][:1].lower()}{wrong['msg'][1:]}".replace("input should", "it should")
+        raise PlannerError(f"planner {name}: {wrong['loc'][0]} cannot be {wrong['input']}; {must}") from error
     for key, limit in _LIMIT.items():
         if key in known and getattr(chosen, key) > getattr(chosen, limit):
             raise PlannerError(
@@ -148,13 +139,3 @@ def _checked_class(found: Any, what: str) -> type[SamplingPlanner]:
     if not (isinstance(found, type) and issubclass(found, SamplingPlanner) and hasattr(found, "config_type")):
         raise PlannerError(f"{what} is not a planner: a subclass of SamplingPlanner with a config_type")
     return found
-
-
-def _checked(name: str, key: str, value: int | float, kind: type[int] | type[float]) -> int | float:
-    """A setting as the type that its default has."""
-    least, most = _RANGE.get(key, (0.0 if kind is float else 1.0, math.inf))
-    if not (math.isfinite(value) and least <= value <= most and kind(value) == value):
-        number = "a whole number" if kind is int else "a number"
-        upto = f" to {most:g}" if most < math.inf else " or more"
-        raise PlannerError(f"planner {name}: {key} cannot be {value}; it is {number}, {least:g}{upto}")
-    return kind(value)

@@ -13,29 +13,37 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
+from annotated_types import Ge, Le
 from jaxtyping import Float
 from torch import Tensor
 
 from planners.base import Bounds, Objective, Plan
 from planners.search import SearchState, join
 
+Count = Annotated[int, Ge(1)]
+Amount = Annotated[float, Ge(0)]
+Positive = Annotated[float, Ge(1e-6)]
+Share = Annotated[float, Ge(0), Le(1)]
+
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """Settings of every planner that draws candidates."""
+    """Settings of every planner that draws candidates, each with its range."""
 
-    horizon: int = 12
+    __pydantic_config__: ClassVar[Any] = {"allow_inf_nan": False}
+
+    horizon: Count = 12
     """Control steps that a plan looks ahead."""
-    candidates: int = 64
+    candidates: Count = 64
     """Plans drawn in each iteration."""
-    noise_beta: float = 2.0
+    noise_beta: Amount = 2.0
     """Colour of the noise: 0 white, 2 a random walk."""
-    std: float = 0.7
+    std: Amount = 0.7
     """First spread, as a share of half the action range."""
-    knots: int = 0
+    knots: Annotated[int, Ge(0)] = 0
     """Spline knots at which the noise is drawn; 0 draws it at every step."""
 
 
