@@ -24,8 +24,7 @@ from mbtransfer.cli.main import main as command
 from mbtransfer.cli.parser import parse
 from mbtransfer.config import COMMANDS
 from mbtransfer.data import Dataset
-from mbtransfer.data.formats import find_source
-from mbtransfer.data.formats import importer as take_in
+from mbtransfer.data.formats import find_source, take_in
 from mbtransfer.errors import USER_ERRORS
 from mbtransfer.evaluation.results import read_rows
 from mbtransfer.model import Model

@@ -1,6 +1,6 @@
 """Errors that the command line answers with one line and exit code 2."""
 
-from planners.base import PlannerError
+from planners.errors import PlannerError
 from tasks.errors import TaskError
 from world_models.errors import ModelError
 

@@ -106,7 +106,3 @@ class Planner(Protocol):
                 not differentiable and has to be.
         """
         ...
-
-
-class PlannerError(ValueError):
-    """A plan that cannot be made: one line that says what, where and what to do."""

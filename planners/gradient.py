@@ -13,8 +13,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from planners.base import Bounds, Plan, PlannerError
+from planners.base import Bounds, Plan
 from planners.cem import CEM, CEMConfig
+from planners.errors import PlannerError
 from planners.sampling import Count, Positive, SamplingConfig, SamplingPlanner, SamplingState
 from planners.search import SearchState, best_of, join
 

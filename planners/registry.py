@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from planners.base import Bounds, Planner, PlannerError
+from planners.base import Bounds, Planner
 from planners.cem import CEM
+from planners.errors import PlannerError
 from planners.gradient import Gradient, Hybrid
 from planners.icem import ICEM
 from planners.mppi import MPPI

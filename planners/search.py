@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from planners.base import Objective, Plan, PlannerError
+from planners.base import Objective, Plan
+from planners.errors import PlannerError
 
 
 class SearchState:

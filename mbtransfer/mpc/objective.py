@@ -42,7 +42,7 @@ class ReturnEstimator:
         constraints: what plans must keep to, in every particle and step.
 
     Raises:
-        UserError: a setting out of range, or doubt without a scale.
+        UserError: a setting out of range, or a penalty without a scale.
     """
 
     discount: float = 1.0
@@ -61,7 +61,7 @@ class ReturnEstimator:
         if self.risk not in get_args(Risk):
             raise UserError(f"no risk {self.risk!r}; there are {', '.join(get_args(Risk))}")
         if self.uncertainty_penalty and self.scale is None:
-            raise UserError("doubt needs the model's scale of disagreement; fit the model again to get one")
+            raise UserError("uncertainty_penalty needs the model's scale of disagreement; fit it again")
 
     def returns(
         self, rewards: Float[Tensor, "H Q R"], futures: Imagined, actions: Float[Tensor, "H 1 R A"]

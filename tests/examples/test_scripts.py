@@ -111,7 +111,7 @@ def test_states_of_the_crane_can_be_set() -> None:
 def test_a_few_episodes_are_tried(
     run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    short = adapt.AdaptConfig(epochs=2, steps_per_epoch=20)
+    short = adapt.FineTuningConfig(epochs=2, steps_per_epoch=20)
     monkeypatch.setattr("mbtransfer.training.adapt.adapt", partial(adapt.adapt, config=short))
     out = tmp_path / "adapted"
     told = run("few_shot.py", "--model", model, "--episodes", 1, "--trials", 1, "--out", out)

@@ -17,7 +17,7 @@ import pytest
 
 from mbtransfer.cli.main import main
 from mbtransfer.data import Dataset
-from mbtransfer.report.results_dir import gather
+from mbtransfer.report.results_dir import read_results_dir
 from mbtransfer.runtime.files import MOST_BYTES, read_sealed
 from tests.mbtransfer.data.episodes import fill
 from world_models.checkpoint.checkpoint import MANIFEST
@@ -120,7 +120,7 @@ def test_json_of_a_hundred_megabytes_is_not_read(tmp_path: Path, refused: Callab
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "diagnostics.json").write_text("{}")
     large(tmp_path / "results" / "summary.json")
-    assert "more than 64 MB" in gather(tmp_path / "results").absent["summary.json"]
+    assert "more than 64 MB" in read_results_dir(tmp_path / "results").absent["summary.json"]
 
 
 PLAN = ["plan", "--dynamics", "oracle", "--reward", "true", "--recipe"]

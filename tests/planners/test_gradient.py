@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from planners.base import Bounds, Objective, Plan, PlannerError
+from planners.base import Bounds, Objective, Plan
+from planners.errors import PlannerError
 from planners.registry import make_planner
 
 Search = Callable[..., Plan]

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from planners import registry
-from planners.base import Bounds, PlannerError
+from planners.base import Bounds
+from planners.errors import PlannerError
 from planners.registry import PLANNERS, make_planner, register_planner
 
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from planners.base import Objective, Plan, PlannerError
+from planners.base import Objective, Plan
+from planners.errors import PlannerError
 from planners.search import SearchState
 
 Search = Callable[..., Plan]

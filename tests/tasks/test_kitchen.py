@@ -9,7 +9,7 @@ import torch
 from tasks import KITCHEN_ID
 from tasks.environment import Environment
 from tasks.errors import TaskError
-from tasks.kitchen.scene import FIXTURES, HAND, START_BOX, Kinematics
+from tasks.kitchen.scene import FIXTURES, HAND, START_BOX, KitchenKinematics
 from tasks.simulator import Simulator
 from tasks.task import AllOf, Move
 
@@ -19,7 +19,7 @@ HELD_OUT_FIXTURES = {"slide_cabinet", "right_knob", "kettle_x"}
 def test_handles_are_where_mujoco_says(scene: Simulator) -> None:
     model, data = scene.model, mujoco.MjData(scene.model)
     states = scene.sample_states(np.random.default_rng(0), 30)
-    vectors = Kinematics(model, HAND, FIXTURES).observe(states)[:, 2 * len(HAND + FIXTURES) :]
+    vectors = KitchenKinematics(model, HAND, FIXTURES).observe(states)[:, 2 * len(HAND + FIXTURES) :]
     finger = model.body("hand").id
     for state, row in zip(states, vectors, strict=True):
         mujoco.mj_setState(model, data, state, mujoco.mjtState.mjSTATE_FULLPHYSICS)

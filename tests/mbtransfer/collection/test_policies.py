@@ -87,7 +87,7 @@ def test_a_scene_with_a_lead_is_babbled_in_by_the_hand() -> None:
         wished.append(wishes)
         return np.full((len(wishes), 4), 0.25)
 
-    scene.lead = HandController(steer, lambda rng, states: states)
+    scene.hand_controller = HandController(steer, lambda rng, states: states)
     states = scene.sample_states(np.random.default_rng(1), 5)
     babble = babbling(scene, 5, np.random.default_rng(0), fixtures=("tap",), probe=True)
     actions = np.mean([babble.act(scene.observe(states), states) for _ in range(30)], axis=(0, 1))

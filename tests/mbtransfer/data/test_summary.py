@@ -11,10 +11,9 @@ import torch
 
 from mbtransfer.cli.main import main
 from mbtransfer.data import Dataset, Header
-from mbtransfer.data import summary as describe_dataset
 from mbtransfer.data.coverage import Coverage
 from mbtransfer.data.episode import Episode
-from mbtransfer.data.summary import task_rewards
+from mbtransfer.data.summary import describe_dataset, task_rewards
 from tasks.privileged_task import PhysicsTask
 from tasks.registry import make
 from tasks.spec import Variable

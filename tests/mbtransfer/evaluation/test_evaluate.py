@@ -15,7 +15,7 @@ from mbtransfer.evaluation.evaluate import evaluate_runs
 from mbtransfer.evaluation.parallel import make_runs
 from mbtransfer.evaluation.results import read_rows
 from mbtransfer.evaluation.task_selection import select_tasks
-from planners.base import PlannerError
+from planners.errors import PlannerError
 from tasks.errors import TaskError
 from tasks.recipe import parse_recipe
 from tests.mbtransfer.evaluation.tiny import CONFIG, KITCHEN, SETUP, TWO_STEPS, quiet

@@ -10,7 +10,7 @@ import pytest
 
 from mbtransfer.report import curves as intervals
 from mbtransfer.report import write_report
-from mbtransfer.report.results_dir import MissingPart, gather
+from mbtransfer.report.results_dir import MissingPart, read_results_dir
 
 
 def measured(**changes: Any) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def folder(tmp_path: Path, part: Any) -> Path:
 
 
 def test_it_is_drawn_with_a_caption_in_numbers(tmp_path: Path) -> None:
-    found = intervals.coverage(gather(folder(tmp_path, measured())))
+    found = intervals.coverage_chart(read_results_dir(folder(tmp_path, measured())))
     assert "moving objects" in found.svg and ">before<" in found.svg
     assert "3 steps ahead, they are 6.0 times narrower than without a model" in found.caption
     assert "Coverage of intervals" in write_report(tmp_path).read_text()
@@ -46,7 +46,7 @@ def test_a_world_without_objects_and_steps_in_which_nothing_moved(tmp_path: Path
     del part["moving_objects"]
     part["moving"] = json.loads(json.dumps(part["moving"]))
     part["moving"]["after"]["coverage"][0] = part["moving"]["before"]["coverage"][0] = None
-    found = intervals.coverage(gather(folder(tmp_path, part)))
+    found = intervals.coverage_chart(read_results_dir(folder(tmp_path, part)))
     assert "all that moves" in found.svg and "moving objects" not in found.svg
 
 
@@ -59,7 +59,7 @@ def test_a_world_without_objects_and_steps_in_which_nothing_moved(tmp_path: Path
 )
 def test_what_cannot_be_drawn_is_a_sentence(tmp_path: Path, part: Any) -> None:
     with pytest.raises(MissingPart):
-        intervals.coverage(gather(folder(tmp_path, part)))
+        intervals.coverage_chart(read_results_dir(folder(tmp_path, part)))
     assert "Coverage of intervals" in write_report(tmp_path).read_text()
 
 
@@ -67,4 +67,4 @@ def test_what_cannot_be_drawn_is_a_sentence(tmp_path: Path, part: Any) -> None:
 def test_a_caption_without_widths_leaves_them_out(tmp_path: Path, travel: Any) -> None:
     part = measured()
     part["moving_objects"] = part["moving_objects"] | {"travel": travel}
-    assert "narrower" not in intervals.coverage(gather(folder(tmp_path, part))).caption
+    assert "narrower" not in intervals.coverage_chart(read_results_dir(folder(tmp_path, part))).caption

@@ -29,8 +29,8 @@ def test_the_second_is_refused_and_may_come_later(tmp_path: Path, folder: bool) 
 
 def test_a_process_that_is_killed_lets_go(tmp_path: Path) -> None:
     code = (
-        "import os, pathlib, sys; from mbtransfer.output_lock import alone\n"
-        f"with alone(pathlib.Path({str(tmp_path)!r})): print('held', flush=True); sys.stdin.read()"
+        "import os, pathlib, sys; from mbtransfer.runtime.files import output_lock\n"
+        f"with output_lock(pathlib.Path({str(tmp_path)!r})): print('held', flush=True); sys.stdin.read()"
     )
     holder = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert holder.stdout is not None and holder.stdout.readline() == b"held\n"

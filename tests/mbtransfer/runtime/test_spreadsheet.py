@@ -68,12 +68,10 @@ def test_rows_run_nothing_and_are_read_again(tmp_path: Path) -> None:
 
 
 def test_results_of_a_sweep_run_nothing(tmp_path: Path) -> None:
-    content = {
-        "metric": {"name": "loss"},
-        "parameters": {"=2+2": {"values": ["=1+1", "b"]}, "rate": {"value": 1}},
-    }
-    trial = Trial(0, {"=2+2": "=1+1", "rate": -1.5}, "failed", note="@SUM(A1)")
+    parameters = {"word": {"values": ["=1+1", "b"]}, "rate": {"value": 1}}
+    content = {"method": "grid", "metric": {"name": "loss"}, "parameters": parameters}
+    trial = Trial(0, {"word": "=1+1", "rate": -1.5}, "failed", note="@SUM(A1)")
     write_results(SweepFile(tmp_path / "x.yaml", content, None), [trial], tmp_path, Terminal(quiet=True))
     table = pd.read_csv(tmp_path / "results.csv")
-    assert list(table.columns) == ["trial", "state", "metric", "seconds", "'=2+2", "rate", "note"]
-    assert table.loc[0, ["'=2+2", "rate", "note"]].tolist() == ["'=1+1", -1.5, "'@SUM(A1)"]
+    assert list(table.columns) == ["trial", "state", "metric", "seconds", "word", "rate", "note"]
+    assert table.loc[0, ["word", "rate", "note"]].tolist() == ["'=1+1", -1.5, "'@SUM(A1)"]

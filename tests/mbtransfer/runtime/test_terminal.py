@@ -111,7 +111,7 @@ def test_there_is_no_other_way_to_the_terminal() -> None:
         for one in banned.intersection(calls_and_imports(path.read_text(encoding="utf-8")))
     }
     ways = {
-        ("printable.py", "print()"),
+        ("streams.py", "print()"),
         ("terminal.py", "rich.console.Console"),
         ("terminal.py", "Text.assemble()"),
     }

@@ -90,7 +90,7 @@ def test_the_command_writes_what_it_says(
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["bench"], "WHAT must be given"),
+        (["speed"], "WHAT must be given"),
         (["speed", "walk"], "WHAT cannot be 'walk'"),
         (["speed", "planner", "--planner", "cme"], "did you mean 'cem'"),
         (["speed", "planner", "--candidates", "4"], "elites cannot be 8"),

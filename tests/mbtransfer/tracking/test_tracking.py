@@ -22,9 +22,9 @@ from mbtransfer.model import Model
 from mbtransfer.tracking import NULL_TRACKER, PrefixedTracker, Tracker, track
 from mbtransfer.tracking import factory as opening
 from mbtransfer.tracking import subprocess_tracker as remote
-from mbtransfer.tracking import tracker as figures
 from mbtransfer.tracking.factory import Identity
 from mbtransfer.tracking.subprocess_tracker import SubprocessTracker
+from mbtransfer.tracking.tracker import figures
 
 OFFLINE = TrackerFlags(tracker="wandb", tracker_mode="offline")
 FIT = ("--epochs", "2", "--members", "2", "--hidden", "8", "--device", "cpu")

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mbtransfer.cli.commands.adapt import run_adapt
-from mbtransfer.config import FineTuningConfig
+from mbtransfer.config import AdaptConfig
 from mbtransfer.errors import UserError
 from mbtransfer.model import Model
 from mbtransfer.training.adapt import FRESH, Adaptation, _split, adapt_model, adaptations, summary
@@ -155,11 +155,11 @@ def test_wrong_input_is_refused_before_anything_is_written(
 ) -> None:
     flags = {"model": fitted_folder, "task": "drawer_open", "episodes": 1, "out": tmp_path / "out"} | changes
     with pytest.raises(error, match=words):
-        run_adapt(FineTuningConfig(**flags))  # type: ignore[arg-type]
+        run_adapt(AdaptConfig(**flags))  # type: ignore[arg-type]
     assert not (tmp_path / "out").exists()
 
 
 def test_a_model_is_not_adapted_onto_itself(fitted_folder: Path) -> None:
     same = fitted_folder / ".." / fitted_folder.name
     with pytest.raises(UserError, match="is the model itself"):
-        run_adapt(FineTuningConfig(model=fitted_folder, task="drawer_open", episodes=1, out=same))
+        run_adapt(AdaptConfig(model=fitted_folder, task="drawer_open", episodes=1, out=same))

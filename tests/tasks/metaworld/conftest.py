@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tasks.environment import Environment
-from tasks.metaworld.scenes import LAYOUTS, load
+from tasks.metaworld.scenes import LAYOUTS, load_envs
 from tasks.registry import make
 from tasks.simulator import Simulator
 
@@ -29,6 +29,6 @@ def theirs() -> Callable[[str], Any]:
 
     def made(task: str) -> Any:
         layout = next(one for one in LAYOUTS.values() if task in one.tasks)
-        return load(task, layout)
+        return load_envs(task, layout)
 
     return made

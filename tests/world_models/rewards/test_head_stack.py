@@ -25,7 +25,7 @@ def heads(layout: Layout, train: Transitions) -> RewardHeads:
     found.heads["1"] = replace(
         found.heads["1"],
         residual=fit_residual(x, y, 0),
-        judge=fit_residual(x, (y > 0).float(), 0, binary=True),
+        success_net=fit_residual(x, (y > 0).float(), 0, binary=True),
     )
     return found
 

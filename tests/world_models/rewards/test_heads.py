@@ -113,8 +113,8 @@ def test_what_no_atoms_explain_is_left_to_a_network_and_it_helps(
     heads, fresh = RewardHeads(layout), product(valid, len(valid))
     simple = heads.add("few labels", product(train, 400))
     rich = heads.add("many labels", product(train, len(train)))
-    assert simple.residual is None and simple.judge is None
-    assert rich.residual is not None and rich.judge is not None
+    assert simple.residual is None and simple.success_net is None
+    assert rich.residual is not None and rich.success_net is not None
     assert rich.reward_error < 0.5 * simple.reward_error
     x = heads.reward(fresh.obs, fresh.actions, fresh.next_obs)
     errors = (x - fresh.reward[:, None]).square().mean(dim=0) / fresh.reward.var()
@@ -145,7 +145,7 @@ def test_a_task_that_nothing_fulfilled(layout: Layout, train: Transitions) -> No
     never = replace(plain, success=torch.zeros(600, dtype=torch.bool))
     heads = RewardHeads(layout)
     head = heads.add("never", never)
-    assert head.success_error == 0.0 and head.judge is None
+    assert head.success_error == 0.0 and head.success_net is None
     assert float(heads.success(train.obs).max()) == 0.0
 
 
