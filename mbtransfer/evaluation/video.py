@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import imageio.v3 as iio
 import imageio_ffmpeg
 import numpy as np
+from einops import reduce
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFont
@@ -180,8 +181,8 @@ def _halved(frame: UInt8[ndarray, "H W 3"]) -> UInt8[ndarray, "h w 3"]:
     height, width = frame.shape[0] // 2, frame.shape[1] // 2
     if not height or not width:
         return frame
-    blocks = frame[: 2 * height, : 2 * width].reshape(height, 2, width, 2, 3)
-    return blocks.mean(axis=(1, 3)).round().astype(np.uint8)
+    whole = frame[: 2 * height, : 2 * width].astype(np.float64)
+    return reduce(whole, "(h 2) (w 2) c -> h w c", "mean").round().astype(np.uint8)
 
 
 def film_episode(

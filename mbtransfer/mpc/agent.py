@@ -5,6 +5,7 @@ from time import perf_counter
 
 import numpy as np
 import torch
+from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor
 
@@ -138,13 +139,13 @@ class MPCAgent:
         """Roll-outs of the policy, all but the first of each episode with noise in what it does."""
         spread = torch.full((seeding.plans, 1), seeding.noise, device=obs.device) * self.bounds.half
         spread[0] = 0.0
-        spread = spread.repeat(len(obs), 1)
+        spread = repeat(spread, "m a -> (b m) a", b=len(obs))
 
         def noisy(rows: Float[Tensor, "R O"]) -> Float[Tensor, "R A"]:
             noise = torch.randn(spread.shape, generator=self.generator, device=obs.device)
             return self.bounds.clamp(seeding.policy(rows) + spread * noise)
 
-        rows = obs.repeat_interleave(seeding.plans, dim=0)
-        states = np.repeat(state, seeding.plans, axis=0)
+        rows = repeat(obs, "b o -> (b m) o", m=seeding.plans)
+        states = repeat(state, "b s -> (b m) s", m=seeding.plans)
         plans = self.dynamics.rollouts(rows, states, noisy, self.planner.horizon)
-        return plans.unflatten(0, (len(obs), seeding.plans))
+        return rearrange(plans, "(b m) h a -> b m h a", m=seeding.plans)

@@ -6,6 +6,7 @@ from typing import Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 import torch
+from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor
 
@@ -136,7 +137,8 @@ class TrajectoryObjective:
         """The return of each candidate."""
         futures, path, actions = self._futures(candidates)
         rewards = self._reward(path[:-1], actions.expand(*path[1:].shape[:-1], -1), path[1:])
-        return self._estimator.returns(rewards, futures, actions).unflatten(0, candidates.shape[:2])
+        returns = self._estimator.returns(rewards, futures, actions)
+        return rearrange(returns, "(b n) -> b n", b=len(candidates))
 
     def violation(self, plans: Float[Tensor, "B H A"]) -> Float[Tensor, " B"]:
         """How far each episode's plan breaks a constraint; zero where it keeps all of them."""
@@ -144,8 +146,8 @@ class TrajectoryObjective:
         return self._estimator.violation(futures, actions)
 
     def _futures(self, candidates: Float[Tensor, "B N H A"]) -> tuple[Imagined, Tensor, Tensor]:
-        plans = candidates.flatten(0, 1)
-        return *self._follow(plans), plans.transpose(0, 1)[:, None]
+        plans = rearrange(candidates, "b n h a -> (b n) h a")
+        return *self._follow(plans), rearrange(plans, "r h a -> h 1 r a")
 
 
 @runtime_checkable
@@ -187,7 +189,7 @@ class LearnedDynamics:
         """See `Dynamics.objective`."""
 
         def follow(plans: Float[Tensor, "R H A"]) -> Future:
-            starts = obs.repeat_interleave(len(plans) // len(obs), dim=0)
+            starts = repeat(obs, "b o -> (b n) o", n=len(plans) // len(obs))
             futures = self.imagination(starts, plans, generator)
             return futures, futures.obs
 
@@ -231,14 +233,14 @@ class OracleDynamics:
                 raise UserError(
                     "this planner needs gradients, which the simulator has not; plan with a learned model"
                 )
-            starts = np.repeat(state, len(plans) // len(state), axis=0)
+            starts = repeat(state, "b s -> (b n) s", n=len(plans) // len(state))
             after = self.scene.rollout(starts, plans.cpu().numpy())
             states = np.concatenate([starts[:, None], after], axis=1)
-            path = torch.from_numpy(self.scene.observe(states)).to(plans).transpose(0, 1)[:, None]
+            path = rearrange(torch.from_numpy(self.scene.observe(states)).to(plans), "r h o -> h 1 r o")
             futures = Imagined(path, path, path.new_ones(path.shape[-1]))
             if not getattr(reward, "privileged", False):
                 return futures, path
-            truth = torch.from_numpy(states).to(path.device).transpose(0, 1)[:, None]
+            truth = rearrange(torch.from_numpy(states).to(path.device), "r h s -> h 1 r s")
             return futures, torch.cat([path.double(), truth], dim=-1)
 
         return TrajectoryObjective(follow, reward, self.estimator)

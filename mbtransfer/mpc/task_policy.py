@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -224,8 +225,8 @@ class MultiTaskPolicy:
         self, obs: Tensor, out: Tensor, what: Callable[[Prepared], Callable[[Tensor], Tensor]]
     ) -> Tensor:
         """Fill `out` task by task."""
-        states, found = (x.unflatten(-2, (self._batch, -1)) for x in (obs, out))
+        states, found = (rearrange(x, "... (b n) y -> ... b n y", b=self._batch) for x in (obs, out))
         for one, rows in zip(self._prepared, self._rows, strict=True):
             if len(rows):
                 found.index_copy_(-3, rows, what(one)(states.index_select(-3, rows)))
-        return found.flatten(-3, -2)
+        return rearrange(found, "... b n y -> ... (b n) y")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
+from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -137,7 +138,10 @@ class TaskReward:
         self, obs: Float[Tensor, "*h R O"], action: Float[Tensor, "*h R A"], next_obs: Float[Tensor, "*h R O"]
     ) -> Float[Tensor, "*h R"]:
         """Rewards of R = B * N candidate rows, those of one episode side by side."""
-        before, act, after = (x.unflatten(-2, (len(self._weights), -1)) for x in (obs, action, next_obs))
+        batch = len(self._weights)
+        before, act, after = (
+            rearrange(x, "... (b n) y -> ... b n y", b=batch) for x in (obs, action, next_obs)
+        )
         total = after.new_zeros(after.shape[:-1])
         if self._active is not None:
             total = self._active.spread(self._active.pairs.reward(before, act, after))
@@ -146,7 +150,7 @@ class TaskReward:
             total = total + GUARD_WEIGHT * self._guarded.spread(kept)
         if self._beside is not None:
             total = total + self._beside(after)
-        return total.flatten(-2)
+        return rearrange(total, "... b n -> ... (b n)")
 
 
 def _share(rewards: Rewards, weights: Tensor | None) -> "_Share | None":

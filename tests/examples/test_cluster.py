@@ -57,7 +57,7 @@ def test_a_command_is_run_on_a_cluster_of_all_nodes(tmp_path: Path) -> None:
 def test_a_task_of_the_array_is_a_seed(tmp_path: Path) -> None:
     config = parse(told(tmp_path, "seeds.sbatch", "somewhere/mine.yaml"))
     assert isinstance(config, ReproduceConfig) and config.seeds == (3,) and config.workers == 4
-    assert config.table == Path("runs/benchmark/mine-seed-3.md")
+    assert config.table == Path("runs/reproduce/mine-seed-3.md")
 
 
 def test_members_are_shared_by_processes(tmp_path: Path) -> None:

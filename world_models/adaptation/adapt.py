@@ -10,6 +10,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
+from einops import repeat
 from jaxtyping import Float
 from torch import Tensor
 
@@ -132,7 +133,8 @@ def rescale(dynamics: EnsembleDynamics, new: Transitions) -> None:
     normalizer, last = dynamics.normalizer, len(dynamics.weights) - 1
     seen = moving_scale(new.obs, new.next_obs)
     grown = torch.where(seen > 2 * normalizer.change, seen, normalizer.change)
-    factor = (normalizer.change / grown)[dynamics.unit].repeat(dynamics.config.members, 1)[..., None]
+    factor = (normalizer.change / grown)[dynamics.unit]
+    factor = repeat(factor, "k y -> (e k) y 1", e=dynamics.config.members)
     dynamics.weights[last][:, : dynamics.outputs] *= factor
     dynamics.biases[last][:, : dynamics.outputs] *= factor
     normalizer.change.copy_(grown)
@@ -184,5 +186,5 @@ def _freeze(dynamics: EnsembleDynamics, taught: list[int]) -> list[torch.utils.h
         return []
     learns = torch.zeros(dynamics.blocks, device=dynamics.elites.device)
     learns[[1 + k for k in taught]] = 1.0
-    mask = learns.repeat(dynamics.config.members)[:, None, None]
+    mask = repeat(learns, "k -> (e k) 1 1", e=dynamics.config.members)
     return [parameter.register_hook(lambda grad: grad * mask) for parameter in dynamics.parameters()]

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import torch
+from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -55,12 +56,14 @@ def attend(
     `ask` makes a query, a key and a value of each block; `answer` turns the values heard into hidden units.
     """
     blocks = len(x) // len(ask)
-    asked = torch.bmm(ask.repeat_interleave(blocks, 0), x).unflatten(0, (-1, blocks))
+    asked = torch.bmm(repeat(ask, "e q h -> (e k) q h", k=blocks), x)
+    asked = rearrange(asked, "(e k) q r -> e k q r", k=blocks)
     query, key, value = asked.chunk(3, dim=2)
     # Products of a few numbers each: written out, they need no copies with the rows in front.
     match = (query[:, :, None] * key[:, None]).sum(dim=3) / query.shape[2] ** 0.5
     heard = (match.softmax(dim=2)[:, :, :, None] * value[:, None]).sum(dim=2)
-    return torch.baddbmm(x, answer.repeat_interleave(blocks, 0), heard.flatten(0, 1).to(asked.dtype))
+    heard = rearrange(heard, "e k d r -> (e k) d r").to(asked.dtype)
+    return torch.baddbmm(x, repeat(answer, "e h d -> (e k) h d", k=blocks), heard)
 
 
 @dataclass(frozen=True)
@@ -146,15 +149,16 @@ class EnsembleDynamics(nn.Module):
 
         With `apart`, gradients of the variance reach the last layer alone: the layers below serve the mean.
         """
-        features, gate = self.features(obs.transpose(1, 2), action.transpose(1, 2))
+        features, gate = self.features(rearrange(obs, "e b o -> e o b"), rearrange(action, "e b a -> e a b"))
         read = features.index_select(1, self.reads.flatten())
         raw = run_blocks(read, *self.stacked(), self.outputs if apart else None, self.attention)
-        raw = raw.unflatten(0, (obs.shape[0], self.blocks))
+        raw = rearrange(raw, "(e k) y b -> e k y b", e=obs.shape[0])
         moves = self.moves / self.normalizer.change
-        mean = (moves.T @ (raw[:, :, : self.outputs] * gate).flatten(1, 2)).transpose(1, 2).contiguous()
+        moved = rearrange(raw[:, :, : self.outputs] * gate, "e k y b -> e (k y) b")
+        mean = rearrange(moves.T @ moved, "e o b -> e b o").contiguous()
         if self.config.head == "deterministic":
             return Gaussian(mean, torch.zeros_like(mean))
-        variance = bounded(raw[:, :, self.outputs :]).exp().flatten(1, 2).transpose(1, 2)
+        variance = rearrange(bounded(raw[:, :, self.outputs :]).exp(), "e k y b -> e b (k y)")
         return Gaussian(mean, (variance @ moves.square()).clamp(min=1e-8).log())
 
     def stacked(self) -> tuple[list[Tensor], list[Tensor]]:
@@ -170,7 +174,7 @@ class EnsembleDynamics(nn.Module):
     @property
     def moves(self) -> Float[Tensor, "KY O"]:
         """How far one unit of each output moves each column, in the column's own unit."""
-        return (self._moves * self.normalizer.change[self.unit][..., None]).flatten(0, 1)
+        return rearrange(self._moves * self.normalizer.change[self.unit][..., None], "k y o -> (k y) o")
 
     def features(
         self, obs: Float[Tensor, "E O B"], action: Float[Tensor, "E A B"]

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, Literal, TypeVar, get_args
 
 import torch
+from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor
 
@@ -103,13 +104,13 @@ class Imagination:
         Raises:
             ModelError: the steps are to be compiled, and cannot be.
         """
-        plans = actions.permute(1, 2, 0)
+        plans = rearrange(actions, "r h a -> h a r")
         with torch.set_grad_enabled(actions.requires_grad and torch.is_grad_enabled()):
             if torch.is_grad_enabled():
                 path = self._followed(obs, plans, generator)
             else:
                 path = self._in_parts(obs, plans, generator)
-        particles = path.transpose(-1, -2)
+        particles = rearrange(path, "points p o r -> points p r o")
         obs_path = particles.mean(dim=1, keepdim=True) if self._mean else particles
         return Imagined(obs_path, particles, self._change)
 
@@ -136,7 +137,7 @@ class Imagination:
     def _followed(
         self, obs: Float[Tensor, "R O"], plans: Float[Tensor, "H A R"], generator: torch.Generator | None
     ) -> Float[Tensor, "points P O R"]:
-        steps = [obs.T.expand(self.particles, -1, -1)]
+        steps = [repeat(obs, "r o -> p o r", p=self.particles)]
         for plan in plans:
             steps.append(self._step(steps[-1], plan, None, generator))
         return torch.stack(steps)

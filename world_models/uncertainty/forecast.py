@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
@@ -33,14 +34,14 @@ def rollout_error(dynamics: EnsembleDynamics, segments: Segments, seed: int = 0)
     for start in range(0, len(segments), CHUNK):
         obs, actions = (part[start : start + CHUNK].to(change.device) for part in vars(segments).values())
         path = follow(obs[:, 0], actions, generator).particles[1:]
-        total += _squares(path - obs[:, 1:].transpose(0, 1)[:, None], change).T
+        total += _squares(path - rearrange(obs[:, 1:], "b h o -> h 1 b o"), change).T
     return (total / len(segments)).sqrt()
 
 
 def resting_error(dynamics: EnsembleDynamics, segments: Segments) -> Float[Tensor, " H"]:
     """The same for the naive forecast that nothing moves."""
     change = dynamics.normalizer.change
-    obs = segments.obs.to(change.device).transpose(0, 1)
+    obs = rearrange(segments.obs.to(change.device), "b h o -> h b o")
     return (_squares(obs[:1] - obs[1:], change) / len(segments)).sqrt()
 
 
@@ -106,4 +107,6 @@ def forecast(dynamics: EnsembleDynamics, segments: Segments, seed: int = 0) -> F
         parts.append((middle, spread, disagreement(imagined)))
     mean, spreads, apart = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
     obs = segments.obs.to(device)
-    return Forecast(mean, spreads, obs[:, 1:].transpose(0, 1), obs[:, 0], apart, dynamics.normalizer.change)
+    return Forecast(
+        mean, spreads, rearrange(obs[:, 1:], "b h o -> h b o"), obs[:, 0], apart, dynamics.normalizer.change
+    )

@@ -14,6 +14,7 @@ import copy
 from dataclasses import dataclass
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
@@ -135,7 +136,7 @@ class Trainer:
         step(self._actor_steps, -self._promised(obs[-1], rewards).mean())
         seen, rewards = obs.detach(), rewards.detach()
         returns = self._returns(rewards, seen)
-        self._ends = seen[-1].flatten(0, 1)
+        self._ends = rearrange(seen[-1], "p r o -> (p r) o")
         error = (self.critic.both(seen[:-1]) - returns).square().mean()
         step(self._critic_steps, error)
         for target, fast in zip(self.target.parameters(), self.critic.parameters(), strict=True):
@@ -169,7 +170,7 @@ class Trainer:
             stays = torch.rand(shape, generator=self._generator, device=device) < config.stay
             stays &= self._ends.isfinite().all(dim=1)
             fresh = torch.where(stays[:, None], self._ends, fresh)
-        return fresh.unflatten(0, (members, config.rows))
+        return rearrange(fresh, "(p r) o -> p r o", p=members)
 
     def _act(self, obs: Float[Tensor, "P R O"]) -> Float[Tensor, "P R A"]:
         noise = torch.randn(
