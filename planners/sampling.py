@@ -15,9 +15,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar
 
+import numpy as np
 import torch
 from annotated_types import Ge, Le
 from jaxtyping import Float
+from scipy.interpolate import CubicHermiteSpline
 from torch import Tensor
 
 from planners.base import Bounds, Objective, Plan
@@ -227,14 +229,6 @@ def spline(steps: int, knots: int) -> Float[Tensor, "H K"]:
     """
     if knots == 1:
         return torch.ones(steps, 1)
-    knot = torch.eye(knots)
-    (slope,) = torch.gradient(knot, dim=0)
-    place = torch.linspace(0, knots - 1, steps)
-    left = place.floor().long().clamp(max=knots - 2)
-    t = (place - left)[:, None]
-    return (
-        (2 * t**3 - 3 * t**2 + 1) * knot[left]
-        + (t**3 - 2 * t**2 + t) * slope[left]
-        + (3 * t**2 - 2 * t**3) * knot[left + 1]
-        + (t**3 - t**2) * slope[left + 1]
-    )
+    values = np.eye(knots)
+    curve = CubicHermiteSpline(np.arange(knots), values, np.gradient(values, axis=0))
+    return torch.from_numpy(curve(np.linspace(0, knots - 1, steps))).float()

@@ -33,3 +33,15 @@ class HandController:
     steer: Callable[[Float[ndarray, "n S"], Float[ndarray, "n 4"]], Float[ndarray, "n A"]]
     approach: Callable[[np.random.Generator, Float[ndarray, "n S"]], Float[ndarray, "n S"]]
     reach: float = REACH
+
+
+def damped_least_squares(
+    jacobian: Float[ndarray, "m J"], way: Float[ndarray, " m"], damping: float
+) -> Float[ndarray, " J"]:
+    """Change of the joints that takes the hand along `way`, short where the arm is stretched out.
+
+    Wampler (1986), "Manipulator inverse kinematic solutions based on vector formulations and damped least-squares".
+    """
+    square = jacobian @ jacobian.T + damping**2 * np.eye(len(way))
+    solved: ndarray = jacobian.T @ np.linalg.solve(square, way)
+    return solved

@@ -1,12 +1,10 @@
 """Run collection jobs in parallel and append their episodes to a dataset."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from mbtransfer.collection.jobs import MIXES, PLANNING, CollectionJob, plan_units
 from mbtransfer.collection.planning_policy import planned
@@ -14,6 +12,7 @@ from mbtransfer.collection.policies import Behaviour, Noise, babbling
 from mbtransfer.collection.rollout import branch, run_lockstep, sample_starts
 from mbtransfer.data import Dataset, Header
 from mbtransfer.data.episode import Episode
+from mbtransfer.runtime.environment import threads
 from mbtransfer.runtime.executors import Executor, LocalExecutor
 from tasks.environment import Environment
 from tasks.registry import make
@@ -105,7 +104,7 @@ def run_unit(environment: str, unit: CollectionJob) -> list[Episode]:
     world = make(environment)
     scene = _scene(environment, unit.locked)
     rng = np.random.default_rng(unit.seed)
-    with _one_thread():
+    with threads(1):
         if unit.behaviour in PLANNING:
             behaviour, states = planned(world, scene, unit, rng)
         else:
@@ -118,17 +117,6 @@ def run_unit(environment: str, unit: CollectionJob) -> list[Episode]:
 @lru_cache(maxsize=4)
 def _scene(environment: str, locked: tuple[str, ...]) -> Simulator:
     return make(environment).make_scene(locked)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums over several threads differ in the last bit; and workers would fight for the cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _script(unit: CollectionJob, scene: Simulator, rng: np.random.Generator) -> Behaviour:

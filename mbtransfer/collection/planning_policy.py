@@ -12,6 +12,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from mbtransfer.collection.jobs import CollectionJob, PlannerConfig
+from mbtransfer.collection.noise import CorrelatedNoise
 from mbtransfer.collection.policies import Behaviour
 from mbtransfer.collection.rollout import move_near
 from mbtransfer.config import parse_settings
@@ -190,7 +191,7 @@ class Chain:
 
 
 _MEMORY = 0.8
-"""Share of the noise on an action that stays at the next step."""
+"""Memory of the noise on actions: the hand drifts off the plan instead of trembling."""
 
 _MOST = 3.0
 """Disagreement beyond this many scales of change counts no more: it is the model's failure, not news."""
@@ -212,8 +213,7 @@ class PlannerBehaviour:
         chain: Chain | None = None,
     ) -> None:  # fmt: skip
         self._agent, self._reward, self._chain = agent, reward, chain
-        self._noise_std, self._rng = noise_std, rng
-        self._noise: ndarray | None = None
+        self._noise_std, self._noise = noise_std, CorrelatedNoise(rng, _MEMORY)
 
     def act(self, obs: Float[ndarray, "B O"], state: Float[ndarray, "B S"]) -> Float[ndarray, "B A"]:
         """See `Behaviour.act`."""
@@ -223,16 +223,9 @@ class PlannerBehaviour:
             self._agent.forget(self._chain.advance(seen))
             self._reward = self._chain.goal()
         action = self._agent.act(seen, state, self._reward)
-        noise = torch.from_numpy(self._next_noise(tuple(action.shape))).to(action)
+        noise = torch.from_numpy(self._noise.draw(tuple(action.shape))).to(action)
         noisy: ndarray = bounds.clamp(action + self._noise_std * bounds.half * noise).cpu().numpy()
         return noisy
-
-    def _next_noise(self, shape: tuple[int, ...]) -> ndarray:
-        """A random walk of unit spread that forgets: the hand drifts off the plan instead of trembling."""
-        fresh = self._rng.normal(size=shape)
-        past = self._noise
-        self._noise = fresh if past is None else _MEMORY * past + (1 - _MEMORY**2) ** 0.5 * fresh
-        return self._noise
 
 
 @dataclass(frozen=True)

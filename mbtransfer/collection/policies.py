@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from mbtransfer.collection.noise import CorrelatedNoise
 from tasks.hand_control import HAND_ACTION, REACH, HandController
 from tasks.simulator import Simulator
 from tasks.spec import EnvSpec
@@ -22,19 +23,17 @@ class Behaviour(Protocol):
 
 
 class Noise:
-    """Coloured noise: a random walk through the action space, as wide as it is, that forgets slowly."""
+    """Correlated noise through the whole action space."""
 
     def __init__(self, spec: EnvSpec, batch: int, rng: np.random.Generator, memory: float = 0.9) -> None:
-        self._rng, self._memory = rng, memory
-        self._value = rng.normal(size=(batch, spec.action_size))
+        self._noise, self._shape = CorrelatedNoise(rng, memory), (batch, spec.action_size)
+        self._noise.draw(self._shape)
         low, high = (np.array([getattr(action, end) for action in spec.action]) for end in ("low", "high"))
         self._middle, self._half = (low + high) / 2, (high - low) / 2
 
     def act(self, obs: Float[ndarray, "B O"], state: Float[ndarray, "B S"]) -> Float[ndarray, "B A"]:
         """See `Behaviour.act`."""
-        fresh = self._rng.normal(size=self._value.shape)
-        self._value = self._memory * self._value + (1 - self._memory**2) ** 0.5 * fresh
-        return self._middle + self._half * self._value
+        return self._middle + self._half * self._noise.draw(self._shape)
 
 
 PROBE = 5

@@ -127,7 +127,7 @@ def write_shard(folder: Path, key: str, episodes: Sequence[Episode]) -> None:
     joined = {name: np.concatenate([getattr(e, name) for e in episodes]) for name in names}
     tensors = {name: np.ascontiguousarray(array) for name, array in joined.items()}
     # A single entry: the order of several is not fixed, and equal data should give equal bytes.
-    about = json.dumps({"key": key, "episodes": [_plain(record) for record in records]})
+    about = json.dumps({"key": key, "episodes": [_as_json(record) for record in records]})
     content = save(tensors, metadata={METADATA: about})
     digest = hashlib.sha256(content).hexdigest()
     write_bytes(data_path(folder, key, digest), content)
@@ -183,7 +183,7 @@ def _record(key: str, index: int, episode: Episode) -> EpisodeMetadata:
     return EpisodeMetadata(key, index, *tags, *ends, diverged=episode.diverged)
 
 
-def _plain(record: EpisodeMetadata) -> dict[str, Any]:
+def _as_json(record: EpisodeMetadata) -> dict[str, Any]:
     """A record as it is written; what hardly ever happens is only told where it did."""
     return {name: value for name, value in asdict(record).items() if name != "diverged" or value}
 

@@ -141,19 +141,14 @@ def on_policy(steps: int, seed: int, environment: Environment, model: Path) -> l
 
 
 def train(
-    environment: Environment, dataset: Dataset, out: Path, seed: int, epochs: int, threads: int,
+    environment: Environment, dataset: Dataset, out: Path, seed: int, epochs: int, cores: int,
     tracker: Tracker = NULL_TRACKER,
 ) -> Model:  # fmt: skip
     """Fit with a progress bar, on all cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with epochs_bar(epochs, tracker=tracker) as show:
-            return fit_model(
-                environment, dataset, out, seed=seed, settings=TrainingConfig(epochs=epochs), report=show
-            )
-    finally:
-        torch.set_num_threads(before)
+    with threads(cores), epochs_bar(epochs, tracker=tracker) as show:
+        return fit_model(
+            environment, dataset, out, seed=seed, settings=TrainingConfig(epochs=epochs), report=show
+        )
 
 
 LOCKED = ("light_switch", "slide_cabinet", "microwave")

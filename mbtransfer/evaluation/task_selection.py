@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from mbtransfer.errors import UserError
 from tasks.environment import Environment
@@ -59,7 +58,7 @@ def select_tasks(
     named = list(own) if unnamed else [find_task(environment, name, own) for name in tasks]
     in_split = [task for task in environment.tasks.values() if split in (task.split, "all")]
     shipped = list(shipped_recipes(environment.spec.name)) if split in ("recipes", "all") else []
-    found = [find_recipe(name, environment) for name in (*map(_plain, recipes), *shipped)]
+    found = [find_recipe(name, environment) for name in (*map(str, recipes), *shipped)]
     return [*_distinct([*named, *in_split]), *_distinct(found)]
 
 
@@ -71,10 +70,6 @@ def _distinct(asked: Iterable[Task | Recipe]) -> list[Task | Recipe]:
             kind = "recipes" if isinstance(one, Recipe) else "tasks"
             raise UserError(f"two different {kind} are called {one.name!r}; rename one of them")
     return list(found.values())
-
-
-def _plain(recipe: str | Path) -> str:
-    return str(recipe)
 
 
 def _number(name: str, text: str) -> float:

@@ -136,7 +136,9 @@ def _mapping(path: Path, absent: dict[str, str]) -> dict[str, Any]:
         if path.stat().st_size > MOST_BYTES:
             raise ValueError(f"more than {MOST_BYTES >> 20} MB")
         text = path.read_text(encoding="utf-8")
-        value = json.loads(text, parse_float=_plain, parse_int=_plain, parse_constant=lambda _: None)
+        value = json.loads(
+            text, parse_float=_finite_number, parse_int=_finite_number, parse_constant=lambda _: None
+        )
     except (ValueError, OSError, RecursionError) as error:
         absent[path.name] = f"{path.name} could not be read: {_one_line(error)}."
         return {}
@@ -146,7 +148,7 @@ def _mapping(path: Path, absent: dict[str, str]) -> dict[str, Any]:
     return value
 
 
-def _plain(text: str) -> int | float | None:
+def _finite_number(text: str) -> int | float | None:
     """A number of a JSON file; None for one that no honest result has and no axis can show."""
     number = float(text)
     if not abs(number) <= LARGEST:

@@ -46,7 +46,7 @@ def drop(stream: TextIO) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def _plain(error: UnicodeError) -> tuple[bytes, int]:
+def _replacement(error: UnicodeError) -> tuple[bytes, int]:
     """What cannot be encoded: a plain sign, or of a name that was not decoded either its own bytes."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
@@ -58,7 +58,7 @@ def _way(sign: str) -> str:
     return "surrogateescape" if "\udc80" <= sign <= "\udcff" else "replace"
 
 
-codecs.register_error(_HANDLER, _plain)
+codecs.register_error(_HANDLER, _replacement)
 
 
 _UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")

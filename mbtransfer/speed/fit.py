@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mbtransfer.runtime.environment import threads as using
 from world_models.dynamics.ensemble import EnsembleConfig, EnsembleDynamics
 from world_models.layout import Layout
 from world_models.training.batches import Epoch, InMemorySource
@@ -51,17 +52,13 @@ def measure_fit(
         "members": members, "hidden": hidden, "layers": layers, "obs": obs, "act": act, "batch": batch,
         "threads": threads, "device": device, "seconds": seconds, "dtype": "float32",
     }  # fmt: skip
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with using(threads):
         where = torch.device(device)
         turns = (
             _training(members, hidden, layers, obs, act, batch, where),
             _products(members, [obs + act, *[hidden] * layers, obs], batch, where),
         )
         took = _by_turns(turns, seconds, where)
-    finally:
-        torch.set_num_threads(before)
     rate, limit = (members * batch * UPDATES / median(times) for times in took)
     return {
         "transitions_per_second": rate, "limit_transitions_per_second": limit,

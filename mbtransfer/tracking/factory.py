@@ -77,7 +77,7 @@ def _open(command: str, config: TrackerFlags, beside: Path | None) -> Tracker:
 def _begin(command: str, config: TrackerFlags, beside: Path | None, mode: str) -> Mapping[str, Any]:
     """What the tracker's process is told first."""
     known = os.environ
-    settings = {k: _plain(v) for k, v in asdict(config).items() if not k.startswith("tracker")}
+    settings = {k: _flag_value(v) for k, v in asdict(config).items() if not k.startswith("tracker")}
     name = config.tracker_name or known.get("WANDB_NAME") or _name(command, settings, beside)
     return {
         "tracker": config.tracker, "mode": mode, "command": command, "pid": os.getpid(), "name": name,
@@ -107,9 +107,9 @@ def _folder(beside: Path | None, name: str) -> Path:
     return beside.parent / f"{beside.stem}.tensorboard" if beside.suffix else beside / "tensorboard"
 
 
-def _plain(value: Any) -> Any:
+def _flag_value(value: Any) -> Any:
     if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
+        return [_flag_value(item) for item in value]
     return value if value is None or isinstance(value, bool | int | float) else str(value)
 
 

@@ -96,8 +96,8 @@ class SubprocessTracker(Tracker):
 
 
 def _line(message: Mapping[str, Any]) -> bytes:
-    return json.dumps(message, default=_plain).encode() + b"\n"
+    return json.dumps(message, default=_jsonable).encode() + b"\n"
 
 
-def _plain(value: Any) -> Any:
+def _jsonable(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else str(value)

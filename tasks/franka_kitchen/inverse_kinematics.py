@@ -8,7 +8,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from tasks.franka_kitchen.spec import ARM, HAND_SITE, HANDLES, JOINTS, QPOS, QVEL, spec
-from tasks.hand_control import HandController
+from tasks.hand_control import HandController, damped_least_squares
 
 _DAMPING = 0.05
 """Of the least squares: the arm slows down where it is stretched out, and joints stay slow."""
@@ -74,9 +74,7 @@ class FrankaKinematics:
         return jacobian
 
     def _solve(self, jacobian: Float[ndarray, "3 V"], velocity: Float[ndarray, " 3"]) -> Float[ndarray, " J"]:
-        arm = jacobian[:, :JOINTS]
-        solved: ndarray = arm.T @ np.linalg.solve(arm @ arm.T + _DAMPING**2 * np.eye(3), velocity)
-        return solved
+        return damped_least_squares(jacobian[:, :JOINTS], velocity, _DAMPING)
 
 
 HAND_SPEED = 1.5

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from tasks.hand_control import HandController
+from tasks.hand_control import HandController, damped_least_squares
 from tasks.metaworld.spec import (
     DRAWN,
     FIRST_FIXTURE,
@@ -82,7 +82,7 @@ class SawyerKinematics:
             for _ in range(rounds):
                 jacobian = self._follow(state)[:, :ARM]
                 way = self._way(point)
-                bend = jacobian.T @ np.linalg.solve(jacobian @ jacobian.T + _DAMPING**2 * np.eye(6), way)
+                bend = damped_least_squares(jacobian, way, _DAMPING)
                 state[1 : 1 + ARM] = np.clip(state[1 : 1 + ARM] + bend, self._low, self._high)
             self._follow(state)
             state[-POINT:] = self._data.xpos[self._hand] - self._sag

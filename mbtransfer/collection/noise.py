@@ -1,0 +1,25 @@
+"""Correlated noise for actions that explore."""
+
+import numpy as np
+from numpy import ndarray
+
+
+class CorrelatedNoise:
+    """First-order autoregressive noise of unit spread: `x' = m x + sqrt(1 - m^2) n`, with standard normal n.
+
+    Args:
+        rng: source of n.
+        memory: m, the share of x that stays.
+    """
+
+    def __init__(self, rng: np.random.Generator, memory: float) -> None:
+        self._rng, self._memory = rng, memory
+        self._value: ndarray | None = None
+
+    def draw(self, shape: tuple[int, ...]) -> ndarray:
+        """The next values; all draws have one shape."""
+        fresh: ndarray = self._rng.normal(size=shape)
+        if self._value is not None:
+            fresh = self._memory * self._value + (1 - self._memory**2) ** 0.5 * fresh
+        self._value = fresh
+        return fresh
