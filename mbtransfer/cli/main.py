@@ -10,7 +10,7 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, TextIO
 
@@ -21,28 +21,6 @@ from mbtransfer.runtime.streams import drop, full, prepare_streams, say
 
 DEBUG = "MBTRANSFER_DEBUG"
 """Environment variable: set it to see the traceback of an error."""
-
-RUN = {
-    "demo": "mbtransfer.cli.commands.demo:run_demo",
-    "collect": "mbtransfer.cli.commands.collect:run_collect",
-    "fit": "mbtransfer.cli.commands.fit:run_fit",
-    "evaluate": "mbtransfer.cli.commands.evaluate:run_evaluate",
-    "prepare": "mbtransfer.cli.commands.prepare:run_prepare",
-    "adapt": "mbtransfer.cli.commands.adapt:run_adapt",
-    "plan": "mbtransfer.cli.commands.plan:run_plan",
-    "check": "mbtransfer.cli.commands.check:run_check",
-    "calibration": "mbtransfer.cli.commands.calibration:run_calibration",
-    "sweep": "mbtransfer.cli.commands.sweep:run_sweep",
-    "speed": "mbtransfer.cli.commands.speed:run_speed",
-    "reproduce": "mbtransfer.cli.commands.reproduce:run_reproduce",
-    "report": "mbtransfer.cli.commands.report:run_report",
-    "tasks": "mbtransfer.cli.commands.tasks:run_tasks",
-    "dataset info": "mbtransfer.cli.commands.dataset:run_dataset",
-    "dataset import": "mbtransfer.cli.commands.dataset:run_import",
-    "dataset export": "mbtransfer.cli.commands.dataset:run_export",
-    "dataset strip": "mbtransfer.cli.commands.dataset:run_strip",
-}
-"""What each command calls with its settings; imported only then, so that help comes at once."""
 
 _HELP = """\
 usage: mbtransfer COMMAND [FLAGS]
@@ -97,23 +75,28 @@ def _run(argv: list[str]) -> int:
     if argv[:1] in (["-h"], ["--help"]):
         say(*_help().splitlines())
         return 0
-    if argv[1:] in (["-h"], ["--help"]) and argv[0] not in RUN:
+    from mbtransfer.config import COMMANDS  # not above: Ctrl-C is clean from the first moment on
+
+    if argv[1:] in (["-h"], ["--help"]) and argv[0] not in COMMANDS:
         say(*_help(argv[0]).splitlines())
         return 0
     if argv == ["--version"]:
         say(f"mbtransfer {__version__}")
         return 0
     _check_surroundings(argv)
-    from mbtransfer.cli.parser import (
-        command_name,
-        parse,
-    )  # not above: Ctrl-C is clean from the first moment on
+    from mbtransfer.cli.parser import command_name, parse
 
     settings = parse(argv)
     _check(settings)
-    module, function = RUN[command_name(argv)[0]].split(":")
-    getattr(import_module(module), function)(settings)
+    run_function(command_name(argv)[0])(settings)
     return 0
+
+
+def run_function(name: str) -> Callable[[Any], Any]:
+    """What runs a command, imported only now: `run_info` in `commands/dataset.py` runs `dataset info`."""
+    module = import_module(f"mbtransfer.cli.commands.{name.split()[0]}")
+    found: Callable[[Any], Any] = getattr(module, f"run_{name.split()[-1]}")
+    return found
 
 
 def _help(group: str = "") -> str:

@@ -28,7 +28,7 @@ _HIDDEN = ("_velocity", "hand_")
 """Columns that are in the JSON but would hide the fixtures in a table."""
 
 
-def run_dataset(config: DatasetInfoConfig) -> None:
+def run_info(config: DatasetInfoConfig) -> None:
     """Print what a dataset holds, and which shards are damaged; write and draw it if asked to.
 
     Raises:

@@ -47,11 +47,11 @@ def test_output_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_an_unexpected_error_is_one_line_and_code_1() -> None:
     broken = (
-        "import mbtransfer.cli.main as c; c.RUN['report'] = 'json:nothing'; exit(c.main(['report', '.']))"
+        "import mbtransfer.cli.main as c; c.run_function = lambda name: 1 / 0; exit(c.main(['report', '.']))"
     )
     ended = subprocess.run([sys.executable, "-c", broken], capture_output=True, text=True, env=ENVIRONMENT)
     assert ended.returncode == 1 and len(ended.stderr.splitlines()) == 1
-    assert "AttributeError" in ended.stderr and "MBTRANSFER_DEBUG=1" in ended.stderr
+    assert "ZeroDivisionError" in ended.stderr and "MBTRANSFER_DEBUG=1" in ended.stderr
     debug = ENVIRONMENT | {"MBTRANSFER_DEBUG": "1"}
     ended = subprocess.run([sys.executable, "-c", broken], capture_output=True, text=True, env=debug)
     assert ended.returncode == 1 and "Traceback" in ended.stderr
