@@ -1,5 +1,10 @@
-"""The stages of the demo in order; a rerun continues after the last finished one."""
+"""The demo from top to bottom: collect, fit, solve tasks and recipes, adapt, film, report.
 
+Each stage keeps its result; a rerun continues after the last finished one. `stages` holds what they do.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from time import monotonic
@@ -16,7 +21,7 @@ from mbtransfer.report.terminal import print_table
 from mbtransfer.runtime.files import check_writable, output_lock, write_json
 from mbtransfer.runtime.stages import Stages
 from mbtransfer.runtime.terminal import Terminal
-from mbtransfer.tracking import NULL_TRACKER, Artifact, PrefixedTracker, Tracker, track
+from mbtransfer.tracking import Artifact, PrefixedTracker, Tracker, track
 from tasks.recipe import shipped_recipes
 from tasks.registry import make
 from world_models.checkpoint.atomic import listed
@@ -30,175 +35,126 @@ FEW_LABELS = (100, 1_000)
 LATER_SEED = 1_000
 """Evaluation uses seeds from here on, so that no episode is like one that was collected."""
 
+DECIDING = ("seed", "env", "steps", "episodes", "planner", "particles", "candidates", "iterations", "horizon")
+"""Settings that results depend on."""
+
 
 def demo(config: DemoConfig, console: Terminal | None = None) -> dict[str, Any]:
-    """Collect, fit, measure, adapt, film, report.
+    """Collect, fit, measure, adapt, film, report; the summary.
 
     Raises:
         UserError: the folder holds another demo, or cannot be written.
     """
-    run = _Demo(config, console or Terminal())
+    check_writable(config.out / "summary.json")
     with output_lock(config.out), track("demo", config, config.out) as tracker:
-        return run.run(tracker)
+        return _demo(config, console or Terminal(), tracker)
 
 
-class _Demo:
-    """One demo in one folder."""
+def _demo(config: DemoConfig, console: Terminal, tracker: Tracker) -> dict[str, Any]:
+    began, out, workers = monotonic(), config.out, config.workers
+    environment, later_seed = make(config.env), LATER_SEED + config.seed
+    everything, held_out = stages.everything(environment), stages.held_out(environment)
+    settings = {name: getattr(config, name) for name in DECIDING} | {"version": __version__}
+    stored = Stages(out / "stages", settings, console)
 
-    def __init__(self, config: DemoConfig, console: Terminal) -> None:
-        self.config, self.console, self.out = config, console, config.out
-        check_writable(config.out / "summary.json")
-        self.environment = make(config.env)
-        kept = (
-            "seed",
-            "env",
-            "steps",
-            "episodes",
-            "planner",
-            "particles",
-            "candidates",
-            "iterations",
-            "horizon",
-        )
-        settings = {name: getattr(config, name) for name in kept}
-        self.stages = Stages(config.out / "stages", settings | {"version": __version__}, console)
-        self.seed = LATER_SEED + config.seed
-        self.tracker: Tracker = NULL_TRACKER
+    def part(name: str) -> Tracker:
+        return PrefixedTracker(tracker, name)
 
-    def run(self, tracker: Tracker) -> dict[str, Any]:
-        """All stages."""
-        self.tracker = tracker
-        began, do = monotonic(), self.stages.do
-        learned = do("learn", "1/7 collect and fit: no task is rewarded but the source tasks", self._learn)
-        do("evaluate", "2/7 solve every task and recipe with learned rewards", self._evaluate)
-        do("oracle", "3/7 the same with the true simulator and reward, as the upper bound", self._oracle)
-        do("labels", "4/7 held-out tasks with reward heads from few labels", self._labels)
-        check = do("check", "5/7 a pool with locked fixtures: which tasks does `check` warn of?", self._check)
-        adapt = do("adapt", "6/7 learn a locked fixture from a few episodes", self._adapt)
-        if self.config.video:
-            do("films", "7/7 film recipes", self._films)
-        return self._finish(learned, check, adapt, monotonic() - began)
-
-    def _learn(self) -> dict[str, Any]:
-        config, environment, parts = self.config, self.environment, {"collect": 0.0, "fit": 0.0}
-
-        def timed(part: str, work: Any) -> Any:
-            began = monotonic()
-            result = work()
-            parts[part] += monotonic() - began
-            return result
-
-        planned = round(config.steps * stages.ON_POLICY)
-        units = stages.scripted(config.steps - planned, config.seed)
-        data, first = self.out / "data", self.out / "first"
-        dataset = timed(
-            "collect", lambda: stages.collect_jobs(environment, data, units, config.workers, self.console)
-        )
-        if not (first / "manifest.json").is_file():
-            timed(
-                "fit",
-                lambda: stages.train(
-                    environment,
-                    dataset,
-                    first,
-                    config.seed,
-                    EPOCHS["first"],
-                    config.workers,
-                    PrefixedTracker(self.tracker, "first"),
-                ),
-            )
-        units = stages.on_policy(planned, config.seed, environment, first)
-        dataset = timed(
-            "collect", lambda: stages.collect_jobs(environment, data, units, config.workers, self.console)
-        )
-        out, epochs = self.out / "model", EPOCHS["model"]
-        kept = PrefixedTracker(self.tracker, "model")
-        timed(
-            "fit", lambda: stages.train(environment, dataset, out, config.seed, epochs, config.workers, kept)
-        )
-        self.tracker.makes(Artifact("dataset", str(data), dataset.digest))
-        self.tracker.makes(Artifact.of("model", out, out / MANIFEST))
-        return {"transitions": dataset.steps, "seconds": parts}
-
-    def _setup(self, **changes: Any) -> EvalConfig:
-        c = self.config
-        setup = EvalConfig(
-            env=c.env, model=str(self.out / "model"), labels=self._most_labels(), planner=c.planner, horizon=c.horizon,
-            candidates=c.candidates, iterations=c.iterations, particles=c.particles, device=c.device,
-        )  # fmt: skip
-        return replace(setup, **changes)
-
-    def _most_labels(self) -> int:
-        """Labels behind each head; fewer in a demo so small that its pool has not so many."""
-        return min(LABELS, self.config.steps // 2)
-
-    def _few_labels(self) -> list[int]:
-        return [n for n in FEW_LABELS if n < self._most_labels()]
-
-    def _measure(self, name: str, setup: EvalConfig, asked: list[Any], episodes: int) -> int:
-        rows = self.out / "rows" / f"{name}.csv"
+    def evaluate(name: str, how: EvalConfig, tasks: list[Any], episodes: int) -> int:
+        rows = out / "rows" / f"{name}.csv"
         rows.parent.mkdir(parents=True, exist_ok=True)
-        kept = PrefixedTracker(self.tracker, name)
-        return stages.run(setup, asked, episodes, self.seed, rows, self.config.workers, self.console, kept)
+        return stages.run(how, tasks, episodes, later_seed, rows, workers, console, part(name))
 
-    def _evaluate(self) -> int:
-        return self._measure(
-            "learned", self._setup(), stages.everything(self.environment), self.config.episodes
+    # 1. Scripted behaviours fill the pool. A first model of it plans source tasks, which adds a little; then the fit.
+    def learn() -> dict[str, Any]:
+        seconds = {"collect": 0.0, "fit": 0.0}
+        planned = round(config.steps * stages.ON_POLICY)
+        jobs = stages.scripted(config.steps - planned, config.seed)
+        with _timed(seconds, "collect"):
+            data = stages.collect_jobs(environment, out / "data", jobs, workers, console)
+        if not (out / "first" / MANIFEST).is_file():
+            with _timed(seconds, "fit"):
+                stages.train(
+                    environment, data, out / "first", config.seed, EPOCHS["first"], workers, part("first")
+                )
+        jobs = stages.on_policy(planned, config.seed, environment, out / "first")
+        with _timed(seconds, "collect"):
+            data = stages.collect_jobs(environment, out / "data", jobs, workers, console)
+        with _timed(seconds, "fit"):
+            stages.train(
+                environment, data, out / "model", config.seed, EPOCHS["model"], workers, part("model")
+            )
+        tracker.makes(Artifact("dataset", str(out / "data"), data.digest))
+        tracker.makes(Artifact.of("model", out / "model", out / "model" / MANIFEST))
+        return {"transitions": data.steps, "seconds": seconds}
+
+    title = "1/7 collect and fit: no task is rewarded but the source tasks"
+    learned = stored.do("learn", title, learn)
+
+    # 2. The model and learned reward heads solve every task and recipe, with the true simulator as the upper bound.
+    labels = min(LABELS, config.steps // 2)  # a tiny demo has no more
+    how = EvalConfig(
+        env=config.env, model=str(out / "model"), labels=labels, planner=config.planner, horizon=config.horizon,
+        candidates=config.candidates, iterations=config.iterations, particles=config.particles, device=config.device,
+    )  # fmt: skip
+    oracle = replace(how, dynamics="oracle", reward="true", model=None, labels=None, **stages.ORACLE)
+    title = "2/7 solve every task and recipe with learned rewards"
+    stored.do("evaluate", title, lambda: evaluate("learned", how, everything, config.episodes))
+    title = "3/7 the same with the true simulator and reward, as the upper bound"
+    stored.do("oracle", title, lambda: evaluate("oracle", oracle, everything, 1))
+
+    # 3. The same tasks with reward heads from few labels.
+    few, episodes = [n for n in FEW_LABELS if n < labels], max(1, config.episodes // 2)
+    title = "4/7 held-out tasks with reward heads from few labels"
+    stored.do("labels", title, lambda: sum(
+        evaluate(f"labels-{n}", replace(how, labels=n), held_out, episodes) for n in few
+    ))  # fmt: skip
+
+    # 4. A pool in which some fixtures are locked: `check` warns of their tasks, and a few episodes teach one of them.
+    def check() -> dict[str, Any]:
+        jobs = stages.scripted(round(LOCKED_SHARE * config.steps), config.seed + 1, stages.LOCKED)
+        data = stages.collect_jobs(environment, out / "data-locked", jobs, workers, console)
+        stages.train(
+            environment, data, out / "locked", config.seed, EPOCHS["locked"], workers, part("locked")
         )
+        return stages.check_all(out / "locked", workers)
 
-    def _oracle(self) -> int:
-        setup = self._setup(dynamics="oracle", reward="true", model=None, labels=None, **stages.ORACLE)
-        return self._measure("oracle", setup, stages.everything(self.environment), 1)
+    title = "5/7 a pool with locked fixtures: which tasks does `check` warn of?"
+    checked = stored.do("check", title, check)
+    title = "6/7 learn a locked fixture from a few episodes"
+    adapted = stored.do("adapt", title, lambda: stages.adapt_all(out / "locked", later_seed, workers))
 
-    def _labels(self) -> int:
-        asked, episodes = stages.held_out(self.environment), max(1, self.config.episodes // 2)
-        return sum(
-            self._measure(f"labels-{n}", self._setup(labels=n), asked, episodes) for n in self._few_labels()
-        )
+    # 5. Films, and the report.
+    if config.video:
+        names = list(shipped_recipes(config.env))
+        film = lambda: stages.film_recipes(how, names, later_seed, out / "media", console)  # noqa: E731
+        stored.do("films", "7/7 film recipes", film)
+    parts = [out / "rows" / f"{name}.csv" for name in ("learned", "oracle", *(f"labels-{n}" for n in few))]
+    rows, model = stages.join_rows(parts, out / "rows.csv"), Model.load(out / "model", device=config.device)
+    scatter = stages.reward_scatter(model, ["drawer_half", "right_knob_on", "kettle_back_left", "tap_half"])
+    stages.write_curves(model, out, scatter, checked)
+    seconds = learned["seconds"] | {name: took for name, took in stored.seconds.items() if name != "learn"}
+    summary = summarise(rows) | {
+        "wall_seconds": seconds | {"total": sum(seconds.values())},
+        "transitions": learned["transitions"], "adapt": adapted, "labels": stages.label_curve(rows),
+        "check": {"auroc": checked["auroc"]}, "plan_ms": stages.measure_latency(how, environment),
+        "settings": {name: str(v) if isinstance(v, Path) else v for name, v in asdict(config).items()},
+    }  # fmt: skip
+    write_json(out / "summary.json", summary)
+    tracker.table("tasks", summary["tasks"])
+    tracker.summary(summary)
+    for video in listed(out / "media", "*.mp4"):
+        tracker.film(video.stem, str(video))
+    page = write_report(out)
+    print_table(summary, console)
+    console.say("")
+    console.say(f"report: {page}   ({(monotonic() - began) / 60:.1f} minutes)")
+    console.say(f"next: mbtransfer plan --model {out / 'model'} --recipe breakfast")
+    return summary
 
-    def _check(self) -> dict[str, Any]:
-        config, folder = self.config, self.out / "locked"
-        units = stages.scripted(round(LOCKED_SHARE * config.steps), config.seed + 1, stages.LOCKED)
-        data = self.out / "data-locked"
-        dataset = stages.collect_jobs(self.environment, data, units, config.workers, self.console)
-        kept = PrefixedTracker(self.tracker, "locked")
-        stages.train(self.environment, dataset, folder, config.seed, EPOCHS["locked"], config.workers, kept)
-        return stages.check_all(folder, config.workers)
 
-    def _adapt(self) -> dict[str, Any]:
-        return stages.adapt_all(self.out / "locked", self.seed, self.config.workers)
-
-    def _films(self) -> dict[str, Any]:
-        names = list(shipped_recipes(self.config.env))
-        return stages.film_recipes(self._setup(), names, self.seed, self.out / "media", self.console)
-
-    def _finish(self, learned: Any, check: Any, adapt: Any, wall: float) -> dict[str, Any]:
-        out = self.out
-        files = [
-            out / "rows" / f"{name}.csv"
-            for name in ("learned", "oracle", *(f"labels-{n}" for n in self._few_labels()))
-        ]
-        frame = stages.join_rows(files, out / "rows.csv")
-        model = Model.load(out / "model", device=self.config.device)
-        scatter = stages.reward_scatter(
-            model, ["drawer_half", "right_knob_on", "kettle_back_left", "tap_half"]
-        )
-        stages.write_curves(model, out, scatter, check)
-        seconds = learned["seconds"] | {k: v for k, v in self.stages.seconds.items() if k != "learn"}
-        summary = summarise(frame) | {
-            "wall_seconds": seconds | {"total": sum(seconds.values())},
-            "transitions": learned["transitions"], "adapt": adapt, "labels": stages.label_curve(frame),
-            "check": {"auroc": check["auroc"]}, "plan_ms": stages.measure_latency(self._setup(), self.environment),
-            "settings": {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self.config).items()},
-        }  # fmt: skip
-        write_json(out / "summary.json", summary)
-        self.tracker.table("tasks", summary["tasks"])
-        self.tracker.summary(summary)
-        for film in listed(out / "media", "*.mp4"):
-            self.tracker.film(film.stem, str(film))
-        page = write_report(out)
-        print_table(summary, self.console)
-        self.console.say("")
-        self.console.say(f"report: {page}   ({wall / 60:.1f} minutes)")
-        self.console.say(f"next: mbtransfer plan --model {out / 'model'} --recipe breakfast")
-        return summary
+@contextmanager
+def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    began = monotonic()
+    yield
+    seconds[name] += monotonic() - began

@@ -37,7 +37,7 @@ from tasks.render import Renderer, RenderUnavailable
 from tasks.task import Task
 from world_models.training.trainer import TrainingConfig
 
-ORACLE = {"horizon": 10, "candidates": 32, "iterations": 2}
+ORACLE: dict[str, Any] = {"horizon": 10, "candidates": 32, "iterations": 2}
 SCATTER = 150
 """Transitions per task in the picture of predicted against true rewards."""
 
