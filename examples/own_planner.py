@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from planners.sampling import SamplingConfig, SamplingPlanner, SamplingState
+from planners.sampling import Count, SamplingConfig, SamplingPlanner, SamplingState, Share
 from planners.search import best_of
 
 
 @dataclass(frozen=True)
 class HalfBestConfig(SamplingConfig):
-    """Settings, which `--settings narrow=0.8` replaces."""
+    """Settings with their ranges; `--settings narrow=0.8` replaces one."""
 
-    iterations: int = 3
+    iterations: Count = 3
     """Times the mean moves."""
-    narrow: float = 0.7
+    narrow: Share = 0.7
     """Factor of the spread from one iteration to the next."""
 
 

@@ -30,7 +30,7 @@ class Task:
     split: str
 
     privileged = False
-    """Whether only the simulator's state tells its reward; see `tasks.physics_task`."""
+    """Whether only the simulator's state tells its reward; see `tasks.privileged_task`."""
 
     @property
     def continuing(self) -> bool:

@@ -63,7 +63,7 @@ class StallRecovery:
         Args:
             reward: what it is worth to be here.
             obs: where it led.
-            turned: which episodes are after something else now, of which nothing has been tried yet.
+            switched: which episodes now pursue something else, at which they have not tried yet.
 
         Returns:
             Which episodes turn back or set about it anew, so that the old plan is of no use.

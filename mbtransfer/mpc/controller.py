@@ -99,7 +99,7 @@ class Controller:
 
 
 def by_distance(tasks: Sequence[Task]) -> TrueRewards:
-    """The control of each task: a reward of the distance to its handle alone; see `tasks.approach`."""
+    """The control of each task: a reward of the distance to its handle alone; see `tasks.task.approaches`."""
     return TrueRewards(approaches(tasks))
 
 

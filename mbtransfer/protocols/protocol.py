@@ -135,7 +135,7 @@ def read_protocol(name: str, *, trust_code: bool = False) -> Protocol:
 
     Args:
         name: of the protocol, or its YAML file.
-        trust_code: let it name Python files; see `mbtransfer.trusted_code`.
+        trust_code: let it name Python files; see `tasks.trusted_code`.
 
     Raises:
         UserError: there is none, it is wrong, or it names Python code that is not trusted.

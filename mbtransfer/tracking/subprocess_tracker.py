@@ -23,7 +23,7 @@ HOME = Path(__file__).resolve().parents[2]
 
 
 class SubprocessTracker(Tracker):
-    """Sends messages to `mbtransfer.tracking.process`, which begins with the first of them.
+    """Sends messages to `mbtransfer.tracking.server`, which begins with the first of them.
 
     Args:
         begin: gives what the process must know of the run; called once, with the first message.

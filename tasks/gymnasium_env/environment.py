@@ -46,7 +46,7 @@ def gymnasium_environment(text: str) -> Environment:
     its observations and rewards follow from MuJoCo's state and the actions alone.
 
     Raises:
-        TaskError: one line; see `tasks.gymnasium_env.load_env`.
+        TaskError: one line; see `tasks.gymnasium_env.loader`.
     """
     asked = parse_name(text)
     env = load_env(asked)

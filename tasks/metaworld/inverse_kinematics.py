@@ -54,7 +54,7 @@ class SawyerKinematics:
         self._low, self._high = model.jnt_range[:ARM].T
 
     def observe(self, states: Float[ndarray, "*b S"]) -> Float[ndarray, "*b O"]:
-        """See `tasks.metaworld.columns`."""
+        """See `tasks.metaworld.spec`."""
         rows = states.reshape(-1, states.shape[-1])
         seen = np.empty((len(rows), FIRST_FIXTURE + len(self._fixtures)))
         nq, data = self._model.nq, self._data

@@ -161,7 +161,7 @@ def test_a_disk_that_is_full_is_one_line(run: Run, tmp_path: Path) -> None:
 def test_start_methods_of_processes(run: Run, tmp_path: Path, expected: str, method: str) -> None:
     (tmp_path / "script.py").write_text(
         "import multiprocessing, sys\n"
-        "from mbtransfer.cli import main\n"
+        "from mbtransfer.cli.main import main\n"
         "if __name__ == '__main__':\n"
         f"    multiprocessing.set_start_method({method!r})\n"
         "    sys.exit(main(sys.argv[1:]))\n"

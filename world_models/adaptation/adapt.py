@@ -2,7 +2,7 @@
 
 Three ideas: blocks of objects that the model explains are frozen, so what is known of them stays; a block
 that never saw its object move starts from the weights of whichever other object's block explains the new
-transitions best, turned and mirrored (see `transplant`); and training mixes the new transitions with a replay
+transitions best, turned and mirrored (see `weight_transfer.py`); and training mixes the new transitions with a replay
 of the pool, keeping each member's best epoch on held-out new ones.
 """
 

@@ -7,7 +7,7 @@ what the hand moves, so it stays consistent over a roll-out. Beyond `REACH` of i
 Sparse interaction of this kind is the idea of object-wise models (Battaglia et al. 2016, interaction
 networks); here the hand is the only hub. `shared` has the same blocks, but one set of weights for all objects,
 as there: only biases and gains are each object's own (see `ensemble.py`). `attention` has the blocks of `objects`,
-which hear of each other (see `attention.py`).
+which hear of each other (see `attend` in `ensemble.py`).
 """
 
 from dataclasses import dataclass

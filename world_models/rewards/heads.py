@@ -1,7 +1,7 @@
 """Reward heads: a small, detachable model of reward and success per task.
 
 A head is fitted on labelled transitions alone: on the relabelled pool, or on a few labels of a new task. Its
-reward is a handful of atoms (see `atoms`) and, where these leave something unexplained and there are labels
+reward is a handful of atoms (see `basis.py`) and, where these leave something unexplained and there are labels
 enough, a residual network. Its success is a box, or a network where no box separates the labels.
 """
 

@@ -102,7 +102,7 @@ SPARKS = "▁▂▃▄▅▆▇█"
 
 
 def print_look(found: Mapping[str, Any], console: Terminal) -> None:
-    """Print what `mbtransfer.survey.describe_dataset` adds to the description of a dataset, where it is there."""
+    """Print what `mbtransfer.data.summary.describe_dataset` adds to the description of a dataset, where it is there."""
     if found.get("fixtures"):
         console.print(_fixtures(found["fixtures"]))
     if found.get("rewards"):

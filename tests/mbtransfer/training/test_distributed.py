@@ -93,14 +93,14 @@ SPOILT = """
 import os
 if os.environ.get("RANK") == "1":
     import signal
-    from world_models.learning import training_state
-    keep, times = training_state.Progress.keep_better, []
+    from world_models.training.state import TrainingProgress
+    keep, times = TrainingProgress.keep_better, []
     def thrice(*args):
         times.append(1)
         if len(times) == 3:
             os.kill(os.getpid(), signal.SIGKILL)
         return keep(*args)
-    training_state.Progress.keep_better = thrice
+    TrainingProgress.keep_better = thrice
 """
 
 

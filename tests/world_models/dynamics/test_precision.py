@@ -136,8 +136,8 @@ def test_many_rows_are_followed_in_parts_with_the_same_result(
 
 COMPILED = """
 import sys, torch
-from world_models.ensemble import EnsembleConfig, EnsembleDynamics
-from world_models.imagine import Imagination
+from world_models.dynamics.ensemble import EnsembleConfig, EnsembleDynamics
+from world_models.dynamics.rollout import Imagination
 from world_models.layout import Layout
 layout = Layout(tuple("abcde"), (-1.0,) * 5, (1.0,) * 5, (True, False) * 2 + (True,), 2)
 dynamics = EnsembleDynamics(layout, EnsembleConfig(3, "dense", 16), torch.Generator().manual_seed(0))
