@@ -21,13 +21,13 @@ Split = Literal["source", "held_out", "recipes", "all"]
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
+    """Number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(field,))
 def command(cls: type[T]) -> type[T]:
-    """Make a frozen dataclass whose own fields come before the inherited ones, as they should in the help."""
+    """Make a frozen dataclass whose own fields come before the inherited ones, as the help should list them."""
     made = dataclass(frozen=True, kw_only=True)(cls)
     fields: dict[str, Any] = made.__dataclass_fields__  # type: ignore[attr-defined]
     own = {name: fields[name] for name in cls.__annotations__}
@@ -38,297 +38,301 @@ def command(cls: type[T]) -> type[T]:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchFlags:
-    """How plans are searched for."""
+    """Settings of the search for plans."""
 
     planner: str = "mppi"
     """Planner: mppi, icem, cem, random_shooting, gradient or hybrid (the last two need a learned model)."""
     particles: Count = 2
-    """Imagined futures per plan, each following one member of the ensemble."""
+    """Imagined futures (particles) per plan; each follows one member of the ensemble."""
     horizon: Count | None = None
-    """Control steps that a plan looks ahead. None: the planner's own choice."""
+    """Control steps that a plan looks ahead. None: the planner's default."""
     candidates: Count | None = None
-    """Plans compared in each iteration. None: the planner's own choice."""
+    """Candidate plans per iteration. None: the planner's default."""
     iterations: Count | None = None
-    """Times the search is narrowed. None: the planner's own choice."""
+    """Iterations of the search. None: the planner's default."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecisionFlags(SearchFlags):
-    """How one plan is judged, and how long it may take."""
+    """How plans are scored, and how long one decision may take."""
 
     settings: tuple[str, ...] = ()
-    """Other settings of the planner, as NAME=VALUE: knots=4 temperature=0.3 (an unknown name lists them)."""
+    """Other planner settings as NAME=VALUE, such as knots=4 temperature=0.3; an unknown name lists them all."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of the model's products. auto: as the rows that are continued, else bfloat16 where the hardware has
-    instructions for it; states and rewards are float32."""
+    """Number format of the model's matrix products; states and rewards are always float32.
+    auto: that of the rows being continued, otherwise bfloat16 if the hardware has instructions for it."""
     compile: bool = False
-    """Let torch.compile fuse the model's steps: seconds of warm-up for quicker decisions (see `mbtransfer speed`)."""
+    """Compile the model with torch.compile: a warm-up of seconds, then faster decisions (see `mbtransfer speed`)."""
     decision_ms: Annotated[float, Ge(0.001)] | None = None
-    """Milliseconds that a decision may take: the best plan found by then. None: as long as it takes. For
-    planners of several rounds: one is always done."""
+    """Time budget per decision in milliseconds, after which the best plan so far is used. None: no limit.
+    Iterative planners always finish at least one iteration."""
     discount: Annotated[float, Ge(0.001), Le(1)] = 1.0
-    """Factor on rewards per control step."""
+    """Discount factor of the rewards per control step."""
     risk: Literal["mean", "cvar", "optimistic"] = "mean"
-    """Which imagined futures of a plan count: all, the worse half or the better half."""
+    """Imagined futures that count in a plan's return: all (mean), the worse (cvar) or the better half (optimistic)."""
     uncertainty_penalty: float = 0.0
-    """Cost per control step of the highest percentile of disagreement seen in validation; below 0 a bonus."""
+    """Cost per control step at the highest percentile of ensemble disagreement; a negative value is a bonus."""
     retry_after: Count | None = None
-    """Control steps without a gain after which the robot goes back to how it began, and tries again: for
-    long tries, as in the Franka kitchen (20). None: never."""
+    """Control steps without progress after which the robot returns to its start pose and tries again. None: never.
+    Useful in long episodes, for example 20 in the Franka kitchen."""
     prepared: bool = True
-    """Use what `mbtransfer prepare` made for a task, where it is there: the policy's proposals among the plans, and
-    the value at the end of the horizon."""
+    """Use the results of `mbtransfer prepare` for tasks that have them.
+    The policy proposes plans, and the value function estimates the return beyond the horizon."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineFlags:
-    """Where many pieces of work are done."""
+    """Where parallel work runs."""
 
     workers: Count = field(default_factory=cores)
-    """Processes, or tasks of a cluster at a time. The results are the same for any number."""
+    """Parallel processes, or concurrent tasks on a cluster; the results do not depend on the number."""
     engine: Literal["local", "ray"] = "local"
-    """Processes of this machine, or a Ray cluster (extra ray)."""
+    """Run on this machine (local) or on a Ray cluster (ray, which needs the extra of that name)."""
     address: str = "auto"
-    """Ray cluster. auto: the one that runs here; local: begin one on this machine; ray://HOST:10001 from afar."""
+    """Ray cluster. auto: the one running here; local: start one on this machine; ray://HOST:10001: a remote one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MachineFlags:
-    """What the work is done with."""
+    """Device and CPU threads."""
 
     device: str = "auto"
-    """auto (a GPU if there is one), cpu, cuda or cuda:N."""
+    """Device for tensors: auto (a GPU if there is one), cpu, cuda or cuda:N."""
     threads: Annotated[int, Ge(0)] = 0
-    """Threads for tensors. 0: as many as PyTorch sees fit (OMP_NUM_THREADS is heeded)."""
+    """CPU threads of PyTorch. 0: PyTorch's default (see OMP_NUM_THREADS), but 1 in evaluate and plan."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrustFlags:
-    """Whether what is read may run code."""
+    """Whether files may name code to run."""
 
     trust_code: bool = False
-    """Run the Python file or module that a model, dataset or protocol names as its environment; its path and
-    checksum are shown first. Without it, nothing that is read runs code."""
+    """Run the Python file or module that a model, dataset or protocol names as its environment.
+    Its path and checksum are shown first. Without this flag such code never runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrackerFlags:
-    """Who keeps track of curves, tables, results and files; see docs/tracking.md."""
+    """Experiment tracking; see docs/tracking.md."""
 
     tracker: Literal["none", "wandb", "tensorboard"] = "none"
-    """Keeps curves, tables and lineage beside the files that are written anyway."""
+    """Tracker for curves, tables and lineage, in addition to the output files."""
     tracker_mode: Literal["online", "offline", "disabled"] | None = None
-    """Of W&B. None: WANDB_MODE, else online. Without a login or an answer the run is kept offline."""
+    """W&B mode. None: WANDB_MODE, otherwise online.
+    Without a login or a reachable server the run is kept offline."""
     tracker_project: str | None = None
-    """None: WANDB_PROJECT, else mbtransfer."""
+    """W&B project. None: WANDB_PROJECT, otherwise mbtransfer."""
     tracker_group: str | None = None
-    """None: WANDB_RUN_GROUP, else one for all runs that differ in seeds and places only."""
+    """W&B group. None: WANDB_RUN_GROUP, otherwise one group for runs that differ only in seeds and paths."""
     tracker_name: str | None = None
-    """None: WANDB_NAME, else the command, its output and its seed."""
+    """Name of the run. None: WANDB_NAME, otherwise the command, its output and its seed."""
 
 
 @command
 class DemoConfig(SearchFlags, MachineFlags, TrackerFlags):
-    """Collect, fit, solve tasks and recipes that nobody trained for, and write a report: minutes."""
+    """Run everything in minutes: collect, fit, solve tasks and recipes never trained for, and write a report."""
 
     out: Path
-    """Folder for the data, the model, the rows, the videos and report.html."""
+    """Output folder for the data, the model, the rows, the videos and report.html."""
     seed: Seed = 0
-    """Everything random comes from it."""
+    """Random seed."""
     env: str = "kitchen"
-    """Environment."""
+    """Name of the environment."""
     steps: Count = 200_000
     """Control steps to collect."""
     episodes: Count = 5
-    """Episodes per task and recipe."""
+    """Evaluation episodes per task and recipe."""
     workers: Count = field(default_factory=cores)
-    """Processes that collect. The data are the same for any number."""
+    """Parallel processes that collect data; the data do not depend on the number."""
     video: bool = True
-    """Film recipes, where there is a renderer."""
+    """Film the recipes if a renderer is available."""
 
 
 @command
 class CollectConfig(SearchFlags, EngineFlags, TrackerFlags):
-    """Collect pooled data: append episodes of several behaviours to a dataset. Run again to continue."""
+    """Collect episodes of several behaviours and append them to a dataset. Run again to continue."""
 
     out: Path
-    """Dataset folder: new, or one to be continued."""
+    """Dataset folder, new or existing."""
     env: str = "kitchen"
-    """Environment."""
+    """Name of the environment."""
     tasks: tuple[str, ...] = ()
     """Tasks that the planning behaviours are rewarded for. Empty: all source tasks."""
     steps: Count = 200_000
-    """Control steps in all, rounded up to whole episodes."""
+    """Total number of control steps, rounded up to whole episodes."""
     seed: Seed = 0
-    """Another seed adds other episodes to the same dataset."""
+    """Random seed; another seed adds other episodes to the same dataset."""
     behaviours: tuple[str, ...] = ()
-    """Mix, as NAME or NAME=SHARE: noise, reach, babble, planner, oracle, explore, goals. Empty: babble=0.9
-    noise=0.05 reach=0.05; with --model babble=0.96 planner=0.03 explore=0.01; with --tasks alone
-    babble=0.88 oracle=0.02 noise=0.05 reach=0.05. Without fixtures: noise; with --model planner=0.6 explore=0.3
-    noise=0.1; with --tasks alone noise=0.5 oracle=0.5."""
+    """Behaviours as NAME or NAME=SHARE: noise, reach, babble, planner, oracle, explore, goals.
+    Empty: babble=0.9 noise=0.05 reach=0.05; with --model babble=0.96 planner=0.03 explore=0.01;
+    with --tasks alone babble=0.88 oracle=0.02 noise=0.05 reach=0.05.
+    Empty, in an environment without fixtures: noise; with --model planner=0.6 explore=0.3 noise=0.1;
+    with --tasks alone noise=0.5 oracle=0.5."""
     model: Path | None = None
-    """Model folder, for the behaviours planner, explore and goals."""
+    """Model folder, required by the behaviours planner, explore and goals."""
     locked: tuple[str, ...] = ()
-    """Fixtures that cannot be moved while these data are collected."""
+    """Names of fixtures that cannot be moved during collection."""
     near: Share = 0.5
     """Share of episodes that start with the hand 6 to 20 cm from a handle."""
     episode_steps: Count = 60
     """Control steps per episode."""
     noise: Annotated[float, Ge(0)] = 0.2
-    """Spread of the noise on planned actions, as a share of half the action range."""
+    """Standard deviation of the noise on planned actions, as a share of half the action range."""
     settings: tuple[str, ...] = ()
-    """Other settings of the planner, as NAME=VALUE: knots=4."""
+    """Other planner settings as NAME=VALUE, such as knots=4."""
     replan: Count = 1
-    """Control steps between two decisions; the plan is followed in between."""
+    """Control steps between two planning decisions; in between the last plan is followed."""
     chain: bool = False
-    """Go on with another task, drawn at random, once one is done. For planning behaviours."""
+    """In planned episodes, continue with another random task once a task is done."""
     branches: Annotated[int, Ge(0)] = 0
-    """Side branches of 12 steps taken from each planned episode: its actions with more noise. Besides --steps."""
+    """Side branches per planned episode: 12 of its control steps with more noise, in addition to --steps."""
     prepared: bool = True
-    """Let planner and explore use what `mbtransfer prepare` made for all of their tasks, if it did."""
+    """Let planner and explore use the results of `mbtransfer prepare` if all of their tasks have them."""
     bonus: Annotated[float, Ge(0)] = 1.0
-    """Reward of explore for one unit of disagreement."""
+    """Reward of the behaviour explore for one unit of ensemble disagreement."""
     json: Path | None = None
-    """File for what the dataset then holds."""
+    """JSON file for a description of the dataset."""
 
 
 @command
 class FitConfig(MachineFlags, TrackerFlags, TrustFlags):
-    """Fit the shared dynamics and the reward heads to a dataset."""
+    """Fit the shared dynamics model to a dataset."""
 
     data: Path
     """Dataset folder."""
     out: Path
-    """Model folder."""
+    """Folder for the model."""
     seed: Seed = 0
-    """Everything random comes from it."""
+    """Random seed."""
     epochs: Count | None = None
-    """Passes over the data, each cut short after 250 updates. None: 20, or 80 where there are no objects."""
+    """Training epochs of at most 250 updates each. None: 20, or 80 in an environment without fixtures."""
     members: Count = 5
     """Networks in the ensemble."""
     structure: Literal["objects", "shared", "attention", "dense"] | None = None
-    """One block of weights per object, the same weights for all objects, blocks with attention between them, or one
-    block for all. A model of blocks that share weights or hear of each other cannot be adapted.
-    None: objects, or dense where there are none."""
+    """Structure of each network. None: objects, or dense in an environment without fixtures.
+    objects: one block of weights per object; shared: the same weights for all objects;
+    attention: blocks with attention between objects; dense: a single block.
+    Only objects and dense models can be adapted."""
     hidden: Count | None = None
-    """Width of each block's hidden layers. None: 64, or 256 where there are no objects."""
+    """Width of each block's hidden layers. None: 64, or 256 in an environment without fixtures."""
     layers: Count = 2
     """Hidden layers of each block."""
     head: Literal["deterministic", "gaussian"] = "deterministic"
-    """Predict a mean, or a mean and a variance."""
+    """Predict a mean (deterministic), or a mean and a variance (gaussian)."""
     loss: Literal["huber", "mse", "nll", "beta_nll"] = "huber"
-    """Loss on normalised changes. The likelihoods nll and beta_nll need --head gaussian."""
+    """Loss on normalised changes; the likelihood losses nll and beta_nll need --head gaussian."""
     rollout_steps: Count = 1
-    """Control steps over which the loss follows the model's own predictions; an update takes as many times
-    longer. 1: every prediction starts from data."""
+    """Control steps over which the loss follows the model's own predictions; training time grows in proportion.
+    1: every prediction starts from data."""
     choose: Literal["loss", "rollout"] = "loss"
-    """What tells the best epoch of each member, on held-out episodes: the loss, or the error of roll-outs."""
+    """Criterion for each member's best epoch on held-out episodes: the loss, or the error of roll-outs."""
     moving: Share = 0.0
-    """Share of each batch in which an object moves, each object as often. 0: transitions as they come."""
+    """Share of each batch in which an object moves, all objects equally often. 0: plain random transitions."""
     batch: Count = 256
     """Transitions per member and update."""
     learning_rate: Annotated[float, Ge(0)] | None = None
-    """Highest learning rate; a wide network needs a lower one. None: 0.01, or 0.001 where there are no objects."""
+    """Peak learning rate; wide networks need a lower one.
+    None: 0.01, or 0.001 in an environment without fixtures."""
     weight_decay: Annotated[float, Ge(0)] = 0.0
-    """Decoupled weight decay: the share by which weights shrink in an update, per unit of learning rate."""
+    """Decoupled weight decay: the share by which weights shrink per update, per unit of learning rate."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Number format of the products in training. auto: bfloat16 on a GPU that has it, else float32."""
+    """Number format of matrix products in training. auto: bfloat16 on GPUs that support it, otherwise float32."""
     stream: bool = False
-    """Leave the data on the disk and read them while training, as is done anyway where they exceed half the
-    memory."""
+    """Read the data from disk during training; this is automatic for data that exceed half the memory."""
     json: Path | None = None
-    """File for the curve and the errors."""
+    """JSON file for the training curve and the errors."""
 
 
 @command
 class PrepareConfig(MachineFlags, TrackerFlags, TrustFlags):
-    """Train a policy and a value for tasks without a step in them, so that plans are judged beyond their horizon."""
+    """Train a policy and a value function per task, without environment steps, to plan beyond the horizon."""
 
     model: Path
-    """Model folder; what is prepared is kept in it."""
+    """Model folder, in which the results are stored."""
     tasks: tuple[str, ...] = ()
-    """Tasks by name: named ones, or those of --task-file."""
+    """Tasks of the environment or of --task-file by name, or with a target, such as "move(drawer, 0.2)"."""
     split: Split | None = None
-    """What to add to the named ones. None: nothing, or all where nothing is named."""
+    """Split to add to what is named. None: nothing; if nothing is named, the tasks of --task-file or else all."""
     task_file: Path | None = None
-    """Python file that defines tasks of your own."""
+    """Python file that defines your own tasks."""
     seconds: Annotated[float, Ge(0)] = 60.0
-    """Most time for each task."""
+    """Training time per task, in seconds."""
     updates: Count | None = None
-    """Stop after as many updates, if that comes first: the result then does not depend on the clock."""
+    """Maximum number of updates per task. None: no maximum.
+    If it is reached before --seconds, the result does not depend on the speed of the machine."""
     method: Literal["imagination", "pool"] = "imagination"
-    """Learn from roll-outs through the ensemble, or from the model's relabelled pool alone (implicit Q-learning)."""
+    """Learn from roll-outs of the model (imagination), or offline from its pool by implicit Q-learning (pool)."""
     uncertainty_penalty: Annotated[float, Ge(0)] = 0.0
-    """Reward lost in imagination where two members differ by twice of what is usual, as a share of the labels' range.
-    Where a policy makes do with what the model only imagines, 0.5 helps; elsewhere it costs."""
+    """Reward lost where two members disagree twice as much as usual, as a share of the reward range.
+    0.5 helps where the policy exploits errors of the model; elsewhere it lowers the return."""
     labels: Count | None = None
-    """Labelled transitions behind each reward. None: the heads of the model."""
+    """Labelled transitions used to fit each reward head. None: 10,000, or the whole pool if it is smaller."""
     seed: Seed = 0
-    """Everything random comes from it."""
+    """Random seed."""
 
 
 @command
 class AdaptConfig(SearchFlags, MachineFlags, TrackerFlags, TrustFlags):
-    """Fine-tune a model with a few episodes of a new task, and say what old tasks lost."""
+    """Fine-tune a model on a few episodes of a new task, and report how much old tasks lose."""
 
     model: Path
     """Model folder."""
     task: str
-    """The new task: a named one, or one of --task-file."""
+    """The new task: by name, from --task-file, or such as "move(drawer, 0.2)"."""
     episodes: Annotated[int, Ge(0)]
-    """Episodes in the new task."""
+    """Number of episodes to run in the new task."""
     out: Path
-    """Folder of the adapted model."""
+    """Folder for the adapted model."""
     task_file: Path | None = None
-    """Python file that defines tasks of your own."""
+    """Python file that defines your own tasks."""
     seed: Seed = 0
-    """Everything random comes from it."""
+    """Random seed."""
     json: Path | None = None
-    """File for the report."""
+    """JSON file for the report."""
 
 
 @command
 class CheckConfig(MachineFlags, TrustFlags):
-    """Say how far a model can be trusted with a task or recipe, before running it."""
+    """Estimate how far a model can be trusted with a task or recipe, before running it."""
 
     model: Path
     """Model folder."""
     task: str | None = None
-    """Task: a named one, or one of --task-file. Give this or --recipe."""
+    """Task by name, from --task-file, or such as "move(drawer, 0.2)"; give this or --recipe."""
     recipe: str | None = None
-    """Recipe: the name of a shipped one, or a YAML file. Give this or --task."""
+    """Recipe: the name of a shipped one, or a YAML file; give this or --task."""
     task_file: Path | None = None
-    """Python file that defines tasks of your own."""
+    """Python file that defines your own tasks."""
     seed: Seed = 0
-    """Everything random comes from it."""
+    """Random seed."""
     json: Path | None = None
-    """File for the findings."""
+    """JSON file for the findings."""
 
 
 @command
 class CalibrationConfig(MachineFlags, TrackerFlags, TrustFlags):
-    """Say whether a model's intervals hold what they promise, and whether it errs where its members disagree."""
+    """Measure whether a model's intervals are calibrated, and whether its disagreement predicts its errors."""
 
     model: Path
     """Model folder."""
     data: Path
-    """Dataset that it was fitted on: the held-out episodes are used."""
+    """Dataset that the model was fitted to; its held-out episodes are used."""
     other_data: Path | None = None
-    """Dataset of another kind: for doubts off the data, and about states that --data never visited."""
+    """Another dataset, to test uncertainty off the training data and in states never visited. None: no such test."""
     seed: Seed = 0
-    """Which stretches of the episodes are looked at."""
+    """Random seed for sampling segments of episodes."""
     json: Path | None = None
-    """File for the figures."""
+    """JSON file for the results."""
 
 
 @command
 class SpeedConfig:
-    """Measure how fast this machine plans or fits, beside the limit that its products of matrices set."""
+    """Measure the speed of planning or fitting on this machine, relative to the limit of its matrix products."""
 
     what: Positional[Literal["planner", "fit", "scaling"]]
-    """What to measure: one decision, training, or how a decision grows with what is asked for."""
+    """What to measure: one decision (planner), training (fit), or how decision time grows with size (scaling)."""
     planner: str = "cem"
-    """Planner of `planner`; `scaling` measures the default one, mppi."""
+    """Planner to measure with `planner`; `scaling` always measures mppi."""
     members: Count = 5
     """Networks in the ensemble."""
     hidden: Count = 200
@@ -340,29 +344,29 @@ class SpeedConfig:
     act: Count = 6
     """Action columns."""
     candidates: Count = 500
-    """Plans compared in each iteration."""
+    """Candidate plans per iteration."""
     horizon: Count = 15
     """Control steps that a plan looks ahead."""
     iterations: Count = 5
-    """Times the search is narrowed."""
+    """Iterations of the search."""
     particles: Count = 5
-    """Imagined futures per plan."""
+    """Imagined futures (particles) per plan."""
     batch: Count = 256
     """Transitions per member and update, for `fit`."""
     threads: Count = 1
-    """Threads for tensors."""
+    """CPU threads of PyTorch."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Number format of the products of a plan; `fit` trains in float32."""
+    """Number format of the matrix products in planning; `fit` always trains in float32."""
     compile: bool = False
-    """Let torch.compile fuse the model's steps in `planner`; the first decision then shows the warm-up."""
+    """Compile the model with torch.compile in `planner`; the warm-up time then includes the compilation."""
     device: str = "auto"
-    """auto (a GPU if there is one), cpu, cuda or cuda:N."""
+    """Device for tensors: auto (a GPU if there is one), cpu, cuda or cuda:N."""
     seconds: Annotated[float, Ge(0.01)] = 5.0
-    """How long to measure; `scaling` takes a fifth of it for each point."""
+    """Duration of the measurement in seconds; `scaling` takes a fifth of it for each point."""
     json: Path | None = None
-    """File for the figures."""
+    """JSON file for the results."""
     plot: Path | None = None
-    """PNG or SVG file for a picture of `scaling`."""
+    """PNG or SVG file for a plot of `scaling`."""
 
 
 @command
@@ -372,161 +376,161 @@ class ReproduceConfig(TrackerFlags, TrustFlags):
     name: Positional[str]
     """Protocol: the name of a shipped one (see docs/results), or a YAML file."""
     seeds: tuple[Seed, ...] = (0,)
-    """Seeds of data, model and episodes; those that are finished are kept."""
+    """Seeds of data, model and episodes; finished seeds are not run again."""
     out: Path | None = None
-    """Folder of the seeds. None: runs/reproduce/NAME."""
+    """Folder for the runs, one subfolder per seed. None: runs/reproduce/NAME."""
     table: Path | None = None
-    """Markdown file for the table. None: results.md in that folder."""
+    """Markdown file for the table of results. None: results.md in the folder of the runs."""
     workers: Count = 1
-    """Processes that collect and evaluate."""
+    """Parallel processes for collection and evaluation."""
 
 
 @command
 class EvaluateConfig(DecisionFlags, EngineFlags, MachineFlags, TrackerFlags, TrustFlags):
-    """Measure success on tasks and recipes, with intervals."""
+    """Measure success rates on tasks and recipes, with 95% confidence intervals."""
 
     model: Path | None = None
-    """Model folder. Needed unless --dynamics oracle and --reward true."""
+    """Model folder; required unless --dynamics oracle with --reward true or distance."""
     tasks: tuple[str, ...] = ()
-    """Tasks by name: named ones, or those of --task-file."""
+    """Tasks of the environment or of --task-file by name, or with a target, such as "move(drawer, 0.2)"."""
     recipes: tuple[str, ...] = ()
     """Recipes: names of shipped ones, or YAML files."""
     split: Split | None = None
-    """What to add to the named ones. None: nothing, or all where nothing is named."""
+    """Split to add to what is named. None: nothing; if nothing is named, the tasks of --task-file or else all."""
     task_file: Path | None = None
-    """Python file that defines tasks of your own."""
+    """Python file that defines your own tasks."""
     dynamics: Literal["learned", "oracle"] = "learned"
-    """Plan in the learned model, or in the true simulator (the upper bound)."""
+    """Plan with the learned model, or with the true simulator (oracle), which is an upper bound."""
     reward: Literal["learned", "true", "distance"] = "learned"
-    """Plan for learned reward heads, for the tasks' own rewards, or as a control for the nearness of hand and
-    handle alone: what that solves is solved by bumping into things."""
+    """Reward to plan for: learned reward heads, the tasks' own rewards (true), or a control (distance).
+    The control rewards only nearness of hand and handle; what it solves is solved by bumping into things."""
     labels: Count | None = None
-    """Labelled transitions from which each head is fitted anew. None: the heads of the model."""
+    """Labelled transitions used to fit each reward head. None: 10,000, or the whole pool if it is smaller."""
     episodes: Count = 10
     """Episodes per task or recipe and seed."""
     seeds: tuple[Seed, ...] = (0,)
     """Seeds of the episodes."""
     env: str = "kitchen"
-    """Environment, where no model names it."""
+    """Name of the environment, if no model is given."""
     rows: Path | None = None
     """CSV file to which one line per episode is appended. Run again to continue."""
     json: Path | None = None
-    """File for the summary."""
+    """JSON file for the summary."""
 
 
 @command
 class PlanConfig(DecisionFlags, MachineFlags, TrustFlags):
-    """Run one task or recipe now, and watch."""
+    """Run one episode of a task or recipe and show it live."""
 
     model: Path | None = None
-    """Model folder. Needed unless --dynamics oracle and --reward true."""
+    """Model folder; required unless --dynamics oracle with --reward true."""
     task: str | None = None
-    """Task: a named one, or one of --task-file. Give this or --recipe."""
+    """Task by name, from --task-file, or such as "move(drawer, 0.2)"; give this or --recipe."""
     recipe: str | None = None
-    """Recipe: the name of a shipped one, or a YAML file. Give this or --task."""
+    """Recipe: the name of a shipped one, or a YAML file; give this or --task."""
     task_file: Path | None = None
-    """Python file that defines tasks of your own."""
+    """Python file that defines your own tasks."""
     dynamics: Literal["learned", "oracle"] = "learned"
-    """Plan in the learned model, or in the true simulator."""
+    """Plan with the learned model, or with the true simulator (oracle)."""
     reward: Literal["learned", "true"] = "learned"
-    """Plan for learned reward heads, or for the tasks' own rewards."""
+    """Reward to plan for: learned reward heads, or the task's own reward (true)."""
     labels: Count | None = None
-    """Labelled transitions from which each head is fitted anew. None: the heads of the model."""
+    """Labelled transitions used to fit each reward head. None: 10,000, or the whole pool if it is smaller."""
     seed: Seed = 0
     """Seed of the episode."""
     env: str = "kitchen"
-    """Environment, where no model names it."""
+    """Name of the environment, if no model is given."""
     video: Path | None = None
-    """MP4 file to film to."""
+    """MP4 file for a video of the episode."""
     json: Path | None = None
-    """File for the result."""
+    """JSON file for the result."""
 
 
 @command
 class ReportConfig:
-    """Write report.html from the rows and summaries in a folder."""
+    """Write report.html from the rows and summaries in a results folder."""
 
     dir: Positional[Path]
-    """Folder of a demo or an evaluation."""
+    """Results folder of a demo or an evaluation."""
 
 
 @command
 class TasksConfig:
-    """List the tasks with their split, the recipes and the fixtures of an environment."""
+    """List the tasks of an environment by split, and its recipes and fixtures."""
 
     env: str = "kitchen"
-    """Environment."""
+    """Name of the environment."""
     json: Path | None = None
-    """File for the list."""
+    """JSON file for the list."""
 
 
 @command
 class DatasetInfoConfig(TrustFlags):
-    """Say what a dataset holds: behaviours, coverage, fixtures moved, rewards of every task, damage."""
+    """Describe a dataset: behaviours, coverage, moved fixtures, rewards of every task, damage."""
 
     dir: Positional[Path]
     """Dataset folder."""
     json: Path | None = None
-    """File for the description."""
+    """JSON file for the description."""
     plot: Path | None = None
-    """PNG or SVG file for a picture: every column's histogram, and where each fixture was moved."""
+    """PNG or SVG file for a plot of each column's histogram and of where each fixture was moved."""
 
 
 @command
 class DatasetImportConfig:
-    """Append episodes of another format to a dataset: Minari's, robomimic's, or D4RL's arrays."""
+    """Append episodes from Minari, robomimic or arrays in D4RL's format to a dataset."""
 
     source: Positional[str]
-    """minari:NAME (downloaded if it is not here), a robomimic file (.hdf5), or an archive of arrays (.npz)."""
+    """minari:NAME (downloaded if necessary), a robomimic file (.hdf5), or an archive of arrays (.npz)."""
     out: Path
-    """Dataset folder: new, or one to be added to."""
+    """Dataset folder, new or existing."""
     env: str | None = None
-    """Environment. One of ours: the sizes must fit. None: what the source says."""
+    """Name of the environment; the sizes must fit if it is a known one. None: the name in the source."""
     keys: tuple[str, ...] = ()
-    """Parts of dict observations to keep, in this order. Empty: all but pictures; of a goal environment
-    `observation` alone."""
+    """Parts of dictionary observations to keep, in this order.
+    Empty: all except images, or only `observation` in a goal environment."""
     control_dt: Annotated[float, Ge(0)] | None = None
-    """Seconds per control step, where the environment is none of ours. None: what the source says, else 0."""
+    """Seconds per control step of an unknown environment. None: the value in the source, or 0 if it has none."""
 
 
 @command
 class DatasetExportConfig:
-    """Write a dataset as a Minari dataset, from which it can be imported again bit for bit."""
+    """Export a dataset to Minari; importing it again restores it bit for bit."""
 
     dir: Positional[Path]
     """Dataset folder."""
     target: Positional[str]
-    """minari:NAME-vN, which must be new; it goes to Minari's folder (MINARI_DATASETS_PATH)."""
+    """minari:NAME-vN, a new name; the dataset is written to Minari's folder (MINARI_DATASETS_PATH)."""
 
 
 @command
 class DatasetStripConfig(TrustFlags):
-    """Copy a dataset without the transitions in which some fixtures move: a control for claims of transfer."""
+    """Copy a dataset without the transitions in which given fixtures move, to test claims of transfer."""
 
     dir: Positional[Path]
     """Dataset folder."""
     out: Path
-    """Folder of the copy; run again to continue."""
+    """Folder for the copy. Run again to continue."""
     fixtures: tuple[str, ...] = ()
-    """What must stand still, by name: a transition in which one of them moves is left out."""
+    """Names of fixtures; every transition in which one of them moves is left out."""
     tasks: tuple[str, ...] = ()
-    """The fixtures of these tasks as well."""
+    """Names of tasks whose fixtures are treated in the same way."""
 
 
 @command
 class SweepConfig(EngineFlags):
-    """Run a W&B sweep file here or on a Ray cluster, without an account. Run again to continue."""
+    """Run a W&B sweep file here or on a Ray cluster, without a W&B account. Run again to continue."""
 
     file: Positional[Path]
-    """Sweep file, in W&B's format; see examples/sweeps."""
+    """Sweep file in W&B's format; see examples/sweeps."""
     count: Count | None = None
-    """Trials in all. None: run_cap in the file, else the whole grid."""
+    """Total number of trials. None: run_cap in the file, otherwise the whole grid."""
     out: Path | None = None
-    """Folder for trials, results.csv and sweep.png. None: runs/sweeps/ and the file's name."""
+    """Folder for the trials, results.csv and sweep.png. None: runs/sweeps/ and the file's name."""
     seed: Seed = 0
-    """Of the search: random and bayes draw from it."""
+    """Random seed of the search methods random and bayes."""
     workers: Count = 1
-    """Trials at a time; they share the cores. grid and random try the same for any number."""
+    """Trials at a time, which share the cores; grid and random try the same settings for any number."""
 
 
 __all__ = [
@@ -577,14 +581,14 @@ COMMANDS: dict[str, type] = {
     "dataset export": DatasetExportConfig,
     "dataset strip": DatasetStripConfig,
 }
-"""Every command and its settings, in the order of the help. Of two words: a command of a group."""
+"""Every command and its settings, in the order of the help; a name of two words is a command of a group."""
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, int | float]:
-    """NAME=VALUE pairs.
+    """Parse NAME=VALUE pairs.
 
     Raises:
-        UserError: not of that form.
+        UserError: a text is not of that form.
     """
     found: dict[str, int | float] = {}
     for text in settings:

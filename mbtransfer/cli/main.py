@@ -1,7 +1,6 @@
 """Command dispatch, warnings and exit codes.
 
-0 done; 2 the user's input is wrong, with one line that says what; 1 anything else; 128 and the signal that ended it,
-130 after Ctrl-C.
+0: done; 2: wrong input, explained in one line; 1: any other error; 128 + N: ended by signal N (130 after Ctrl-C).
 """
 
 import logging
@@ -20,7 +19,7 @@ from mbtransfer.runtime.signals import exit_code, stopping
 from mbtransfer.runtime.streams import drop, full, prepare_streams, say
 
 DEBUG = "MBTRANSFER_DEBUG"
-"""Environment variable: set it to see the traceback of an error."""
+"""Environment variable that makes errors show their traceback."""
 
 _HELP = """\
 usage: mbtransfer COMMAND [FLAGS]
@@ -37,14 +36,14 @@ Exit codes: 0 done, 2 wrong input, 1 anything else, 130 interrupted."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line (that of the process, unless one is given) and return the exit code."""
+    """Run a command line (by default that of the process) and return the exit code."""
     prepare_streams()
     warnings.showwarning = _show_warning
-    # Where the home can't be written, it keeps its fonts elsewhere, and says so at each start.
+    # If the home folder is not writable, Matplotlib keeps its font cache elsewhere and warns at every start.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    # GLFW complains on import where there is no screen; nothing here opens a window.
+    # GLFW warns on import if there is no display; nothing here opens a window.
     warnings.filterwarnings("ignore", module="glfw")
-    # A picture shows boxes for signs that its font lacks: names of folders and tasks may be in any script.
+    # Figures show boxes for characters that their font lacks: folder and task names may be in any script.
     warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
     try:
         with stopping():
@@ -60,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return _unread()
     except SystemExit as end:
-        if isinstance(end.__context__, BrokenPipeError):  # what Rich makes of it
+        if isinstance(end.__context__, BrokenPipeError):  # Rich converts it
             return _unread()
         raise
     except OSError as error:
@@ -75,7 +74,7 @@ def _run(argv: list[str]) -> int:
     if argv[:1] in (["-h"], ["--help"]):
         say(*_help().splitlines())
         return 0
-    from mbtransfer.config import COMMANDS  # not above: Ctrl-C is clean from the first moment on
+    from mbtransfer.config import COMMANDS  # imported late, so that Ctrl-C is handled from the start
 
     if argv[1:] in (["-h"], ["--help"]) and argv[0] not in COMMANDS:
         say(*_help(argv[0]).splitlines())
@@ -93,14 +92,14 @@ def _run(argv: list[str]) -> int:
 
 
 def run_function(name: str) -> Callable[[Any], Any]:
-    """What runs a command, imported only now: `run_info` in `commands/dataset.py` runs `dataset info`."""
+    """The function that runs a command, imported on demand: `run_info` in `commands/dataset.py` for `dataset info`."""
     module = import_module(f"mbtransfer.cli.commands.{name.split()[0]}")
     found: Callable[[Any], Any] = getattr(module, f"run_{name.split()[-1]}")
     return found
 
 
 def _help(group: str = "") -> str:
-    """What there is: every command, or those of a group.
+    """The help text: every command, or those of a group.
 
     Raises:
         UserError: there is no such group.
@@ -110,17 +109,17 @@ def _help(group: str = "") -> str:
 
     about = {name: (settings.__doc__ or "").strip().splitlines()[0] for name, settings in COMMANDS.items()}
     if group:
-        command_name([group, "--json"])  # it knows what to say of a group that is none
+        command_name([group, "--json"])  # raises for an unknown group
         about = {name: text for name, text in about.items() if name.startswith(f"{group} ")}
     return _HELP.format(commands="\n".join(f"  {name:16}{text}" for name, text in about.items()), debug=DEBUG)
 
 
 def _check_surroundings(argv: list[str]) -> None:
-    """What PyTorch and safetensors cannot work with, and would not say in words."""
+    """Refuse what makes PyTorch and safetensors fail without a clear message."""
     try:
         os.getcwd()
     except OSError as error:
-        raise UserError("the current folder is no longer there; go to another one") from error
+        raise UserError("the current folder is no longer there; change to another one") from error
     for word in argv:
         try:
             os.fsencode(word).decode()
@@ -129,13 +128,13 @@ def _check_surroundings(argv: list[str]) -> None:
 
 
 def _check(settings: Any) -> None:
-    """What holds for every command, before it spends time."""
+    """Checks common to all commands, before any time is spent."""
     asked = vars(settings)
     if "recipe" in asked and bool(settings.task or settings.task_file) == bool(settings.recipe):
         raise UserError("give either --task or --recipe")
     truth = asked.get("dynamics") == "oracle" and asked.get("reward") != "learned"
     if "dynamics" in asked and settings.model is None and not truth:
-        raise UserError("--model must be given, unless with --dynamics oracle and --reward true")
+        raise UserError("--model must be given, except with --dynamics oracle and --reward true")
     from mbtransfer.cli.parser import outputs
 
     for flag, path in outputs(settings):
@@ -164,7 +163,7 @@ def _fail(line: str, code: int) -> int:
 
 
 def _unread() -> int:
-    """Whoever read our output has seen enough; the code is that of a process that ends of it."""
+    """The reader of our output has closed the pipe: return the exit code of a process ended by SIGPIPE."""
     drop(sys.stdout)
     return 141
 
@@ -173,12 +172,12 @@ def _show_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int,
     file: TextIO | None = None, line: str | None = None,
 ) -> None:  # fmt: skip
-    """A warning is one line too."""
+    """Print a warning as one line."""
     say(_joined(f"warning: {message}"), error=True)
 
 
 def _joined(text: str) -> str:
-    """The lines of a message as one."""
+    """Join the lines of a message into one."""
     return re.sub(r"\s*\n\s*", " ", text.strip())
 
 

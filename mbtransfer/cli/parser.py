@@ -20,16 +20,16 @@ from tasks.spec import nearest
 
 @dataclass(frozen=True)
 class Flag:
-    """One setting as it is written on the command line.
+    """One setting as written on the command line.
 
     Attributes:
         field: name of the setting.
-        name: `--task-file`, or `DIR` where the place says what it is.
+        name: `--task-file`, or `DIR` for a positional argument.
         switch: takes no value: `--video` or `--no-video`.
-        many: takes one value or more.
-        optional: None may be written for "not given".
+        many: takes one or more values.
+        optional: accepts None for "not given".
         required: has no default.
-        positional: has no flag before it.
+        positional: is written without a flag.
     """
 
     field: str
@@ -42,11 +42,11 @@ class Flag:
 
 
 def parse(argv: Sequence[str]) -> Any:
-    """The settings that a command line asks for: an instance of one of the classes in `COMMANDS`.
+    """Parse a command line into its settings: an instance of one of the classes in `COMMANDS`.
 
     Raises:
-        UserError: an unknown command, flag or choice, or a value that is missing or wrong.
-        SystemExit: help was asked for and has been printed.
+        UserError: an unknown command, flag or choice, or a missing or wrong value.
+        SystemExit: help was requested and has been printed.
     """
     name, rest = command_name(argv)
     settings, program = COMMANDS[name], f"mbtransfer {name}"
@@ -62,9 +62,9 @@ def parse(argv: Sequence[str]) -> Any:
 
 
 def command_name(argv: Sequence[str]) -> tuple[str, list[str]]:
-    """The name of the command, of one word or two, and what follows it.
+    """Split a command line into the command's name, of one or two words, and the remaining arguments.
 
-    `mbtransfer dataset DIR` is `mbtransfer dataset info DIR`.
+    `mbtransfer dataset DIR` is short for `mbtransfer dataset info DIR`.
 
     Raises:
         UserError: there is no such command.
@@ -90,7 +90,7 @@ def command_name(argv: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def flags(settings: type) -> Iterator[Flag]:
-    """Every flag of a command."""
+    """Yield every flag of a command."""
     hints = get_type_hints(settings)
     marked = get_type_hints(settings, include_extras=True)
     for field in fields(settings):
@@ -108,7 +108,7 @@ def flags(settings: type) -> Iterator[Flag]:
 
 
 def _values(program: str, known: dict[str, Flag], argv: Sequence[str]) -> dict[str, Any]:
-    """The values of each setting that is given, as they are written."""
+    """The given value of each setting, as written."""
     places = [flag for flag in known.values() if flag.positional]
     given: dict[str, Any] = {}
     words = list(argv)
@@ -152,12 +152,12 @@ def _find(program: str, known: dict[str, Flag], written: str) -> tuple[Flag, boo
 
 
 def _is_flag(token: str) -> bool:
-    """Whether it is a flag: a dash and no number."""
+    """Whether a word is a flag: it starts with a dash and is not a number."""
     return bool(re.match(r"--|-[^\d.]", token))
 
 
 def _switched(program: str, flag: Flag, value: str) -> bool:
-    """`--flag=True`, as W&B's agent writes it."""
+    """Parse `--flag=True`, as W&B's agent writes it."""
     if value.lower() not in ("true", "false"):
         no = flag.name.replace("--", "--no-", 1)
         raise UserError(f"{program}: {flag.name} takes no value; write {flag.name} or {no}")
@@ -165,7 +165,7 @@ def _switched(program: str, flag: Flag, value: str) -> bool:
 
 
 def _listed(text: str) -> list[str]:
-    """`--many=[1, 2]`, as W&B's agent writes it; else the one value."""
+    """Parse `--many=[1, 2]`, as W&B's agent writes it; any other text is a single value."""
     try:
         found = ast.literal_eval(text) if text[:1] in ("[", "(") else None
     except (ValueError, SyntaxError, RecursionError, MemoryError):
@@ -174,7 +174,7 @@ def _listed(text: str) -> list[str]:
 
 
 def outputs(settings: Any) -> Iterator[tuple[str, Path]]:
-    """The files and folders that a command is to write, each with its flag."""
+    """Yield the files and folders that a command will write, each with its flag."""
     for name in ("out", "json", "rows", "video"):
         value = getattr(settings, name, None)
         if isinstance(value, Path):

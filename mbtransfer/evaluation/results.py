@@ -1,6 +1,6 @@
 """Results as rows: one line of `rows.csv` per episode, appended atomically.
 
-The analysis (`mbtransfer.statistics`, `mbtransfer.report`) reads these rows and nothing that made them,
+The analysis (`mbtransfer.evaluation.statistics`, `mbtransfer.report`) reads these rows and nothing that made them,
 the idea of bsuite (Osband et al. 2020) and rliable (Agarwal et al. 2021). A name that a spreadsheet would take for a
 formula has an apostrophe before it in the file, and none once it is read.
 """

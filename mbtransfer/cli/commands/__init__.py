@@ -1,1 +1,1 @@
-"""The commands: each parses nothing, calls the library once and prints the result."""
+"""Commands: each receives parsed settings, calls the library and prints the result."""

@@ -23,10 +23,10 @@ OLD_EPISODES = 2
 
 
 def run_adapt(config: AdaptConfig, console: Terminal | None = None) -> dict[str, Any]:
-    """Measure, adapt, measure again, save.
+    """Measure success, adapt the model, measure success again and save the adapted model.
 
     Raises:
-        UserError, TaskError, ModelError: anything that is wrong with the input.
+        UserError, TaskError, ModelError: the input is wrong.
     """
     console = console or Terminal()
     check_writable(config.json)
@@ -70,7 +70,7 @@ def run_adapt(config: AdaptConfig, console: Terminal | None = None) -> dict[str,
 def success(
     model: Model, tasks: list[Task], episodes: int, seed: int, search: tuple[str, dict[str, int], int]
 ) -> float:
-    """Mean success over tasks."""
+    """Mean success rate over tasks."""
     planner, settings, particles = search
     controller = model_controller(
         model.environment, model.dynamics, rewards=model.rewards, planner=planner, settings=settings,

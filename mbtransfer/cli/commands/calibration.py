@@ -31,21 +31,21 @@ from world_models.uncertainty.forecast import forecast
 from world_models.uncertainty.novelty import Familiarity
 
 STEPS = (1, 5, 10)
-"""Horizons in the tables; the JSON has all."""
+"""Horizons shown in the tables; the JSON file has all of them."""
 
 ELSEWHERE = 6000
-"""Stretches of other data: only some of them touch what the pool never saw."""
+"""Number of segments of other data; only some of them reach states that the pool never visited."""
 
-GROUPS = {"all": "all columns", "moving": "what moves", "moving_objects": "moving objects"}
+GROUPS = {"all": "all columns", "moving": "moving columns", "moving_objects": "moving objects"}
 
 KINDS = {"anywhere": "anywhere", "in_touch": "hand within 8 cm", "moving": "moving"}
 
 
 def run_calibration(config: CalibrationConfig, console: Terminal | None = None) -> dict[str, Any]:
-    """Measure on held-out episodes that the intervals were not made from, and on other data if there are any.
+    """Evaluate the model on held-out episodes that its intervals were not fitted to, and on other data if given.
 
     Raises:
-        UserError, ModelError: anything that is wrong with the input.
+        UserError, ModelError: the input is wrong.
     """
     console = console or Terminal()
     check_writable(config.json)
@@ -94,7 +94,7 @@ def _keep(config: CalibrationConfig, dataset: Dataset, found: dict[str, Any]) ->
 def _open(path: Path, model: Model) -> Dataset:
     dataset, env = Dataset.open(path), model.environment.spec.name
     if dataset.header.env != env:
-        raise UserError(f"{path} holds data of {dataset.header.env}, the model is of {env}")
+        raise UserError(f"{path} holds data of {dataset.header.env}, but the model is for {env}")
     return dataset
 
 
@@ -103,7 +103,7 @@ def _show(console: Terminal, found: dict[str, Any]) -> None:
     source = "the model's own" if found["saved"] else "made now"
     console.say(
         f"intervals: {source}, from {episodes['calibration']} held-out episodes; tested on {episodes['test']} others, "
-        f"{found['stretches']:,} stretches",
+        f"{found['stretches']:,} segments",
     )  # fmt: skip
     if not found["fitted_on_data"]:
         console.say(styled(("note", "yellow"), " the model was not fitted on just these data"))
@@ -116,13 +116,16 @@ def _show(console: Terminal, found: dict[str, Any]) -> None:
 def _tables(found: dict[str, Any]) -> Iterator[tuple[str, Table]]:
     level = f"{found['level']:.0%}"
     yield (
-        f"the {level} interval; was: before recalibration; naive: around where things stand",
+        f"the {level} interval; was: before recalibration; naive: an interval around the start",
         _coverage(found),
     )
     yield "disagreement and true error: Spearman's rank correlation", _ranks(found)
     if unvisited := found.get("never_visited"):
         fixtures = ", ".join(unvisited["fixtures"])
-        yield f"{fixtures} where the pool never had them: AUROC of what could tell", _separation(unvisited)
+        yield (
+            f"AUROC of detecting positions of {fixtures} that the pool never visited",
+            _separation(unvisited),
+        )
 
 
 def _coverage(found: dict[str, Any]) -> Table:

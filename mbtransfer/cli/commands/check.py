@@ -1,4 +1,4 @@
-"""`mbtransfer check`: what the model does not know about a task, before it runs."""
+"""`mbtransfer check`: find out what the model does not know about a task before running it."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def run_check(config: CheckConfig, console: Terminal | None = None) -> dict[str,
     """Check a task or every step of a recipe; a warning is a finding, not an error.
 
     Raises:
-        UserError, TaskError, ModelError: anything that is wrong with the input.
+        UserError, TaskError, ModelError: the input is wrong.
     """
     console = console or Terminal()
     check_writable(config.json)

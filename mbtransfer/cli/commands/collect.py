@@ -34,12 +34,12 @@ from world_models.checkpoint.checkpoint import MANIFEST
 
 
 def run_collect(config: CollectConfig) -> None:
-    """Collect what the dataset lacks, and print what it holds then.
+    """Collect the episodes that the dataset lacks, and print a description of the result.
 
     Raises:
         UserError: settings that do not fit together, or a folder that cannot be written.
         TaskError: an unknown environment, task or fixture.
-        ModelError: no model, or one of another environment.
+        ModelError: there is no model, or it is for another environment.
     """
     console, environment = Terminal(), make(config.env)
     units = plan(config, environment)
@@ -60,20 +60,18 @@ def run_collect(config: CollectConfig) -> None:
 
 
 def plan(config: CollectConfig, environment: Environment) -> list[CollectionJob]:
-    """The units that the settings ask for, after a check of every name in them.
+    """Check every name in the settings, and split the requested steps into units.
 
     Raises:
         UserError: settings that do not fit together.
         TaskError: an unknown task or fixture.
-        ModelError: no model, or one of another environment.
+        ModelError: there is no model, or it is for another environment.
     """
     shares = parse_mix(config.behaviours) if config.behaviours else MIXES[_default_mix(config, environment)]
     used = {name for name, share in shares.items() if share > 0}
     for flag, behaviours in (("tasks", REWARDED), ("chain", PLANNING), ("branches", PLANNING)):
         if getattr(config, flag) and not used & set(behaviours):
-            raise UserError(
-                f"--{flag} is for the behaviours {', '.join(behaviours)}, and there is none of them"
-            )
+            raise UserError(f"--{flag} is for the behaviours {', '.join(behaviours)}, none of which is used")
     idle = sorted(used & set(NEED_FIXTURES))
     if idle and not environment.spec.fixtures:
         raise UserError(f"behaviour {idle[0]} needs fixtures, and {config.env} has none; use noise")
@@ -94,12 +92,12 @@ def _default_mix(config: CollectConfig, environment: Environment) -> str:
 
 
 def _tasks(config: CollectConfig, environment: Environment) -> tuple[str, ...]:
-    """Tasks for the planning behaviours: what was asked for, or all source tasks that are not locked."""
+    """Tasks for the planning behaviours: the requested ones, or all source tasks without locked fixtures."""
     locked = {environment.spec.fixture(name).name for name in config.locked}
     if not config.tasks:
         sources = (task for task in environment.tasks.values() if task.split == "source")
         return tuple(t.name for t in sources if not locked & {f.name for f in t.fixtures})
-    from mbtransfer.evaluation.task_selection import find_task  # takes a while to import
+    from mbtransfer.evaluation.task_selection import find_task  # slow to import
 
     for name in config.tasks:
         stuck = locked & {fixture.name for fixture in find_task(environment, name).fixtures}

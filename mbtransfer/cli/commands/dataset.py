@@ -25,11 +25,11 @@ from tasks.registry import make_recorded
 PICTURES = (".png", ".svg")
 
 _HIDDEN = ("_velocity", "hand_")
-"""Columns that are in the JSON but would hide the fixtures in a table."""
+"""Parts of names of columns that are left out of the table, where they would hide the fixtures; the JSON has them."""
 
 
 def run_info(config: DatasetInfoConfig) -> None:
-    """Print what a dataset holds, and which shards are damaged; write and draw it if asked to.
+    """Print a description of a dataset and its damaged shards; write JSON and a plot if requested.
 
     Raises:
         UserError: there is no dataset, or a file cannot be written.
@@ -38,7 +38,7 @@ def run_info(config: DatasetInfoConfig) -> None:
     if config.plot is not None and config.plot.suffix not in PICTURES:
         raise UserError(f"--plot needs a file that ends with {' or '.join(PICTURES)}, not {config.plot}")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DamagedShardWarning)  # the table says it
+        warnings.simplefilter("ignore", DamagedShardWarning)  # reported in the table
         dataset = Dataset.open(config.dir)
     seen, header, console = (
         describe_dataset(dataset, trust_code=config.trust_code),
@@ -56,7 +56,7 @@ def run_info(config: DatasetInfoConfig) -> None:
 
 
 def print_dataset(found: Mapping[str, Any], name: str, console: Terminal) -> None:
-    """Print what `Dataset.info` or `describe_dataset` gives: behaviours, coverage, what else was looked at, damage."""
+    """Print what `Dataset.info` or `describe_dataset` returns: behaviours, coverage, fixtures, rewards and damage."""
     size = found["bytes"] / 1e6
     counts = f"{found['steps']:,} control steps in {found['episodes']:,} episodes"
     console.print(styled((name, "bold"), f": {found['env']}, {counts}, {size:,.1f} MB"))
@@ -102,7 +102,7 @@ SPARKS = "▁▂▃▄▅▆▇█"
 
 
 def print_look(found: Mapping[str, Any], console: Terminal) -> None:
-    """Print what `mbtransfer.data.summary.describe_dataset` adds to the description of a dataset, where it is there."""
+    """Print what `mbtransfer.data.summary.describe_dataset` adds to the description of a dataset, if it is there."""
     if found.get("fixtures"):
         console.print(_fixtures(found["fixtures"]))
     if found.get("rewards"):
@@ -120,7 +120,7 @@ def print_look(found: Mapping[str, Any], console: Terminal) -> None:
 
 def _fixtures(fixtures: Mapping[str, Mapping[str, Any]]) -> Table:
     table = Table("fixture", "where in its range it moved", box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("parts moved in", "of all steps"):
+    for heading in ("share of range", "share of steps"):
         table.add_column(heading, justify="right")
     for name, fixture in fixtures.items():
         shares = f"{100 * fixture['range_moved']:.0f}%", f"{100 * fixture['moved']:.1f}%"
@@ -140,14 +140,14 @@ def _rewards(rewards: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def _sparks(counts: Sequence[int]) -> str:
-    """Bars on a scale of roots, so that rare movements show; a space where there was none."""
+    """Bars on a square-root scale, so that rare movements are visible; a space stands for none."""
     highest = max([*counts, 1])
     level = np.ceil(np.sqrt(np.array(counts) / highest) * len(SPARKS)).astype(int)
     return "".join(SPARKS[i - 1] if i else " " for i in level)
 
 
 def run_import(config: DatasetImportConfig) -> None:
-    """Append the episodes of a source to a dataset, and say how many.
+    """Append the episodes of a source to a dataset, and print how many there were.
 
     Raises:
         UserError: a source that cannot be read or does not fit; nothing is written then.
@@ -162,7 +162,7 @@ def run_import(config: DatasetImportConfig) -> None:
 
 
 def run_export(config: DatasetExportConfig) -> None:
-    """Write a dataset as a Minari dataset, and say where it is.
+    """Write a dataset as a Minari dataset, and print where it is.
 
     Raises:
         UserError: no dataset, another kind of target, or a name that is taken.
@@ -179,11 +179,11 @@ def _say(line: str) -> None:
 
 
 def run_strip(config: DatasetStripConfig) -> None:
-    """Write the copy, and say what was left out.
+    """Write the copy, and print how much was left out.
 
     Raises:
-        UserError: no fixtures named, no dataset, or a folder that holds something else.
-        TaskError: an unknown fixture or task, or one that names no fixture.
+        UserError: no fixtures named, a task that names no fixture, no dataset, or a folder that holds something else.
+        TaskError: an unknown fixture or task.
     """
     dataset = Dataset.open(config.dir)
     environment = make_recorded(dataset.header.env, str(config.dir), trust_code=config.trust_code)
@@ -194,7 +194,7 @@ def run_strip(config: DatasetStripConfig) -> None:
             raise UserError(f"task {name} names no fixture that it moves; give --fixtures")
         fixtures += moved
     if not fixtures:
-        raise UserError("nothing to strip; name what must stand still with --fixtures or --tasks")
+        raise UserError("nothing to strip; name fixtures that must not move with --fixtures or --tasks")
     if config.out.resolve() == config.dir.resolve():
         raise UserError(f"--out {config.out} is the dataset itself; give another folder")
     copy = Dataset.open_or_create(config.out, dataset.header)

@@ -20,18 +20,18 @@ from world_models.checkpoint.checkpoint import MANIFEST
 
 
 def run_evaluate(config: EvaluateConfig, console: Terminal | None = None) -> dict[str, Any]:
-    """Evaluate what is asked for, show a table, write rows and JSON where wanted.
+    """Evaluate the requested tasks and recipes, print a table, and write rows and JSON if requested.
 
     Args:
         config: the command's flags.
-        console: where bar and table go; standard output by default.
+        console: where the progress bar and the table go; standard output by default.
 
     Returns:
-        What `--json` writes.
+        The content of the `--json` file.
 
     Raises:
-        UserError, TaskError, ModelError, PlannerError: anything that is wrong with the input; before the
-            first episode wherever possible.
+        UserError, TaskError, ModelError, PlannerError: the input is wrong; raised before the first episode wherever
+            possible.
     """
     console = console or Terminal()
     check_writable(config.json, config.rows)

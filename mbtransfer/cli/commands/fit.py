@@ -23,7 +23,7 @@ from world_models.training.trainer import TrainingConfig
 
 
 def run_fit(flags: FitConfig) -> None:
-    """Fit with a progress bar, and say what came of it."""
+    """Fit a model with a progress bar, and print its error."""
     from mbtransfer.runtime.files import check_writable
     from mbtransfer.training.progress import epochs_bar
 
@@ -59,7 +59,7 @@ def run_fit(flags: FitConfig) -> None:
 
 
 def fit_summary(model: Model) -> dict[str, Any]:
-    """What `fit --json` writes: `error` is that of the longest roll-out, as a share of what 'nothing moves' errs by."""
+    """The content of `fit --json`; `error` is that of the longest roll-out, as a share of 'nothing moves'."""
     errors = model.notes["horizon_error"]
     known = {name: model.notes[name] for name in ("transitions", "data", "seed", "curve", "horizon_error")}
     return known | {"error": errors["model"][-1] / errors["naive"][-1], "model": model.digest}

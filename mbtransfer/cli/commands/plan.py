@@ -20,18 +20,18 @@ from tasks.task import Task
 
 
 def run_plan(config: PlanConfig, console: Terminal | None = None) -> EpisodeRecord:
-    """Run one episode and say what came of it; a robot that fails is a result, not an error.
+    """Run one episode and print its outcome; a failed episode is a result, not an error.
 
     Args:
         config: the command's flags.
         console: where to show it; standard output by default.
 
     Returns:
-        The episode: its row, its states, what the robot was after.
+        The episode: its row, its states and the robot's goals.
 
     Raises:
-        UserError, TaskError, ModelError, PlannerError: anything that is wrong with the input; a video that is
-            asked for where no renderer works is, too.
+        UserError, TaskError, ModelError, PlannerError: the input is wrong, or a video is requested but no renderer
+            works.
     """
     console = console or Terminal()
     check_writable(config.json, config.video)
@@ -53,7 +53,7 @@ def run_plan(config: PlanConfig, console: Terminal | None = None) -> EpisodeReco
 
 
 def outcome(played: EpisodeRecord, control_dt: float) -> Text:
-    """What came of an episode, in one line."""
+    """The outcome of an episode, in one line."""
     result = played.result
     steps = f", {result.steps_done} of {result.steps_total} steps" if result.kind == "recipe" else ""
     time = f"{result.steps} control steps ({result.steps * control_dt:.1f} s){steps}"
@@ -83,7 +83,7 @@ def as_dict(played: EpisodeRecord) -> dict[str, Any]:
 
 
 def _chosen(config: PlanConfig, context: EvalContext) -> Task | Recipe:
-    """The one thing to do."""
+    """The task or recipe to run."""
     own = context.own_tasks
     if config.recipe is not None and config.task is not None:
         raise UserError("--task and --recipe are both given; choose one")

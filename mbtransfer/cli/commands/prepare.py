@@ -1,4 +1,4 @@
-"""`mbtransfer prepare`: train a policy and a value for a task in imagination."""
+"""`mbtransfer prepare`: train a policy and a value function for each task without environment steps."""
 
 from typing import Any
 
@@ -15,14 +15,14 @@ from tasks.task import Task
 from world_models.checkpoint.checkpoint import MANIFEST
 
 PARTS = 200
-"""Points of a curve, and steps of the progress bar."""
+"""Number of points of a curve, and of steps of the progress bar."""
 
 
 def run_prepare(config: PrepareConfig, console: Terminal | None = None) -> dict[str, Any]:
-    """Train in imagination, and lay the result beside the model.
+    """Train a policy and a value function for each task, and store them in the model's folder.
 
     Raises:
-        UserError, TaskError, ModelError: anything that is wrong with the input.
+        UserError, TaskError, ModelError: the input is wrong.
     """
     console = console or Terminal()
     model = Model.load(config.model, device=config.device, trust_code=config.trust_code)

@@ -6,7 +6,7 @@ from mbtransfer.runtime.streams import say
 
 
 def run_report(config: ReportConfig) -> None:
-    """Write the report and say where it is.
+    """Write the report and print its path.
 
     Raises:
         UserError: no such folder, nothing to report in it, or it cannot be written.

@@ -16,7 +16,7 @@ HOME = Path("runs/reproduce")
 
 
 def run_reproduce(config: ReproduceConfig, console: Terminal | None = None) -> str:
-    """Run what is missing, print the table and write it.
+    """Run what is missing, then print and write the table of results.
 
     Raises:
         UserError: no such protocol, or a folder with results of another one.
@@ -42,7 +42,7 @@ def run_reproduce(config: ReproduceConfig, console: Terminal | None = None) -> s
 
 
 def _tracking(config: ReproduceConfig, protocol: Protocol) -> dict[str, Any]:
-    """The tracker's flags for each stage: a run of its own, all in one group."""
+    """The tracker's flags for the stages: each stage is a run of its own, all in one group."""
     if config.tracker == "none":
         return {}
     given = {field.name: getattr(config, field.name) for field in fields(TrackerFlags)}

@@ -22,10 +22,10 @@ PICTURES = (".png", ".svg")
 
 
 def run_speed(config: SpeedConfig, console: Terminal | None = None) -> dict[str, Any]:
-    """Measure, show, and write if asked to.
+    """Measure, print the results, and write them to a file if requested.
 
     Raises:
-        UserError, ModelError, PlannerError: anything that is wrong with the input.
+        UserError, ModelError, PlannerError: the input is wrong.
     """
     console = console or Terminal()
     check_writable(config.json, config.plot)
@@ -84,7 +84,7 @@ def _scaling(config: SpeedConfig, device: str, console: Terminal) -> dict[str, A
 
 
 def _draw(rows: list[dict[str, Any]], path: Path) -> None:
-    """One panel per axis: milliseconds against what grows."""
+    """Draw one panel per axis: milliseconds per episode against the size that varies."""
     axes = list(dict.fromkeys(row["axis"] for row in rows))
     figure = Figure(figsize=(12, 6.5), layout="constrained")
     for axis, on in zip(axes, figure.subplots(2, 3).flat, strict=False):

@@ -36,7 +36,7 @@ def run_tasks(config: TasksConfig) -> None:
 
 
 def as_dict(environment: Environment, recipes: Iterable[Recipe]) -> dict[str, Any]:
-    """Tasks, recipes and fixtures in plain values."""
+    """Tasks, recipes and fixtures as plain values."""
     return {
         "tasks": [
             {"name": task.name, "split": task.split, "description": task.description}
@@ -53,7 +53,7 @@ def as_dict(environment: Environment, recipes: Iterable[Recipe]) -> dict[str, An
 
 
 def group_of(task: Task, environment: Environment) -> str:
-    """Where a task stands: a source task, another target of a rewarded fixture, or a held-out fixture."""
+    """The group of a task: `source`, `targets` (other targets of those fixtures) or `fixtures` (held out)."""
     if task.split == "source":
         return "source"
     sources = (other for other in environment.tasks.values() if other.split == "source")
@@ -65,12 +65,12 @@ def _print(environment: Environment, recipes: Iterable[Recipe], console: Termina
     for group, title in GROUPS.items():
         tasks = [task for task in environment.tasks.values() if group_of(task, environment) == group]
         rows = [(task.name, task.description) for task in tasks]
-        _table(console, title, "task", "what it asks", rows)
+        _table(console, title, "task", "description", rows)
     rows = [(recipe.name, _steps(recipe)) for recipe in recipes]
-    _table(console, "Recipes: held out, every one", "recipe", "steps", rows)
+    _table(console, "Recipes: all held out", "recipe", "steps", rows)
     fixtures = environment.spec.fixtures
     rows = [(f.name, f"{f.low:g} to {f.high:g} {f.unit}") for f in fixtures]
-    title = "Fixtures: move(NAME, TO) is a task for any place in the range"
+    title = "Fixtures: move(NAME, TARGET) is a task for any target in the range"
     _table(console, title, "fixture", "range", rows)
 
 
@@ -87,7 +87,7 @@ def _table(console: Terminal, title: str, first: str, second: str, rows: Sequenc
 
 
 def _steps(recipe: Recipe) -> str:
-    """The steps in order; those between `+` may come in any order, those in brackets may be skipped."""
+    """The steps in order; steps joined by `+` may come in any order, steps in brackets may be skipped."""
     groups = []
     for group in recipe.groups:
         labels = [f"[{step.label}]" if step.optional else step.label for step in group.steps]

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from mbtransfer.evaluation.statistics import (
     AGGREGATES,
@@ -200,3 +201,18 @@ def test_decisions_cut_short_are_counted_by_control_steps() -> None:
     assert found == {"cut": 0.25, "infeasible": 0.0}
     assert decision_notes(found) == ["25% of the decisions were cut short by the time budget."]
     assert decision_notes({"cut": 0.0}) == []
+
+
+def test_the_interval_is_the_percentile_bootstrap_of_scipy() -> None:
+    rates = {"tap": [0.2, 0.9, 0.6, 0.4, 0.8], "tea": [1.0, 0.5, 0.7, 0.9, 0.3]}
+    rows = pd.DataFrame(
+        {**FIXED, "task": task, "seed": seed, "episode": episode, "success": float(episode < 10 * rate)}
+        for task, of_seeds in rates.items()
+        for seed, rate in enumerate(of_seeds)
+        for episode in range(10)
+    )
+    theirs = stats.bootstrap(
+        list(rates.values()), lambda a, b, axis: (a.mean(axis=axis) + b.mean(axis=axis)) / 2,
+        n_resamples=20_000, method="percentile", rng=np.random.default_rng(0),
+    ).confidence_interval  # fmt: skip
+    assert bootstrap_interval(rows) == pytest.approx((theirs.low, theirs.high), abs=0.015)
