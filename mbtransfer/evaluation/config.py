@@ -36,42 +36,43 @@ ELSEWHERE = (
     "model", "task_file", "device", "threads", "horizon", "candidates", "iterations", "settings",
     "trust_code",
 )  # fmt: skip
-"""Fields that `EvalContext.described` gives in another form, or that results do not depend on."""
+"""Fields that `EvalContext.described` gives in another form, or that the results do not depend on."""
 
 CHOICES = {"dynamics": ("learned", "oracle"), "reward": ("learned", "true", "distance")}
 
 
 @dataclass(frozen=True)
 class EvalConfig:
-    """Everything that decides how an episode goes, apart from what is asked for and the seed.
+    """All settings that determine an episode, except the task or recipe and the seed.
 
     Attributes:
-        env: the environment; where there is a model, its own counts.
+        env: name of the environment; a model's own environment takes precedence.
         model: folder of the model; not needed for the oracle with true rewards.
         dynamics: `learned` or `oracle`.
         reward: `learned`, `true`, or the control `distance`.
-        labels: labelled transitions behind each learned reward; None is the model's choice.
+        labels: labelled transitions behind each learned reward; None for the model's default.
         planner: name of the planner.
-        horizon: control steps that a plan looks ahead; None is the planner's default, here and below.
+        horizon: control steps that a plan looks ahead; None for the planner's default, here and below.
         candidates: plans per iteration.
-        iterations: rounds of the search.
+        iterations: iterations of the search.
         particles: imagined futures per plan.
         settings: other settings of the planner, as NAME=VALUE.
-        precision: of the model's products: float32, bfloat16 or auto.
-        compile: let torch.compile fuse the model's steps.
-        decision_ms: time that a decision may take; None for as long as it takes.
-        discount: of rewards, per control step.
+        precision: number format of the model's matrix products: float32, bfloat16 or auto.
+        compile: compile the model with torch.compile.
+        decision_ms: time budget per decision, milliseconds; None for no limit.
+        discount: discount factor per control step.
         risk: which imagined futures count; see `ReturnEstimator`.
         uncertainty_penalty: cost of disagreement; see `ReturnEstimator`.
-        retry_after: control steps without a gain after which an episode goes back to try again; None for never.
-        prepared: use what `prepare` made for a task, where it is there.
-        task_file: a user's own tasks.
-        device: where planning happens; `auto` is the accelerator if there is one.
-        threads: of each process; results may differ in the last digits with another number.
+        retry_after: control steps without progress after which an episode returns to its start and tries again;
+            None for never.
+        prepared: use the policies and values of `prepare` where they exist.
+        task_file: Python file with the user's own tasks.
+        device: where planning runs; `auto` is the accelerator if there is one.
+        threads: PyTorch threads per process; another number may change the last digits of the results.
         trust_code: run the Python file or module that the model names as its environment.
 
     Raises:
-        UserError: an unknown word, or a model that is needed but not given.
+        UserError: an unknown choice, or a model that is needed but not given.
         PlannerError: no such planner, or a setting out of range.
     """
 
@@ -115,7 +116,7 @@ class EvalConfig:
 
     @classmethod
     def from_flags(cls, flags: Any) -> "EvalConfig":
-        """The settings of episodes among the flags of a command.
+        """Take the settings of episodes from the flags of a command.
 
         Raises:
             UserError: a model is needed but not given.
@@ -130,18 +131,18 @@ class EvalConfig:
 
     @property
     def needs_model(self) -> bool:
-        """Whether anything learned takes part."""
+        """Whether the dynamics or the reward are learned."""
         return "learned" in (self.dynamics, self.reward)
 
     def planner_settings(self) -> dict[str, int | float]:
-        """What differs from the planner's defaults."""
+        """Settings that differ from the planner's defaults."""
         chosen = {name: getattr(self, name) for name in ("horizon", "candidates", "iterations")}
         return {name: value for name, value in chosen.items() if value is not None} | parse_settings(
             self.settings
         )
 
     def resolve(self) -> "EvalContext":
-        """Load what the settings name and build the controller.
+        """Load the files that the settings name, and build the controller.
 
         Raises:
             UserError: a file cannot be read, or a setting is out of range.
@@ -157,7 +158,7 @@ class EvalConfig:
         environment = model.environment if model else make(self.env)
         own = load_task_file(Path(self.task_file), environment) if self.task_file else ()
         controller = self._controller(environment, model)
-        # Other processes must not decide anew: neither the precision, nor the trust that this one was given.
+        # Other processes must not decide again: neither on the precision, nor on trusting code.
         decided = replace(self, trust_code=True)
         if isinstance(planned := controller.dynamics, LearnedDynamics):
             decided = replace(decided, precision=name_of(planned.imagination.dtype))
@@ -202,21 +203,21 @@ class EvalConfig:
         there = len(model.pool)
         if self.labels is not None and self.labels > there:
             raise UserError(
-                f"--labels {self.labels}, but the model's pool holds {there} transitions; ask for no more"
+                f"--labels {self.labels}, but the model's pool holds only {there} transitions; give at most that"
             )
         return min(LABELS, there) if self.labels is None else self.labels
 
 
 @dataclass(frozen=True)
 class EvalContext:
-    """What settings stand for, built once per process by `EvalConfig.resolve`.
+    """The objects that settings stand for, built once per process by `EvalConfig.resolve`.
 
     Attributes:
-        config: the settings, with all decided that other processes must not decide anew.
-        environment: the model's, where there is one.
-        model: the model; None where nothing is learned.
+        config: the settings, with everything decided that other processes must not decide again.
+        environment: the environment of the model, if there is one.
+        model: the model; None if nothing is learned.
         own_tasks: the user's own tasks.
-        controller: drives the robot.
+        controller: chooses the robot's actions.
     """
 
     config: EvalConfig
@@ -226,11 +227,11 @@ class EvalContext:
     controller: Controller
 
     def find_task(self, name: str) -> Task:
-        """A task by name; see `task_selection.find_task`."""
+        """Find a task by name; see `task_selection.find_task`."""
         return find_task(self.environment, name, self.own_tasks)
 
     def described(self) -> dict[str, Any]:
-        """Every setting that results depend on, the planner's own defaults among them."""
+        """Every setting that the results depend on, including the planner's defaults."""
         config = self.config
         of_planner = asdict(find_planner(config.planner).config_type()) | config.planner_settings()
         own = {field.name: getattr(config, field.name) for field in fields(config)}

@@ -23,10 +23,10 @@ from tasks.task_starts import fresh_states
 def play_episodes(
     controller: Controller, asked: Task | Recipe, seed: int, episodes: int, watch: StepCallback | None = None
 ) -> list[EpisodeRecord]:
-    """Episodes of one task or recipe under one seed, in lock step; the same for the same seed.
+    """Run the episodes of one task or recipe with one seed in lockstep; the same seed gives the same episodes.
 
     Raises:
-        TaskError: no start leaves the task undone, or a negative seed.
+        TaskError: no start state leaves the task unsolved, or a negative seed.
         PlannerError: no such planner or setting, or no finite plan.
     """
     controller = controller.ready_for(asked)
@@ -36,7 +36,7 @@ def play_episodes(
 
 
 def script_of(controller: Controller, asked: Task | Recipe) -> TaskMonitor:
-    """A task or recipe as what the episodes of `play` follow; fits its rewards where they are learned."""
+    """The monitor of a task or recipe for `play`; fits the reward heads if rewards are learned."""
     spec = controller.environment.spec
     if isinstance(asked, Recipe):
         return RecipeScript(asked, controller.rewards, spec.action_size)
@@ -46,7 +46,7 @@ def script_of(controller: Controller, asked: Task | Recipe) -> TaskMonitor:
 def starts_of(
     controller: Controller, asked: Task | Recipe, seed: int, episodes: int
 ) -> Float[ndarray, "n S"]:
-    """Where the episodes of a task or recipe start under a seed: all of it is still to be done."""
+    """Start states of the episodes of a task or recipe with a given seed; nothing of it is done yet."""
     if isinstance(asked, Recipe):
         return recipe_starts(controller.scene, asked, seed, episodes)
     return task_starts(controller.scene, asked, seed, episodes)
@@ -55,10 +55,10 @@ def starts_of(
 def evaluate_tasks(
     controller: Controller, tasks: Sequence[Task], *, episodes: int = 10, seeds: Iterable[int] = (0,)
 ) -> list[EpisodeResult]:
-    """Rows of every task under every seed, in this process; tasks outermost.
+    """Run every task with every seed in this process and return the rows, task by task.
 
     Raises:
-        TaskError: no start leaves a task undone, or a negative seed.
+        TaskError: no start state leaves a task unsolved, or a negative seed.
         PlannerError: no such planner or setting, or no finite plan.
     """
     return _evaluate(controller, tasks, episodes, seeds)
@@ -67,7 +67,7 @@ def evaluate_tasks(
 def evaluate_recipes(
     controller: Controller, recipes: Sequence[Recipe], *, episodes: int = 10, seeds: Iterable[int] = (0,)
 ) -> list[EpisodeResult]:
-    """Rows of every recipe under every seed, in this process; recipes outermost.
+    """Run every recipe with every seed in this process and return the rows, recipe by recipe.
 
     Raises:
         TaskError: a negative seed.
@@ -89,17 +89,17 @@ def _evaluate(
 
 
 def success_rate(rows: Sequence[EpisodeResult]) -> float:
-    """Share of the episodes that succeeded; NaN of none."""
+    """Share of successful episodes; NaN if there are none."""
     return float(np.mean([row.success for row in rows])) if rows else float("nan")
 
 
 DECISIONS = 50
 LEAST = 10
 SECONDS = 3.0
-"""After this time it is enough, however few decisions beyond `LEAST` there were."""
+"""Time limit of a measurement in seconds; at least `LEAST` decisions are measured in any case."""
 
 WARM_UP = 3
-"""First decisions, in which memory is still being found, do not count."""
+"""Number of first decisions that do not count, because memory is still being allocated."""
 
 
 def decision_latency(
@@ -107,7 +107,7 @@ def decision_latency(
 ) -> dict[str, float]:
     """Percentiles of the time of one decision in a batch of one, milliseconds: `p50`, `p95`, `p99`.
 
-    `first` is the very first decision: what a warm-up, such as compilation, costs.
+    `first` is the time of the very first decision, which includes any warm-up, such as compilation.
     """
     controller = controller.ready_for(asked)
     monitor, state = script_of(controller, asked), starts_of(controller, asked, 0, 1)
@@ -122,7 +122,7 @@ def decision_latency(
         action = agent.act(obs, state, goal).cpu().numpy()
         times.append(1e3 * (perf_counter() - begin))
         after = controller.scene.rollout(state, action[:, None])[:, 0]
-        state = after if np.isfinite(after).all() else begun  # the episode is over: begin it again
+        state = after if np.isfinite(after).all() else begun  # the episode is over: restart it
         obs = as_tensor(controller.scene.observe(state), controller.device)
     shares = np.percentile(times[min(WARM_UP, len(times) - 1) :], [50, 95, 99])
     named = zip(("p50", "p95", "p99", "first"), [*shares, times[0]], strict=True)
@@ -130,11 +130,11 @@ def decision_latency(
 
 
 DRAWS = 32
-"""Starts drawn at once when a fixture is put away from its target."""
+"""Number of start states drawn at once to place a fixture away from its target."""
 
 
 def stream(name: str, seed: int) -> np.random.SeedSequence:
-    """The randomness of one task or recipe under one seed; the same on every machine and in every process."""
+    """Seed sequence of one task or recipe and seed; the same on every machine and in every process."""
     if seed < 0:
         raise TaskError(f"seed {seed} is negative; give a whole number from 0")
     digest = hashlib.sha256(name.encode()).digest()
@@ -142,16 +142,16 @@ def stream(name: str, seed: int) -> np.random.SeedSequence:
 
 
 def task_starts(scene: Simulator, task: Task, seed: int, n: int) -> Float[ndarray, "n S"]:
-    """Random starts from which the task is still to be done; the same for the same seed.
+    """Random start states in which the task is not yet solved; the same seed gives the same states.
 
     Raises:
-        TaskError: hardly any start leaves the task undone.
+        TaskError: hardly any start state leaves the task unsolved.
     """
     return fresh_states(scene, task, np.random.default_rng(stream(task.name, seed)), n)
 
 
 def recipe_starts(scene: Simulator, recipe: Recipe, seed: int, n: int) -> Float[ndarray, "n S"]:
-    """Random starts in which every fixture is away from the first target that the recipe has for it."""
+    """Random start states in which every fixture is away from its first target in the recipe."""
     rng = np.random.default_rng(stream(recipe.name, seed))
     targets = first_targets(recipe)
     starts = []
@@ -162,7 +162,7 @@ def recipe_starts(scene: Simulator, recipe: Recipe, seed: int, n: int) -> Float[
 
 
 def first_targets(recipe: Recipe) -> dict[Fixture, float]:
-    """Each fixture that the recipe moves, and where the first step that moves it wants it."""
+    """Each fixture that the recipe moves, with its target in the first step that moves it."""
     targets: dict[Fixture, float] = {}
     for step in recipe.steps:
         for part in moves_of(step.task):
@@ -171,14 +171,14 @@ def first_targets(recipe: Recipe) -> dict[Fixture, float]:
 
 
 def moves_of(task: Task) -> tuple[Move, ...]:
-    """The moves that a task is made of; none when it is something else."""
+    """The `Move` tasks that a task consists of; none for other kinds of tasks."""
     if isinstance(task, AllOf):
         return task.parts
     return (task,) if isinstance(task, Move) else ()
 
 
 def _away(scene: Simulator, fixture: Fixture, to: float, rng: np.random.Generator) -> float:
-    """A position as it occurs in random starts, at least `FAR` of the range from the target."""
+    """A position at least `FAR` of the range from the target, preferably one that occurs in random starts."""
     drawn = scene.observe(scene.sample_states(rng, DRAWS))[:, fixture.position]
     uniform = rng.uniform(fixture.low, fixture.high, DRAWS)
     ends = np.array([fixture.low, fixture.high])

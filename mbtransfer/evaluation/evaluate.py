@@ -29,15 +29,15 @@ def evaluate_runs(
     console: Terminal | None = None,
     tracker: Tracker = NULL_TRACKER,
 ) -> pd.DataFrame:
-    """Do the runs (those that `rows` lacks) and give the rows of all of them, as `read_rows` would.
+    """Do those runs that `rows` lacks, and return the rows of all runs as `read_rows` does.
 
     Args:
-        config: how episodes are run; settings go on with rows in the precision that these were made with.
+        config: how episodes are run; settings with `precision="auto"` take the precision of existing rows.
         runs: what to do; see `make_runs`.
-        workers: processes, or an executor; the rows are the same for any number, but for the time a decision took.
-        rows: file to which the rows of each run are appended as it is finished.
-        console: where a bar is drawn, if it is a terminal.
-        tracker: is told the success so far, over episodes.
+        workers: number of processes, or an executor; apart from decision times the rows do not depend on it.
+        rows: file to which the rows of each run are appended when it is finished.
+        console: where a progress bar is drawn, if it is a terminal.
+        tracker: receives the success rate so far, over episodes.
 
     Raises:
         UserError: the file holds rows of these runs made with other settings, or cannot be written.
@@ -63,7 +63,7 @@ def evaluate_runs(
 
 
 def summary_of(context: EvalContext, frame: pd.DataFrame, runs: Sequence[Run]) -> dict[str, Any]:
-    """What `--json` writes: `tasks`, `splits`, `decisions`, `diverged`, `plan_ms` and `settings`."""
+    """The content of `--json`: `tasks`, `splits`, `decisions`, `diverged`, `plan_ms` and `settings`."""
     with threads(context.config.threads):
         latency = decision_latency(context.controller, what(context, runs[0]))
     summary = summarise(frame)
@@ -72,7 +72,7 @@ def summary_of(context: EvalContext, frame: pd.DataFrame, runs: Sequence[Run]) -
 
 
 def as_frame(results: Sequence[EpisodeResult]) -> pd.DataFrame:
-    """Rows as `read_rows` gives them."""
+    """Rows in the format of `read_rows`."""
     frame = pd.DataFrame([asdict(result) for result in results])
     return frame.astype({"steps_to_success": "float64"}) if len(frame) else frame
 

@@ -19,12 +19,12 @@ from tasks.task import Task
 
 @dataclass(frozen=True)
 class MonitorResult:
-    """What one control step has brought about, for each of B episodes.
+    """The outcome of one control step, for each of B episodes.
 
     Attributes:
         ended: the episode is over.
-        success: it is over, and all was done.
-        changed: it now is after something else than before, so the old plan is of no use.
+        success: it is over, and everything was done.
+        changed: its goal has changed, so the old plan is useless.
     """
 
     ended: Bool[ndarray, " B"]
@@ -34,11 +34,10 @@ class MonitorResult:
 
 @runtime_checkable
 class TaskMonitor(Protocol):
-    """Tells the agent what each episode is after, and judges what it did.
+    """Gives the agent the goal of each episode, and judges success.
 
-    If it is `privileged`, the simulator's state is appended to its observations; see `Simulator.observe_privileged`.
-    A `continuing` one
-    asks for nothing to be fulfilled.
+    A `privileged` monitor gets the simulator's state appended to its observations; see `Simulator.observe_privileged`.
+    The task of a `continuing` one has no success: it goes on until time is up.
     """
 
     kind: str
@@ -49,46 +48,46 @@ class TaskMonitor(Protocol):
     continuing: bool
 
     def begin(self, obs: Float[Tensor, "B O"]) -> None:
-        """B episodes start."""
+        """Start B episodes."""
         ...
 
     def goal(self) -> TaskReward:
-        """What the episodes are after now."""
+        """The reward that the episodes pursue now."""
         ...
 
     def reward(
         self, obs: Float[Tensor, "B O"], action: Float[Tensor, "B A"], next_obs: Float[Tensor, "B O"]
     ) -> Float[Tensor, " B"]:
-        """The true reward of what the episodes are after."""
+        """The true reward of what the episodes pursue now."""
         ...
 
     def advance(self, obs: Float[Tensor, "B O"]) -> MonitorResult:
-        """One control step was taken, which led to `obs`."""
+        """Process one control step, which led to `obs`."""
         ...
 
     def keep(self, rows: Bool[ndarray, " B"]) -> None:
-        """Go on with some of the episodes only."""
+        """Keep only some of the episodes."""
         ...
 
     def now(self, row: int) -> str:
-        """What an episode is after, in words."""
+        """The current goal of an episode, in words."""
         ...
 
     def tasks_now(self, row: int) -> tuple[Task, ...]:
-        """What an episode is after; nothing once it has ended."""
+        """The tasks that an episode pursues now; none once it has ended."""
         ...
 
     def steps(self, row: int) -> tuple[int, int]:
-        """How many of the steps are truly done, and how many there are."""
+        """How many steps are truly done, and how many there are."""
         ...
 
     def why(self, row: int) -> str:
-        """Why an episode failed, in words; nothing where it just ran out of time."""
+        """Why an episode failed, in words; empty if it just ran out of time."""
         ...
 
 
 class TaskScript:
-    """One task: solved once its true predicate held for `hold` consecutive control steps."""
+    """Monitor of one task, solved once its true predicate has held for `hold` consecutive control steps."""
 
     kind = "task"
 
@@ -141,16 +140,16 @@ class TaskScript:
 
 
 class RecipeScript:
-    """One recipe: the agent follows its own belief of what is done, and is judged by what truly is.
+    """Monitor of one recipe: the agent follows its own belief of what is done, and is judged by the true predicates.
 
-    The belief keeps the clock: a step that it has not seen done in time fails the recipe, and ends it once
-    no other step of the group is left. Whether steps were done, in order, and stayed done, is for the true
-    predicates alone.
+    Timeouts follow the belief: a step that the agent does not believe done in time fails the recipe, and ends the
+    episode once no other step of the group is left. Whether steps were done, in order, and stayed done, is decided
+    by the true predicates alone.
 
     Args:
-        recipe: what to do.
+        recipe: the recipe to follow.
         rewards: gives the (learned or true) rewards of tasks.
-        action_size: columns of an action.
+        action_size: number of action columns.
     """
 
     kind = "recipe"
@@ -168,7 +167,7 @@ class RecipeScript:
         self._rewards, self._true = rewards(tasks), TrueRewards(tasks)
         if self._true.privileged:
             raise UserError(
-                f"recipe {recipe.name} has a step that only the simulator's state tells: an agent cannot see it done"
+                f"recipe {recipe.name} has a step whose success depends on the simulator's state, which no agent sees"
             )
         self._agent: list[RecipeExecutor] = []
         self._truth: list[RecipeProgress] = []
@@ -189,7 +188,7 @@ class RecipeScript:
     def reward(
         self, obs: Float[Tensor, "B O"], action: Float[Tensor, "B A"], next_obs: Float[Tensor, "B O"]
     ) -> Float[Tensor, " B"]:
-        """See `TaskMonitor.reward`; that of the step that the agent is at."""
+        """See `TaskMonitor.reward`; the reward of the step that the agent works on."""
         return (self._true.reward(obs, action, next_obs) * self._active).sum(dim=-1)
 
     def advance(self, obs: Float[Tensor, "B O"]) -> MonitorResult:
@@ -228,15 +227,15 @@ class RecipeScript:
         return self._truth[row].steps_done, self._truth[row].steps_total
 
     def belief(self, row: int) -> RecipeProgress:
-        """Where the agent believes that an episode stands."""
+        """The agent's belief about the progress of an episode."""
         return self._agent[row].belief
 
     def why(self, row: int) -> str:
-        """Why the recipe is not done, in words; nothing where that is not known."""
+        """Why the recipe is not done, in words; empty if that is not known."""
         return self._truth[row].failure or self._agent[row].belief.failure or ""
 
     def _scores(self, obs: Float[Tensor, "B O"]) -> list[list[float]]:
-        """What a step that may come next is worth from here: its reward, highest for the nearest one."""
+        """Score of each step from here: its reward, which is highest for the step closest to success."""
         idle = obs.new_zeros(len(obs), self._action_size)
         scores: list[list[float]] = self._rewards.reward(obs, idle, obs)[:, self._columns].tolist()
         return scores
@@ -252,7 +251,7 @@ class RecipeScript:
 
 
 def _unhurried(recipe: Recipe) -> Recipe:
-    """The recipe as it is judged: the belief keeps the clock of required steps, it may pick another order."""
+    """The recipe used for judging, without time limits of required steps: the belief may work in another order."""
 
     def step(given: RecipeStep) -> RecipeStep:
         return given if given.optional else replace(given, timeout=recipe.total_timeout)
@@ -262,29 +261,29 @@ def _unhurried(recipe: Recipe) -> Recipe:
 
 
 BELIEVED = 0.5
-"""A step is believed to be done from this probability on."""
+"""Probability from which on a step is believed to be done."""
 
 SURE = 0.9
-"""A finished step is left from this probability on: one left at the edge of its target is undone by a touch."""
+"""Probability from which on the agent leaves a finished step; at the edge of its target a touch would undo it."""
 
 PATIENCE = 8
-"""Control steps after which a finished step is left even if it is done by less than `SURE`."""
+"""Control steps after which the agent leaves a finished step even if its probability is below `SURE`."""
 
 
 class RecipeExecutor:
-    """One episode: a step just finished counts at once, but is worked on until it is surely done.
+    """Chooses the steps to work on in one episode.
 
-    A guarded step that is lost is mended first: it counts as undone after a few control steps.
-
-    After the last step the agent goes on with what it was at, until somebody ends the episode.
+    A step that has just finished counts at once, but the agent keeps working on it until it is surely done. A guarded
+    step that is lost is repaired first, because it counts as undone after a few control steps. After the last step the
+    agent continues with what it was doing until the episode is ended.
 
     Args:
-        recipe: what to do.
-        scores: what each step is worth from here; see `RecipeProgress.choose`.
+        recipe: the recipe to follow.
+        scores: score of each step from here; see `RecipeProgress.choose`.
 
     Attributes:
-        belief: where the agent believes that it stands.
-        at: steps that are worked on now.
+        belief: the agent's belief about the progress.
+        at: steps that the agent works on now.
         guarded: finished steps that must stay done.
     """
 
@@ -293,20 +292,20 @@ class RecipeExecutor:
         self.at = self._intent = self.belief.active
         self.guarded = self.belief.guarded
         self._finished: list[int] = []
-        self._settling: dict[int, int] = {}  # finished steps not left yet: control steps that they may take
+        self._settling: dict[int, int] = {}  # finished steps not left yet: control steps that remain
 
     @property
     def place(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Changes when the agent turns to something else, or tries again; to mend what it touched is no turn."""
+        """Changes when the agent switches to another step or retries; repairing a guarded step does not change it."""
         return self._intent, self.belief.attempts
 
     @property
     def given_up(self) -> bool:
-        """It believes that the recipe has failed and that nothing of it is left to do."""
+        """Whether the agent believes that the recipe has failed and that nothing of it is left to do."""
         return self.belief.failed and self.belief.ended and not self._settling
 
     def update(self, chance: Sequence[float], scores: Sequence[float]) -> None:
-        """One control step was taken.
+        """Process one control step.
 
         Args:
             chance: per step, the probability that it is done.
@@ -325,5 +324,5 @@ class RecipeExecutor:
         self.at = tuple(i for i in self.guarded if chance[i] < BELIEVED) or self._intent
 
     def _stays(self, step: int) -> bool:
-        """Whether nothing that has begun since moves what a finished step moved."""
+        """Whether no step that has begun since moves what a finished step moved."""
         return step in self.guarded or not self.belief.recipe.steps[step].guard

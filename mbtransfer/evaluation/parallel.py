@@ -15,12 +15,13 @@ from tasks.task import Task
 
 @dataclass(frozen=True)
 class Run:
-    """One task or recipe under one seed.
+    """One task or recipe with one seed.
 
     Attributes:
-        asked: what to do. A task of the user's own travels by its name, as its class lives in his file.
-        seed: of starts and planner.
-        episodes: how many, in lock step.
+        asked: the recipe, or the name of the task; a task is passed by name, because the class of a user's own task
+            exists only in the user's file.
+        seed: seed of start states and planner.
+        episodes: number of episodes, run in lockstep.
     """
 
     asked: str | Recipe
@@ -39,7 +40,7 @@ class Run:
 
 
 def make_runs(asked: Sequence[Task | Recipe], seeds: Sequence[int], episodes: int) -> list[Run]:
-    """A run for everything that is asked for under every seed; the seeds innermost."""
+    """One run for each task or recipe and each seed; seeds are the inner loop."""
     return [
         Run(one if isinstance(one, Recipe) else one.name, seed, episodes)
         for one in asked
@@ -48,7 +49,7 @@ def make_runs(asked: Sequence[Task | Recipe], seeds: Sequence[int], episodes: in
 
 
 def do_run(context: EvalContext, run: Run) -> list[EpisodeResult]:
-    """The episodes of one run: a pure function of its arguments and the files that they name."""
+    """Run the episodes of one run: a pure function of the arguments and the files that they name."""
     with threads(context.config.threads):
         task = what(context, run)
         return [played.result for played in play_episodes(context.controller, task, run.seed, run.episodes)]
@@ -65,13 +66,13 @@ def do_runs(
     workers: int | Executor = 1,
     finished: Callable[[Run], None] | None = None,
 ) -> Iterator[tuple[Run, list[EpisodeResult]]]:
-    """Every run with its rows, in the order of `runs`, whatever the number of workers.
+    """Yield every run with its rows, in the order of `runs` for any number of workers.
 
     Args:
         context: how episodes are run.
         runs: what to do.
-        workers: processes, or an executor; with one, all is done in this one.
-        finished: called with every run as soon as it is finished, which may be before its turn.
+        workers: number of processes, or an executor; with one, everything runs in this process.
+        finished: called with every run as soon as it is finished, possibly before its turn.
     """
     waiting, results = list(runs), dict[Run, list[EpisodeResult]]()
     executor = LocalExecutor(workers) if isinstance(workers, int) else workers
@@ -93,7 +94,7 @@ def _do_group(config: EvalConfig, group: tuple[Run, ...]) -> list[list[EpisodeRe
 
 
 _CONTEXT: dict[EvalConfig, EvalContext] = {}
-"""The context of this process, so that a worker builds it once."""
+"""The context of this process, so that a worker builds it only once."""
 
 
 def _remember(context: EvalContext) -> EvalContext:
@@ -103,9 +104,9 @@ def _remember(context: EvalContext) -> EvalContext:
 
 
 def _groups(runs: Sequence[Run], workers: int) -> list[tuple[Run, ...]]:
-    """Runs for one worker to do in a row: all seeds of a task, so that its reward head is fitted only once.
+    """Group the runs that a worker does in a row: all seeds of a task, so that its reward head is fitted only once.
 
-    With few tasks that would leave workers idle, and with one worker nothing is gained.
+    Runs stay single if there are too few tasks to keep all workers busy, or only one worker, where nothing is gained.
     """
     by_name: dict[tuple[str, str], list[Run]] = {}
     for run in runs:

@@ -8,31 +8,31 @@ from mbtransfer.mpc.task_reward import TaskReward
 from tasks.spec import EnvSpec
 
 GAIN = 0.05
-"""A reward above the best one by this share of what the try has gained so far counts as a gain."""
+"""Smallest progress that counts: this share of what the current try has gained so far, above its best reward."""
 
 BACK = "back, to try again"
-"""What an episode on its way back is after, in words."""
+"""The goal of a returning episode, in words."""
 
 WAY = 20
-"""Control steps that the way back takes at most."""
+"""Maximum number of control steps of a return."""
 
 NEAR = 0.02
-"""It is over when the robot's columns are this near to how they began, in shares of their ranges."""
+"""A return ends when the robot's columns are this close to their start values, as a share of their ranges."""
 
 PULL = 10.0
-"""Reward lost, per control step, for being away from there by the whole range."""
+"""Reward lost per control step at a distance of the whole range from the start."""
 
 
 class StallRecovery:
-    """Which of B episodes are on their way back, and since when the others have gained nothing.
+    """Which of B episodes are returning to their start, and how long the others have made no progress.
 
-    A model-based planner that fails often does so in postures that no data show, where its model is wrong and
-    stays wrong; how the episode began is a place that it knows.
+    A model-based planner often fails in postures that the data do not cover, where its model is wrong and stays wrong;
+    the start of the episode is a place that the model knows.
 
     Args:
-        spec: which columns are the robot's own: its arm and hand.
-        obs: where the episodes begin.
-        patience: control steps without a gain after which a try is over; infinite for never.
+        spec: tells which columns belong to the robot: its arm and hand.
+        obs: the start of the episodes.
+        patience: control steps without progress after which a try is over; infinite for never.
     """
 
     def __init__(self, spec: EnvSpec, obs: Float[Tensor, "B W"], patience: int | float) -> None:
@@ -46,11 +46,11 @@ class StallRecovery:
 
     @property
     def back(self) -> Bool[Tensor, " B"]:
-        """Which episodes are on their way back."""
+        """Which episodes are returning to their start."""
         return self._left > 0
 
     def goal(self, goal: TaskReward) -> TaskReward:
-        """The same; but those on their way back are after how they began, and what must stay as it is."""
+        """The same reward, except that returning episodes pursue their start; guarded steps must stay done."""
         if not bool(self.back.any()):
             return goal
         return goal.override(self.back, lambda obs: -PULL * self._away(obs, self._home[:, None]))
@@ -58,15 +58,15 @@ class StallRecovery:
     def advance(
         self, reward: Float[Tensor, " B"], obs: Float[Tensor, "B W"], switched: Bool[Tensor, " B"]
     ) -> Bool[Tensor, " B"]:
-        """One control step was taken.
+        """Process one control step.
 
         Args:
-            reward: what it is worth to be here.
-            obs: where it led.
-            switched: which episodes now pursue something else, at which they have not tried yet.
+            reward: reward of the goal in the new state.
+            obs: observations of the new state.
+            switched: which episodes have just changed their goal, and have not tried the new one yet.
 
         Returns:
-            Which episodes turn back or set about it anew, so that the old plan is of no use.
+            Which episodes start to return or start a new try, so that the old plan is useless.
         """
         back = self.back
         self._left = (self._left - 1).clamp(min=0)
@@ -82,15 +82,15 @@ class StallRecovery:
         return restarted
 
     def keep(self, rows: Bool[Tensor, " B"]) -> None:
-        """Go on with some of the episodes only."""
+        """Keep only some of the episodes."""
         self._home, self._left, self._stale = self._home[rows], self._left[rows], self._stale[rows]
         self._best, self._worst = self._best[rows], self._worst[rows]
 
     def _begin(self, rows: Bool[Tensor, " B"]) -> None:
-        """A new try: nothing is gained yet."""
+        """Start a new try, without any gain yet."""
         self._stale[rows] = 0
         self._best[rows], self._worst[rows] = -torch.inf, torch.inf
 
     def _away(self, obs: Float[Tensor, "*n W"], home: Float[Tensor, "*m C"]) -> Float[Tensor, "*n"]:
-        """How far the robot is from how it began, as a share of its columns' ranges."""
+        """Distance of the robot from its start, as a share of its columns' ranges."""
         return ((obs[..., self._columns] - home).abs() / self._ranges).mean(dim=-1)

@@ -1,8 +1,8 @@
 """Results as rows: one line of `rows.csv` per episode, appended atomically.
 
-The analysis (`mbtransfer.evaluation.statistics`, `mbtransfer.report`) reads these rows and nothing that made them,
-the idea of bsuite (Osband et al. 2020) and rliable (Agarwal et al. 2021). A name that a spreadsheet would take for a
-formula has an apostrophe before it in the file, and none once it is read.
+The analysis (`mbtransfer.evaluation.statistics`, `mbtransfer.report`) reads these rows and nothing else of the
+experiment, as in bsuite (Osband et al. 2020) and rliable (Agarwal et al. 2021). In the file, a name that a spreadsheet
+would take for a formula is preceded by an apostrophe, which is removed on reading.
 """
 
 import csv
@@ -27,12 +27,12 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "dynamics": ("learned", "oracle"),
     "reward": ("learned", "true", "distance"),
 }
-"""The columns that hold one of a few words, and the words, in the order people read them."""
+"""The columns that hold one of a few words, and these words in display order."""
 
 
 @dataclass(frozen=True)
 class EpisodeResult:
-    """What happened in one episode: one line of `rows.csv`.
+    """The result of one episode: one line of `rows.csv`.
 
     Raises:
         UserError: a value is outside its column's range (see `CHOICES`), not finite, or holds a line break.
@@ -49,9 +49,9 @@ class EpisodeResult:
     dynamics: str
     """`learned` (the ensemble) or `oracle` (the true simulator)."""
     reward: str
-    """What was planned for: `learned` (a reward head), `true` (the task's own) or `distance` (a control)."""
+    """Reward used for planning: `learned` (a reward head), `true` (the task's own) or `distance` (a control)."""
     labels: int
-    """Labelled transitions behind the reward head; 0 where there is none."""
+    """Labelled transitions behind the reward head; 0 without a head."""
     seed: int
     """Seed of the run: model and episodes."""
     episode: int
@@ -63,19 +63,19 @@ class EpisodeResult:
     steps: int
     """Control steps taken."""
     steps_to_success: int | None
-    """Control steps until success; None when it failed."""
+    """Control steps until success; None if the episode failed."""
     steps_done: int
     """Recipe steps finished (0 or 1 for a task)."""
     steps_total: int
-    """Recipe steps asked for (1 for a task, 0 where there is nothing to finish)."""
+    """Recipe steps required (1 for a task, 0 for a task without an end)."""
     plan_ms: float
     """Mean time of one decision in this episode, milliseconds."""
     cut: float = 0.0
-    """Share of decisions that a time budget (`--decision-ms`) ended early."""
+    """Share of decisions that the time budget (`--decision-ms`) cut short."""
     infeasible: float = 0.0
-    """Share of decisions whose plan was expected to break a constraint."""
+    """Share of decisions whose plan was expected to violate a constraint."""
     diverged: int = 0
-    """1 where the simulation diverged, which ended the episode without success, 0 elsewhere."""
+    """1 if the simulation diverged, which ended the episode without success; otherwise 0."""
 
     def __post_init__(self) -> None:
         for column in fields(self):
@@ -86,21 +86,21 @@ class EpisodeResult:
 
 COLUMNS: tuple[str, ...] = tuple(column.name for column in fields(EpisodeResult))
 CHECK = "check"
-"""The last column: a checksum of the others, so that a flipped bit is found."""
+"""The last column: a checksum of the others, to detect flipped bits."""
 HEADER: bytes = (",".join((*COLUMNS, CHECK)) + "\n").encode()
 WORDS = ("task", "planner", *CHOICES)
 REALS = ("return_", "plan_ms", "cut", "infeasible")
 RUN = ("kind", "task", "seed", "planner", "dynamics", "reward", "labels")
-"""The columns that name a run; its episodes are numbered, and are in a file once."""
+"""The columns that identify a run; its episodes are numbered, and each is in a file once."""
 LATER = ("cut", "infeasible", "diverged")
-"""Columns that older files lack; they count as zero there."""
+"""Columns that older files lack; they are then zero."""
 
 
 def append_rows(path: Path, rows: Iterable[EpisodeResult]) -> None:
-    """Add whole lines to the file at `path` and flush them to the disk; one writer at a time.
+    """Append whole lines to the file at `path` and flush them to disk; there must be only one writer at a time.
 
-    The file is made when it is missing, with its header. A last line torn by an earlier kill is dropped
-    first. When the disk is full, the file is cut back to what it held before.
+    A missing file is created with its header. A last line torn by an earlier kill is dropped first. If the disk
+    is full, the file is truncated to its previous content.
 
     Raises:
         UserError: the file is not a rows file, or cannot be written.
@@ -120,16 +120,16 @@ def append_rows(path: Path, rows: Iterable[EpisodeResult]) -> None:
 def read_rows(path: str | Path, *, checked: bool = False) -> pd.DataFrame:
     """Read every finished line of a rows file; a torn last line is left out.
 
-    A kill or a loss of power can cut a run in the middle of its lines; it is then appended whole again, and of the
-    episodes that are there twice the later ones count.
+    A kill or a power failure can interrupt a run in the middle of its lines; the whole run is then appended again, and
+    of duplicate episodes the later ones count.
 
     Args:
-        path: of the file.
+        path: path of the file.
         checked: refuse lines without a checksum.
 
     Returns:
         One row per episode. Words are `str`; `success` is `bool`; counts are `int64`; `return_`, `plan_ms`
-        and `steps_to_success` (NaN where it failed) are `float64`. Unknown columns are kept as text.
+        and `steps_to_success` (NaN if the episode failed) are `float64`. Unknown columns are kept as text.
 
     Raises:
         UserError: no such file, not a rows file, or a line that cannot be read (named by its number).
@@ -156,7 +156,7 @@ def read_rows(path: str | Path, *, checked: bool = False) -> pd.DataFrame:
 
 
 def _whole(path: Path, content: bytes, strict: bool) -> int:
-    """Length of the whole lines in `content`; 0 when a kill left no more than a part of the header."""
+    """Length of the whole lines in `content`; 0 if a kill left only a part of the header."""
     if HEADER.startswith(content) and content != HEADER:
         return 0
     header = content.split(b"\n", 1)[0].decode(errors="replace").rstrip("\r").split(",")
@@ -169,12 +169,12 @@ def _whole(path: Path, content: bytes, strict: bool) -> int:
             hint = f", only {near[0]!r}" if near else ""
             raise UserError(f"{path} is not a rows file: its first line has no column {name!r}{hint}")
     if strict and tuple(header) != (*COLUMNS, CHECK):
-        raise UserError(f"cannot append to {path}: its columns are of another version; choose a new file")
+        raise UserError(f"cannot append to {path}: its columns are from another version; choose a new file")
     return content.rfind(b"\n") + 1
 
 
 def _write_at(file: io.FileIO, position: int, data: bytes) -> None:
-    """Let `data` follow the first `position` bytes, or leave the file with those bytes alone."""
+    """Write `data` after the first `position` bytes; on failure keep only those bytes."""
     file.truncate(position)
     file.seek(position)
     try:
@@ -182,7 +182,7 @@ def _write_at(file: io.FileIO, position: int, data: bytes) -> None:
         while remaining:
             remaining = remaining[file.write(remaining) :]
         os.fsync(file.fileno())
-    except BaseException:  # also Ctrl-C: half a line must not stay
+    except BaseException:  # including Ctrl-C: half a line must not stay
         file.truncate(position)
         raise
 
@@ -203,10 +203,10 @@ def _checksum(cells: Sequence[str]) -> str:
 
 
 def _text(value: object) -> str:
-    """How a value is written: True as 1, None as nothing, numbers in full."""
+    """A value as text: True as 1, None as an empty string, numbers with all digits."""
     if value is None or isinstance(value, str):
         return value or ""
-    if hasattr(value, "item"):  # a NumPy scalar writes as the plain number
+    if hasattr(value, "item"):  # write a NumPy scalar as a plain number
         value = value.item()
     return str(int(value)) if isinstance(value, bool) else str(value)
 
@@ -228,7 +228,7 @@ def _problem(name: str, text: str) -> str | None:
         return f"is {text}, which cannot be"
     if name in ("success", "diverged") and value > 1:
         return f"is {text}, not 0 or 1"
-    return f"is {text}, more than all decisions" if name in LATER and value > 1 else None
+    return f"is {text}, not a share from 0 to 1" if name in LATER and value > 1 else None
 
 
 def _check_record(path: Path, number: int, names: list[str], record: list[str]) -> None:

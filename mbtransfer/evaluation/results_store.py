@@ -1,6 +1,6 @@
-"""Results store: rows with the settings that made them, so that runs continue and never mix.
+"""Results store: rows together with the settings that made them, so that runs can continue and are never mixed.
 
-The settings lie beside the rows, `rows.csv` in `rows.settings.json`; the rows themselves cannot hold them.
+The settings of `rows.csv` are stored next to it in `rows.settings.json`, as the rows themselves cannot hold them.
 """
 
 import hashlib
@@ -23,20 +23,20 @@ from world_models.dynamics.inference import Precision
 
 VERSION = 2
 UNSEALED = 1
-"""The version without checksums, of settings and of rows; it can still be read."""
+"""The version without checksums of settings and rows; it can still be read."""
 
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
-"""Those that rows can be made in."""
+"""The precisions in which rows can be made."""
 
 
 def continued(config: EvalConfig, rows: Path | None) -> EvalConfig:
-    """The settings with which a rows file goes on: `precision="auto"` is what its rows were made with.
+    """The settings to continue a rows file with: `precision="auto"` becomes the precision of its rows.
 
-    So rows that were begun on one machine can be continued on another. Where there are no rows, or rows of both
-    precisions, this machine decides.
+    Rows that were begun on one machine can thus be continued on another. Without rows, or with rows of both precisions,
+    this machine decides.
 
     Raises:
-        UserError: the settings beside the rows cannot be read.
+        UserError: the settings file of the rows cannot be read.
     """
     if config.precision == "auto" and rows is not None:
         known = read_settings(settings_path(rows))["settings"].values()
@@ -49,19 +49,19 @@ def continued(config: EvalConfig, rows: Path | None) -> EvalConfig:
 
 
 def settings_path(rows: Path) -> Path:
-    """Where the settings of a rows file lie."""
+    """Path of the settings file of a rows file."""
     return rows.with_suffix(".settings.json")
 
 
 class UnfinishedRowsWarning(UserWarning):
-    """Runs of a rows file lack episodes."""
+    """Some runs of a rows file lack episodes."""
 
 
 def read_results(path: Path) -> pd.DataFrame:
-    """The rows of a file, as `read_rows`; runs that were begun and lack episodes are named in a warning.
+    """Read the rows of a file like `read_rows`, and warn about runs that were begun but lack episodes.
 
     Raises:
-        UserError: the rows, or the settings beside them, cannot be read.
+        UserError: the rows or their settings cannot be read.
     """
     known = read_settings(settings_path(path))
     rows = read_rows(path, checked=known["version"] == VERSION and bool(known["runs"]))
@@ -85,7 +85,7 @@ class ResultsStore:
         context: how episodes are run.
 
     Raises:
-        UserError: the file, or the settings beside it, cannot be read.
+        UserError: the file or its settings cannot be read.
     """
 
     def __init__(self, path: Path, context: EvalContext) -> None:
@@ -97,7 +97,7 @@ class ResultsStore:
         """The runs that are not in the file yet.
 
         Raises:
-            UserError: a run is there, but was made with other settings.
+            UserError: a run is in the file, but was made with other settings.
         """
         there = self._episodes()
         for run in runs:
@@ -106,7 +106,7 @@ class ResultsStore:
         return [run for run in runs if there.get(self._key(run), set()) < set(range(run.episodes))]
 
     def begin(self, runs: Sequence[Run]) -> None:
-        """Note the settings of runs before their first row is written.
+        """Record the settings of runs before their first row is written.
 
         Raises:
             UserError: a file cannot be written.
@@ -123,7 +123,7 @@ class ResultsStore:
         write_sealed(self.settings_path, self._known)
 
     def rows(self, runs: Sequence[Run]) -> pd.DataFrame:
-        """The rows of these runs, in their order."""
+        """The rows of these runs, in the order of the runs."""
         wanted = {self._key(run): place for place, run in enumerate(runs)}
         frame = read_rows(self.path)
         place = frame.apply(_key_of_row, axis=1).map(wanted) if len(frame) else frame.index
@@ -152,7 +152,7 @@ class ResultsStore:
         )
 
     def _of(self, run: Run) -> dict[str, Any]:
-        """All that the rows of a run depend on."""
+        """Everything that the rows of a run depend on."""
         task_file = self._context.config.task_file
         own = run.kind == "task" and run.name in {task.name for task in self._context.own_tasks}
         if own and task_file is not None:
@@ -180,14 +180,14 @@ def _digest(settings: Mapping[str, Any]) -> str:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """What `ResultsStore.begin` wrote, or nothing."""
+    """Read what `ResultsStore.begin` wrote; empty settings if there is no file."""
     known = read_sealed(
         path, "choose another --rows file", lambda content: content.get("version") == UNSEALED
     )
     if known is None:
         return {"version": VERSION, "settings": {}, "runs": {}}
     if known.get("version") not in (UNSEALED, VERSION):
-        raise UserError(f"{path} is of another version; choose another --rows file")
+        raise UserError(f"{path} is from another version; choose another --rows file")
     settings, runs = known.get("settings"), known.get("runs")
     whole = isinstance(settings, dict) and all(isinstance(one, dict) for one in settings.values())
     if not whole or not isinstance(runs, dict):
@@ -196,5 +196,5 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 
 def _file_digest(path: str | Path) -> str:
-    """What a file holds, in 16 characters."""
+    """Digest of a file's content, 16 characters long."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]

@@ -20,16 +20,16 @@ from mbtransfer.mpc.controller import Controller
 
 @dataclass(frozen=True, eq=False)
 class StepInfo:
-    """What is going on right now, for those who watch.
+    """The state of the running episodes after a control step, for callbacks.
 
     Attributes:
-        step: control steps taken.
-        obs: where the episodes that still run are.
-        after: what each of them is after.
-        reward: what the last step brought each of them.
+        step: number of control steps taken.
+        obs: observations of the episodes that are still running.
+        after: the goal of each of them, in words.
+        reward: the reward of each of them for the last step.
         plan_ms: time of the last decision per episode, milliseconds.
-        agent: who acts; its `plan` is the last decision.
-        monitor: what is asked for, as it stands now.
+        agent: the acting agent; its `plan` is the last decision.
+        monitor: the task monitor in its current state.
     """
 
     step: int
@@ -42,17 +42,17 @@ class StepInfo:
 
 
 class Batch:
-    """The episodes that still run.
+    """The episodes that are still running.
 
     Args:
-        controller: who acts, and where.
-        monitor: what is asked for.
-        states: where the episodes start.
-        agent_seed: of the planner's randomness.
+        controller: makes the agent, and holds the simulator.
+        monitor: gives the goals, and judges success.
+        states: start states of the episodes.
+        agent_seed: seed of the planner's randomness.
 
     Attributes:
-        live: the numbers of the episodes that still run.
-        state: where they are.
+        live: numbers of the episodes that are still running.
+        state: their simulator states.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Batch:
         self._again = StallRecovery(controller.environment.spec, self._shown, _patience(controller, monitor))
 
     def _looked(self) -> tuple[Tensor, Tensor]:
-        """What the robot sees, and what the script judges by."""
+        """The robot's observations, and the observations that the monitor judges by."""
         scene, device = self._controller.scene, self._controller.device
         obs = as_tensor(scene.observe(self.state), device)
         if not self._script.privileged:
@@ -73,11 +73,11 @@ class Batch:
         return obs, scene.observe_privileged(self.state, with_state=True).to(device)
 
     def step(self, number: int) -> tuple[StepInfo, MonitorResult]:
-        """Decide, act, and judge what came of it."""
+        """Plan, act, and judge the result."""
         controller, monitor, obs, before = self._controller, self._script, self._obs, self._shown
         after, goal, begin = self._after(), monitor.goal(), perf_counter()
         action = self._agent.act(obs, self.state, self._again.goal(goal))
-        command = action.cpu().numpy()[:, None]  # waits for the device, so it is a part of the decision
+        command = action.cpu().numpy()[:, None]  # waits for the device, so it is part of the decision
         plan_ms = 1e3 * (perf_counter() - begin) / len(self.live)
         self.state = controller.scene.rollout(self.state, command)[:, 0]
         self._obs, self._shown = self._looked()
@@ -89,12 +89,12 @@ class Batch:
         return StepInfo(number, self._obs, after, reward, plan_ms, self._agent, monitor), verdict
 
     def _after(self) -> tuple[str, ...]:
-        """What each episode is after, in words."""
+        """The goal of each episode, in words."""
         back = self._again.back.tolist()
         return tuple(BACK if gone else self._script.now(row) for row, gone in enumerate(back))
 
     def go_on(self, rows: Bool[ndarray, " B"], changed: Bool[ndarray, " B"]) -> None:
-        """Keep some of the episodes; those that are after something else now need new plans."""
+        """Keep some of the episodes, and drop the plans of those whose goal has changed."""
         kept = torch.from_numpy(rows).to(self._obs.device)
         self._agent.forget(torch.from_numpy(changed).to(self._obs.device))
         self._agent.keep(kept)
@@ -105,7 +105,7 @@ class Batch:
 
 
 def _patience(controller: Controller, monitor: TaskMonitor) -> int | float:
-    """Control steps without a gain before a second try: never where no robot can go back, or nothing is to be done."""
+    """Control steps without progress before a new try; infinite if the robot cannot return or the task has no end."""
     spec = controller.environment.spec
     if controller.retry_after is None or monitor.continuing or not (spec.hand or spec.arm):
         return math.inf
@@ -118,9 +118,9 @@ class EpisodeRecord:
 
     Attributes:
         result: the row.
-        states: simulator states, the start first; M is one more than the control steps.
-        after: what the robot was after before each control step.
-        why: why it failed, as far as that is known.
+        states: simulator states, the start first; M is one more than the number of control steps.
+        after: the robot's goal before each control step, in words.
+        why: why it failed, if known.
     """
 
     result: EpisodeResult
@@ -133,7 +133,7 @@ StepCallback = Callable[[StepInfo], None]
 
 
 class _Record:
-    """What is noted of an episode while it runs."""
+    """What is recorded of an episode while it runs."""
 
     def __init__(self, state: ndarray) -> None:
         self.states, self.after = [state], list[str]()
@@ -179,15 +179,15 @@ def play(
 ) -> list[EpisodeRecord]:  # fmt: skip
     """Run B episodes; those that end leave the batch, so that no time is spent on them.
 
-    An episode whose simulation diverges has failed. A step that leads to no state, because the simulation diverged or
-    the environment had ended the episode, does not count.
+    An episode whose simulation diverges has failed. A step without a resulting state, because the simulation
+    diverged or the environment had ended the episode, does not count.
 
     Args:
-        controller: who acts, and where.
-        monitor: what is asked for.
-        states: where the episodes start.
-        seed: the run's seed, noted in the rows.
-        agent_seed: of the planner's randomness.
+        controller: makes the agent, and holds the simulator.
+        monitor: gives the goals, and judges success.
+        states: start states of the episodes.
+        seed: seed of the run, recorded in the rows.
+        agent_seed: seed of the planner's randomness.
         watch: called after every control step.
 
     Raises:
@@ -217,5 +217,5 @@ def play(
 
 
 def as_tensor(obs: Float[ndarray, "B O"], device: torch.device | str) -> Float[torch.Tensor, "B O"]:
-    """Observations for model, planner and tasks."""
+    """Observations as a float32 tensor for the model, the planner and the tasks."""
     return torch.from_numpy(np.ascontiguousarray(obs, np.float32)).to(device)

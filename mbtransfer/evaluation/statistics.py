@@ -1,9 +1,9 @@
 """Aggregates over tasks with 95% bootstrap intervals.
 
 The aggregates and the stratified bootstrap follow rliable (Agarwal et al. 2021, "Deep reinforcement
-learning at the edge of the statistical precipice"): a run is one task with one seed, its score the share
-of its episodes that succeeded; a resample draws each task's runs anew, with replacement, and the interval
-holds the middle 95% of the resampled aggregates.
+learning at the edge of the statistical precipice"): a run is one task with one seed, and its score is the share
+of its episodes that succeeded. A resample draws each task's runs with replacement, and the interval
+contains the middle 95% of the resampled aggregates.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ from mbtransfer.evaluation.results import CHOICES
 Scores = NDArray[np.float64]
 Interval = tuple[float, float]
 Aggregate = Callable[[Sequence[Scores]], Scores]
-"""Takes one array [S, runs] per task and gives one number for each of the S samples."""
+"""Maps one array [S, runs] per task to one number for each of the S samples."""
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -31,7 +31,7 @@ def mean(tasks: Sequence[Scores]) -> Scores:
 
 
 def interquartile_mean(tasks: Sequence[Scores]) -> Scores:
-    """Mean of the middle half of all runs, [S]: hardly moved by an outlier, steadier than the median."""
+    """Mean of the middle half of all runs, [S]: robust to outliers, and less noisy than the median."""
     return np.asarray(stats.trim_mean(np.concatenate(tasks, axis=1), 0.25, axis=1))
 
 
@@ -54,7 +54,7 @@ AGGREGATES: dict[str, Aggregate] = {
 
 
 def wilson_interval(successes: int, episodes: int) -> Interval:
-    """95% interval of a success rate from a count (Wilson 1927); sensible at 0 % and 100 % too."""
+    """95% interval of a success rate from a count (Wilson 1927); also valid at 0% and 100%."""
     interval = stats.binomtest(successes, episodes).proportion_ci(CONFIDENCE, method="wilson")
     return float(interval.low), float(interval.high)
 
@@ -62,19 +62,19 @@ def wilson_interval(successes: int, episodes: int) -> Interval:
 def bootstrap_interval(rows: pd.DataFrame, aggregate: Aggregate = mean, seed: int = 0) -> Interval:
     """95% stratified bootstrap interval of `aggregate` of the success in `rows`; the same for the same seed.
 
-    The strata are the tasks; what is drawn are a task's seeds or, when it ran with only one, that seed's
-    episodes (the interval then says nothing about other seeds, as no number could).
+    The strata are the tasks. A task's seeds are resampled or, if it ran with only one, that seed's episodes; the
+    interval then says nothing about other seeds.
 
     Args:
         rows: columns task, kind, seed, success; at least one row.
-        aggregate: one of `AGGREGATES`, or alike.
-        seed: of the resampling.
+        aggregate: one of `AGGREGATES`, or a similar function.
+        seed: seed of the resampling.
     """
     return _middle(aggregate(_resamples(_runs(rows), seed)))
 
 
 def mean_interval(rows: pd.DataFrame, column: str, seed: int = 0) -> tuple[float, Interval]:
-    """Mean of one task's column, and its 95% bootstrap interval over seeds; over episodes where there is one seed."""
+    """Mean of one task's column, and its 95% bootstrap interval over seeds, or over episodes if there is one seed."""
     of_seeds = rows.groupby("seed")[column].mean() if rows["seed"].nunique() > 1 else rows[column]
     values = of_seeds.to_numpy(dtype=np.float64)
     draws = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
@@ -82,11 +82,11 @@ def mean_interval(rows: pd.DataFrame, column: str, seed: int = 0) -> tuple[float
 
 
 def headline(rows: pd.DataFrame, dynamics: str) -> pd.DataFrame:
-    """The rows that speak for `dynamics` when a file holds several ways of running the same task.
+    """The rows that represent `dynamics` if a file holds several ways of running the same task.
 
-    Chosen are the planner with most rows, then for each task one reward (learned heads for the learned
-    dynamics, the true reward for the oracle, the other where there is no choice, a control last) and the most labels.
-    Of an episode that is in the file twice the later counts.
+    Chosen are the planner with the most rows, then for each task one reward and the most labels. The reward is
+    learned for the learned dynamics and true for the oracle, the other one if there is no choice, and the control last.
+    Of duplicate episodes the later one counts.
     """
     rows = rows[rows["dynamics"] == dynamics]
     if rows.empty:
@@ -100,14 +100,14 @@ def headline(rows: pd.DataFrame, dynamics: str) -> pd.DataFrame:
 
 
 def summarise(rows: pd.DataFrame, seed: int = 0) -> dict[str, Any]:
-    """The `tasks`, `splits`, `decisions` and `diverged` of `summary.json`, and, when `rows` hold both, `oracle`.
+    """The `tasks`, `splits`, `decisions` and `diverged` of `summary.json`, and `oracle` if `rows` hold both dynamics.
 
-    Numbers are of the learned dynamics (see `headline`), or of the oracle when nothing else is there. A
-    split's `success_ci95` belongs to `success_mean`; a task's is Wilson's, over its episodes of all seeds.
+    The numbers are those of the learned dynamics (see `headline`), or of the oracle if there are no others. A
+    split's `success_ci95` belongs to `success_mean`; a task's is Wilson's interval over its episodes of all seeds.
 
     Args:
         rows: as from `mbtransfer.evaluation.results.read_rows`.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
     """
     learned, oracle = headline(rows, "learned"), headline(rows, "oracle")
     main = oracle if learned.empty else learned
@@ -120,7 +120,7 @@ def summarise(rows: pd.DataFrame, seed: int = 0) -> dict[str, Any]:
 
 
 def summarise_splits(rows: pd.DataFrame, seed: int = 0) -> dict[str, dict[str, Any]]:
-    """Per split: `success_mean`, `_iqm`, `_median`, `_min`, their intervals, how many tasks and episodes."""
+    """Per split: `success_mean`, `_iqm`, `_median`, `_min`, their intervals, and the numbers of tasks and episodes."""
     present = [split for split in CHOICES["split"] if (rows["split"] == split).any()]
     return {split: _split(rows[rows["split"] == split], seed) for split in present}
 
@@ -132,21 +132,21 @@ def summarise_tasks(rows: pd.DataFrame, seed: int = 0) -> list[dict[str, Any]]:
 
 
 def summarise_decisions(rows: pd.DataFrame) -> dict[str, float]:
-    """Shares of all decisions: `cut` short by a time budget, and `infeasible` (by a constraint)."""
+    """Shares of all decisions that were `cut` short by a time budget, or `infeasible` under the constraints."""
     steps = rows["steps"].sum()
     return {name: float((rows[name] * rows["steps"]).sum() / max(1, steps)) for name in ("cut", "infeasible")}
 
 
 def divergence_note(diverged: int) -> list[str]:
-    """What a reader should know of simulations that diverged; nothing where none did."""
+    """A sentence about simulations that diverged; none if none did."""
     return [f"The simulation of {diverged:,} episodes diverged; they count as failed."] if diverged else []
 
 
 def decision_notes(decisions: Mapping[str, float]) -> list[str]:
-    """What a reader should know of them, in sentences; none where nothing was cut short or broken."""
+    """Sentences about decisions that were cut short or infeasible; none if there were no such decisions."""
     meanings = {
         "cut": "of the decisions were cut short by the time budget",
-        "infeasible": "of the decisions had no plan that keeps the constraints",
+        "infeasible": "of the decisions had no plan that satisfies the constraints",
     }
     return [f"{decisions[name]:.0%} {text}." for name, text in meanings.items() if decisions.get(name)]
 
@@ -157,7 +157,7 @@ def _split(rows: pd.DataFrame, seed: int) -> dict[str, Any]:
     entry: dict[str, Any] = {f"success_{name}": float(of(scores)[0]) for name, of in AGGREGATES.items()}
     intervals = {name: _middle(of(samples)) for name, of in AGGREGATES.items()}
     if intervals["mean"][0] == intervals["mean"][1]:
-        # Runs that are all alike leave nothing to resample, yet the episodes are finite: ask Wilson.
+        # Identical runs leave nothing to resample, but there are finitely many episodes: use Wilson's interval.
         intervals["mean"] = wilson_interval(int(rows["success"].sum()), len(rows))
     entry["success_ci95"] = list(intervals.pop("mean"))
     entry.update({f"success_{name}_ci95": list(interval) for name, interval in intervals.items()})
@@ -165,8 +165,8 @@ def _split(rows: pd.DataFrame, seed: int) -> dict[str, Any]:
 
 
 def _returns(rows: pd.DataFrame, seed: int) -> dict[str, Any]:
-    """Mean return of one task, its interval over seeds (over episodes where there is one seed), and whether
-    there is nothing else to tell: an endless task cannot succeed.
+    """Mean return of one task, its interval over seeds (over episodes if there is one seed), and whether the task is
+    endless, so that it cannot succeed.
     """
     middle, interval = mean_interval(rows, "return_", seed)
     return {
@@ -201,19 +201,19 @@ def _runs(rows: pd.DataFrame) -> list[tuple[Scores, int]]:
 
 
 def _resamples(tasks: list[tuple[Scores, int]], seed: int) -> list[Scores]:
-    """Draw each task's runs `RESAMPLES` times, [RESAMPLES, seeds] per task."""
+    """Resample each task's runs `RESAMPLES` times, [RESAMPLES, seeds] per task."""
     generator = np.random.default_rng(seed)
     samples = []
     for scores, episodes in tasks:
         if len(scores) > 1:
             samples.append(scores[generator.integers(len(scores), size=(RESAMPLES, len(scores)))])
-        else:  # drawing a run's episodes with replacement is drawing their number of successes
+        else:  # resampling a run's episodes means drawing their number of successes
             samples.append(generator.binomial(episodes, scores[0], size=(RESAMPLES, 1)) / episodes)
     return samples
 
 
 def _middle(samples: Scores) -> Interval:
-    """Ends of the middle 95% of `samples`."""
+    """Bounds of the middle 95% of `samples`."""
     tail = 50 * (1 - CONFIDENCE)
     low, high = np.percentile(samples, [tail, 100 - tail])
     return float(low), float(high)

@@ -10,7 +10,7 @@ from tasks.spec import nearest
 from tasks.task import Task
 
 SPLITS = ("source", "held_out", "recipes", "all")
-"""What `--split` may be."""
+"""The choices of `--split`."""
 
 _MOVE = re.compile(r"move\(\s*(\w+)\s*,\s*([^\s,)]+)\s*\)")
 _REACH = re.compile(r"reach\(\s*(\w+)\s*\)")
@@ -18,13 +18,12 @@ _POINT = re.compile(r"reach\(\s*([^\s,]+)\s*,\s*([^\s,]+)\s*,\s*([^\s,)]+)\s*\)"
 
 
 def find_task(environment: Environment, name: str, own: Sequence[Task] = ()) -> Task:
-    """A task by name: a user's own, a named one, or one made to measure.
+    """Find a task by name: a user's own task, a named one, or one with a target in its name.
 
-    Made to measure are `move(drawer, 0.2)`, `reach(drawer)` and `reach(0.1, 0, 0.5)`, as such tasks are
-    called in results too.
+    Names with a target are `move(drawer, 0.2)`, `reach(drawer)` and `reach(0.1, 0, 0.5)`; results use the same names.
 
     Raises:
-        TaskError: no such task (names the nearest one), or a target out of range.
+        TaskError: no such task (suggests the nearest name), or a target out of range.
     """
     for task in own:
         if task.name == name:
@@ -42,9 +41,9 @@ def select_tasks(
     environment: Environment, *, tasks: Sequence[str] = (), recipes: Sequence[str] = (),
     split: str | None = None, own: Sequence[Task] = (),
 ) -> list[Task | Recipe]:  # fmt: skip
-    """Everything that is asked for, each once: tasks, then recipes. `split` adds to what is named.
+    """The selected tasks and then the recipes, each once. `split` adds to those named.
 
-    Where nothing is named, the user's own tasks are meant; where there are none and no split, `all`.
+    If nothing is named, the user's own tasks are selected; without any, and without a split, `all`.
 
     Raises:
         UserError: an unknown split, or two different recipes of one name.
@@ -63,7 +62,7 @@ def select_tasks(
 
 
 def _distinct(asked: Iterable[Task | Recipe]) -> list[Task | Recipe]:
-    """Duplicates removed; one name must mean one thing."""
+    """Remove duplicates; one name must mean one thing."""
     found: dict[str, Task | Recipe] = {}
     for one in asked:
         if found.setdefault(one.name, one) != one:

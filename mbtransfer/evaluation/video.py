@@ -20,7 +20,7 @@ from tasks.render import Renderer
 from tasks.simulator import Simulator
 
 STILLS = 6
-"""Pictures in a strip."""
+"""Number of pictures in a film strip."""
 
 _GAP = 4
 _BAR = 24
@@ -29,7 +29,7 @@ _SETTINGS = ["-crf", "27", "-preset", "veryfast", "-threads", "1", "-movflags", 
 
 @runtime_checkable
 class Camera(Protocol):
-    """What takes the pictures: a `tasks.render.Renderer`."""
+    """Renders pictures of states, as a `tasks.render.Renderer` does."""
 
     def frame(self, state: Float[ndarray, " S"]) -> UInt8[ndarray, "H W 3"]:
         """The picture of a state."""
@@ -49,13 +49,13 @@ def film(
     """Render an episode once and write it as a video, a strip or both.
 
     Args:
-        camera: takes the pictures, as a `tasks.render.Renderer` does.
+        camera: renders the pictures, as a `tasks.render.Renderer` does.
         states: simulator states, the start first.
-        control_dt: seconds between two of them; the video plays in real time.
+        control_dt: seconds between two states; the video plays in real time.
         video: MP4 file to write.
         strip: PNG file to write.
-        captions: what the robot was after in each state; the last one holds for the states left over.
-        every: leave out all but every so many states; the last one is always shown.
+        captions: a caption for each state; the last one is repeated for any further states.
+        every: show only one of so many states; the last one is always shown.
 
     Raises:
         UserError: there is no state, or a file cannot be written.
@@ -82,7 +82,7 @@ def film(
 
 
 def stills(n: int, count: int = STILLS) -> list[int]:
-    """Which of `n` pictures tell the story: the first, the last, and evenly between them."""
+    """Indices of at most `count` of `n` pictures: the first, the last, and evenly spaced ones between them."""
     return sorted({round(i) for i in np.linspace(0, n - 1, min(n, count))})
 
 
@@ -90,8 +90,8 @@ def write_video(path: Path, frames: Iterable[UInt8[ndarray, "H W 3"]], fps: floa
     """Write an MP4 file (H.264, 4:2:0, so that every browser plays it), whole or not at all.
 
     Args:
-        path: file to write; odd sizes lose their last row or column.
-        frames: pictures of one size, drawn as they come.
+        path: file to write; a picture of odd size loses its last row or column.
+        frames: pictures of one size, consumed one by one.
         fps: pictures per second.
 
     Raises:
@@ -140,7 +140,7 @@ def _send(writer: Any, path: Path, frame: UInt8[ndarray, "H W 3"]) -> None:
 
 
 def _finished(video: Path) -> bool:
-    """Whether ffmpeg came to its end: the index is moved to the front last of all."""
+    """Whether ffmpeg finished: its last step moves the index to the front."""
     if not video.is_file():
         return False
     with video.open("rb") as file:
@@ -148,7 +148,7 @@ def _finished(video: Path) -> bool:
 
 
 def _stopped(path: Path) -> str:
-    return f"cannot write {path}: ffmpeg stopped early; is the disk full? What was there before is unharmed"
+    return f"cannot write {path}: ffmpeg stopped early; is the disk full? An older file is unharmed"
 
 
 def write_strip(path: Path, frames: Sequence[UInt8[ndarray, "H W 3"]], count: int = STILLS) -> None:
@@ -167,7 +167,7 @@ def write_strip(path: Path, frames: Sequence[UInt8[ndarray, "H W 3"]], count: in
 
 
 def captioned(frame: UInt8[ndarray, "H W 3"], text: str) -> UInt8[ndarray, "H W 3"]:
-    """The picture with a line of text on a dark bar at its foot."""
+    """The picture with a line of text on a dark bar at the bottom."""
     image = Image.fromarray(frame)
     height, width = frame.shape[:2]
     bar = Image.new("RGB", (width, _BAR), (24, 26, 30))
@@ -197,15 +197,15 @@ def film_episode(
     """Write a finished episode as a video, as a strip of stills, or both.
 
     Args:
-        scene: where it happened.
+        scene: the simulator in which it ran.
         played: the episode.
         video: MP4 file to write.
         strip: PNG file to write.
-        camera: whose eyes; the scene's first camera by default.
+        camera: name of the camera; the scene's first camera by default.
         renderer: used instead of a new one, and left open.
 
     Raises:
-        RenderUnavailable: no picture can be made here.
+        RenderUnavailable: no renderer works here.
         UserError: a file cannot be written.
     """
     own = renderer or Renderer(scene, camera=camera)
@@ -217,7 +217,7 @@ def film_episode(
 
 
 def captions(played: EpisodeRecord) -> list[str]:
-    """What to write under the picture of each state: what the robot is after, and how it ended."""
+    """A caption for each state: the robot's goal, and at the end how the episode ended."""
     name, result = played.result.task, played.result
     end = f"{name}: done" if result.success else f"{name}: failed, {played.why}"
     during = [f"{name}: {after}" if after != name else name for after in played.after]

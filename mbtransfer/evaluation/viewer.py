@@ -25,16 +25,16 @@ MARKS = {
     StepState.TIMED_OUT: ("✘", "red"),
     StepState.UNDONE: ("✘", "red"),
 }
-"""How the state of a recipe's step is drawn."""
+"""Symbol and style of each state of a recipe's step."""
 
 
 class LiveView:
-    """Draws the moments of one episode; where the output is no terminal, it tells of changes only.
+    """Live view of one episode; if the output is not a terminal, only changes of the goal are printed.
 
     Args:
         console: where to draw.
-        spec: how much time a control step is.
-        dynamics: what plans are followed by; a learned one knows how far its members disagree.
+        spec: gives the duration of a control step.
+        dynamics: the planner's dynamics; for a learned model the disagreement of the members is shown.
     """
 
     def __init__(self, console: Terminal, spec: EnvSpec, dynamics: object) -> None:
@@ -55,7 +55,7 @@ class LiveView:
         self._live.stop()
 
     def __call__(self, moment: StepInfo) -> None:
-        """Show a moment."""
+        """Show one control step."""
         if self._console.is_terminal:
             self._live.update(self._drawn(moment))
         elif moment.after[0] != self._after:
@@ -82,10 +82,10 @@ class LiveView:
         return table
 
     def disagreement(self, moment: StepInfo) -> float | None:
-        """How far the ensemble's members disagree about the plan, in scales of change; None without one."""
+        """Mean disagreement of the members on the plan, in units of the scale of change; None without an ensemble."""
         if self._imagination is None or moment.agent.plan is None:
             return None
-        if self._generator is None:  # its own, so that watching changes nothing
+        if self._generator is None:  # a separate one, so that watching does not change the episode
             self._generator = torch.Generator(moment.obs.device).manual_seed(0)
         plans = moment.agent.plan.actions[:1]
         imagined = self._imagination(moment.obs[:1], plans, self._generator)
@@ -93,7 +93,7 @@ class LiveView:
 
 
 def way_to_go(task: Task, obs: torch.Tensor) -> str:
-    """Where a task's fixtures are and should be, or how far the hand is; nothing for other tasks."""
+    """Positions and targets of a task's fixtures, or the distance of the hand; empty for other tasks."""
     parts = [
         f"{part.fixture.name} {float(obs[part.fixture.position]):.2f} → {part.to:.2f} {part.fixture.unit}, "
         f"hand {float(obs[list(part.fixture.handle)].norm()):.2f} m away"
@@ -105,7 +105,7 @@ def way_to_go(task: Task, obs: torch.Tensor) -> str:
 
 
 def _steps(monitor: RecipeScript) -> Text:
-    """Every step of the recipe with its state, as the robot believes it."""
+    """Every step of the recipe with its state, according to the robot's belief."""
     belief, parts = monitor.belief(0), list[tuple[str, str]]()
     for i, step in enumerate(belief.recipe.steps):
         mark, style = ("▶", "bold cyan") if i in belief.active else MARKS[belief.states[i]]
