@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return _unread()
     except SystemExit as end:
-        if isinstance(end.__context__, BrokenPipeError):  # Rich converts it
+        if isinstance(end.__context__, BrokenPipeError):  # Rich raises SystemExit instead
             return _unread()
         raise
     except OSError as error:

@@ -30,7 +30,7 @@ __all__ = [
 
 
 def open_dataset(environment: Environment, path: str) -> Dataset:
-    """The dataset to collect into, new or to be continued.
+    """Open the dataset to collect into, or create it.
 
     Raises:
         UserError: the folder holds something else, or cannot be written.
@@ -43,23 +43,23 @@ def collect_data(
     shares: Mapping[str, float] | None = None, episode_steps: int = 60, locked: tuple[str, ...] = (),
     near: float = 0.5, workers: int = 1,
 ) -> Dataset:  # fmt: skip
-    """A dataset with at least so many control steps by behaviours that need no model; see `plan_units`.
+    """Collect at least `steps` control steps with behaviours that need no model; see `plan_units`.
 
-    Called again it collects what is missing, so a killed program goes on where it was.
+    A repeated call collects what is missing, so that a killed program can continue.
 
     Args:
         environment: a registered environment.
-        path: folder of the dataset, new or to be continued.
-        steps: control steps in all, rounded up to whole episodes.
-        seed: another one adds other episodes.
-        shares: behaviour to its share; None for babbling at the fixtures, or noise where there are none.
+        path: folder of the dataset, new or existing.
+        steps: total number of control steps, rounded up to whole episodes.
+        seed: random seed; another one adds other episodes.
+        shares: share of each behaviour; None for mostly handle babbling, or noise if there are no fixtures.
         episode_steps: control steps per episode.
         locked: names of fixtures that cannot be moved.
         near: share of episodes that start with the hand close to a handle.
-        workers: processes; the data are the same for any number.
+        workers: number of processes; the data do not depend on it.
 
     Raises:
-        UserError: a number that makes no sense, or a folder that holds something else or cannot be written.
+        UserError: an invalid number, or a folder that holds something else or cannot be written.
     """
     mix = shares or MIXES["scripted" if environment.spec.fixtures else "bare scripted"]
     units = plan_units(steps, seed, mix, episode_steps=episode_steps, locked=locked, near=near)
@@ -69,7 +69,7 @@ def collect_data(
 
 
 def missing(dataset: Dataset, units: Sequence[CollectionJob]) -> list[CollectionJob]:
-    """The units that are still to be done."""
+    """The units that are not in the dataset yet."""
     return [unit for unit in units if unit.key not in dataset]
 
 
@@ -77,16 +77,16 @@ def collect(
     environment: Environment, dataset: Dataset, units: Sequence[CollectionJob],
     workers: int | Executor = 1, progress: Callable[[CollectionJob], None] | None = None,
 ) -> None:  # fmt: skip
-    """Do the units that the dataset lacks; each becomes one shard as soon as it is finished.
+    """Run the units that the dataset lacks; each becomes one shard as soon as it is finished.
 
-    The same units give the same data, whatever the number of workers and however often it was interrupted.
+    The same units give the same data for any number of workers and interruptions.
 
     Args:
         environment: a registered environment; workers find it by its name.
         dataset: where to append.
         units: what to do; see `plan_units`.
-        workers: processes, or an engine. With one, all is done in this one.
-        progress: called after each unit that is on the disk.
+        workers: number of processes, or an executor; with one, everything runs in this process.
+        progress: called after each unit that has been written to disk.
 
     Raises:
         UserError: a task that cannot be started, a full disk, or a model that does not fit.
@@ -100,7 +100,7 @@ def collect(
 
 
 def run_unit(environment: str, unit: CollectionJob) -> list[Episode]:
-    """The episodes of one unit: a pure function of the unit, and of the model that it names."""
+    """Collect the episodes of one unit: a pure function of the unit and of the model that it names."""
     world = make(environment)
     scene = _scene(environment, unit.locked)
     rng = np.random.default_rng(unit.seed)

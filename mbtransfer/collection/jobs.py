@@ -16,17 +16,17 @@ SCRIPTED = ("noise", "reach", "babble")
 """Behaviours that need neither reward nor model."""
 
 REWARDED = ("planner", "oracle", "explore")
-"""Behaviours that plan for tasks: with a model, with the true simulator, or also after what a model does not know."""
+"""Behaviours that plan for tasks: with a model, with the true simulator, or with a bonus for exploration."""
 
 PLANNING = (*REWARDED, "goals")
-"""Behaviours that plan: for tasks, or for goals that the robot sets itself."""
+"""Behaviours that plan: for tasks, or for random goals."""
 
 NEED_FIXTURES = ("reach", "babble", "goals")
 
 NEED_MODEL = ("planner", "explore", "goals")
 
 SHARES: Mapping[str, float] = MappingProxyType({"noise": 0.05, "reach": 0.05, "babble": 0.9})
-"""The mix before there is a model: share of the control steps of each behaviour."""
+"""The default mix without a model: share of the control steps of each behaviour."""
 
 MIXES: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
@@ -38,18 +38,18 @@ MIXES: Mapping[str, Mapping[str, float]] = MappingProxyType(
         "bare model": MappingProxyType({"noise": 0.1, "planner": 0.6, "explore": 0.3}),
     }
 )
-"""What to collect where nobody says it: with neither model nor tasks, with tasks alone, with a model; `bare`
-is an environment without fixtures, where there is nothing to go to."""
+"""Default mixes: without a model and tasks, with tasks alone, and with a model; `bare` is for environments without
+fixtures, where there are no handles to go to."""
 
 UNIT_EPISODES: Mapping[str, int] = MappingProxyType(
     {"noise": 50, "reach": 50, "babble": 50, "planner": 10, "oracle": 5, "explore": 10, "goals": 10}
 )
-"""Episodes in lock step per unit: a unit takes seconds, so little is lost when it is cut short."""
+"""Episodes per unit, run in lockstep: a unit takes seconds, so that little is lost when it is interrupted."""
 
 
 @dataclass(frozen=True)
 class PlannerConfig:
-    """How the planning behaviours decide; None is the planner's own default."""
+    """Settings of the planning behaviours; None is the planner's default."""
 
     planner: str = "mppi"
     horizon: int | None = None
@@ -57,39 +57,39 @@ class PlannerConfig:
     iterations: int | None = None
     particles: int = 3
     noise: float = 0.2
-    """Standard deviation of what is added to each action, as a share of half the action range."""
+    """Standard deviation of the noise on each action, as a share of half the action range."""
     bonus: float = 1.0
-    """What one unit of disagreement is worth to `explore`, in reward."""
+    """Reward of `explore` for one unit of disagreement."""
     settings: tuple[str, ...] = ()
     """Other settings of the planner, as NAME=VALUE."""
     replan: int = 1
-    """Control steps between two decisions."""
+    """Control steps between two planning decisions."""
     chain: bool = False
-    """Whether an episode goes on with another task once one is done."""
+    """Whether an episode continues with another task once one is done."""
     branches: int = 0
-    """Short side branches taken from every episode, besides the steps asked for."""
+    """Number of short side branches of every episode, in addition to the requested steps."""
     model: str = ""
     """Folder of the model."""
     prepared: str = ""
-    """What was prepared for the model; nothing where it is not used."""
+    """Digest of what was prepared for the model; empty if it is not used."""
     model_digest: str = ""
-    """What the model is, wherever it lies: part of the unit's key."""
+    """Digest of the model's weights, whatever its folder: part of the unit's key."""
 
 
 @dataclass(frozen=True)
 class CollectionJob:
-    """A lock-step batch of episodes: one shard of the dataset.
+    """A lockstep batch of episodes: one shard of the dataset.
 
     Attributes:
-        behaviour: who acts.
+        behaviour: name of the behaviour.
         index: number among the units of that behaviour.
-        seed: where all its randomness comes from.
-        episodes: how many, side by side.
-        steps: control steps of each.
-        tasks: what planning behaviours are rewarded for, episode by episode in turn.
+        seed: source of all its randomness.
+        episodes: number of episodes, side by side.
+        steps: control steps of each episode.
+        tasks: tasks that planning behaviours are rewarded for; episodes take turns.
         locked: fixtures that cannot be moved.
         near: share of episodes that start with the hand close to a handle.
-        planning: how planning behaviours decide.
+        planning: settings of planning behaviours.
     """
 
     behaviour: str
@@ -104,10 +104,10 @@ class CollectionJob:
 
     @property
     def key(self) -> str:
-        """Name of its shard: the same for the same work, another for any other."""
+        """Name of its shard: equal for equal work, different for any other work."""
         about = asdict(self)
         if self.planning:
-            del about["planning"]["model"]  # a model is the same wherever it lies
+            del about["planning"]["model"]  # a model is the same in any folder
             if not self.planning.prepared:
                 del about["planning"]["prepared"]
         digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
@@ -124,21 +124,21 @@ def plan_units(
     episode_steps: int = 60, unit_episodes: int | None = None, tasks: tuple[str, ...] = (),
     locked: tuple[str, ...] = (), near: float = 0.5, planning: PlannerConfig | None = None,
 ) -> list[CollectionJob]:  # fmt: skip
-    """Cut at least `steps` control steps into units; first those that plan, as they take longest.
+    """Split at least `steps` control steps into units; planning units come first, as they take longest.
 
     Args:
-        steps: control steps in all, rounded up to whole episodes.
+        steps: total number of control steps, rounded up to whole episodes.
         seed: the command's seed; each unit's own is derived from it, the behaviour and the index.
-        shares: behaviour to its share of the episodes; only the proportions count.
+        shares: share of the episodes of each behaviour; only the proportions count.
         episode_steps: control steps per episode.
-        unit_episodes: episodes per unit; None takes `UNIT_EPISODES`.
+        unit_episodes: episodes per unit; None for `UNIT_EPISODES`.
         tasks: names of tasks for the planning behaviours.
         locked: names of fixtures that cannot be moved.
         near: share of episodes that start with the hand close to a handle.
-        planning: how planning behaviours decide.
+        planning: settings of planning behaviours.
 
     Raises:
-        UserError: a number that makes no sense, or an unknown behaviour.
+        UserError: an invalid number, or an unknown behaviour.
     """
     _check(steps, seed, episode_steps, unit_episodes, near)
     episode_steps = min(episode_steps, steps)
@@ -160,10 +160,10 @@ def plan_units(
 
 
 def parse_mix(texts: Sequence[str]) -> dict[str, float]:
-    """Shares of behaviours from texts like `babble=0.9`; a name alone counts 1.
+    """Parse shares of behaviours such as `babble=0.9`; a name alone counts 1.
 
     Raises:
-        UserError: a behaviour twice, or a share that is no number.
+        UserError: a behaviour is given twice, or a share is not a number.
     """
     shares: dict[str, float] = {}
     for text in texts:
@@ -178,7 +178,7 @@ def parse_mix(texts: Sequence[str]) -> dict[str, float]:
 
 
 def unit_seed(seed: int, behaviour: str, index: int) -> int:
-    """The seed of one unit; below 2^53, so that every reader of JSON sees the same number."""
+    """The seed of one unit; below 2^53, so that every JSON reader gets the exact number."""
     sequence = np.random.SeedSequence([seed, zlib.crc32(behaviour.encode()), index])
     return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(11))
 

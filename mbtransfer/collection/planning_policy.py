@@ -34,17 +34,17 @@ from world_models.checkpoint.checkpoint import load_dynamics
 from world_models.dynamics.rollout import Imagination, Imagined
 
 ORACLE_BUDGET = {"horizon": 10, "candidates": 32, "iterations": 2}
-"""The true simulator is slow but never wrong: a small search is enough for it."""
+"""The true simulator is slow but exact, so that a small search is enough."""
 
 
 def planned(
     world: Environment, scene: Simulator, unit: CollectionJob, rng: np.random.Generator
 ) -> tuple[Behaviour, np.ndarray]:
-    """An agent for the unit's tasks, and starts from which each is still to be done.
+    """An agent for the unit's tasks, and start states in which they are not yet solved.
 
     Raises:
         UserError: no tasks, or a model that has changed since the unit was planned.
-        TaskError: an unknown task, or one that no start leaves undone.
+        TaskError: an unknown task, or one that is solved in every start state.
     """
     tasks, turns, starts = (
         _goals(scene, unit, rng) if unit.behaviour == "goals" else _asked(world, scene, unit, rng)
@@ -69,9 +69,9 @@ def planned(
 def _asked(
     world: Environment, scene: Simulator, unit: CollectionJob, rng: np.random.Generator
 ) -> tuple[list[Task], np.ndarray, np.ndarray]:
-    """The unit's tasks, which of them each episode is after, and where it starts."""
+    """The unit's tasks, the task of each episode, and its start state."""
     from mbtransfer.evaluation.task_selection import (
-        find_task,  # takes a while, and scripted units need it not
+        find_task,  # slow to import, and scripted units do not need it
     )
 
     tasks = [find_task(world, name) for name in unit.tasks]
@@ -84,7 +84,7 @@ def _asked(
 def _goals(
     scene: Simulator, unit: CollectionJob, rng: np.random.Generator
 ) -> tuple[list[Task], np.ndarray, np.ndarray]:
-    """A goal of its own for each episode, and where it starts."""
+    """A random goal for each episode, and its start state."""
     starts = scene.sample_states(rng, unit.episodes)
     goals = draw_goals(scene.spec, scene.observe(starts), unit.locked, rng)
     return list(goals), np.arange(unit.episodes), starts
@@ -93,7 +93,7 @@ def _goals(
 def _ready(
     world: Environment, behaviour: str, planning: PlannerConfig, tasks: Sequence[Task], turns: np.ndarray
 ) -> MultiTaskPolicy | None:
-    """What was prepared, if it was for all of the tasks, and they do not change on the way."""
+    """The prepared policies and values, if all tasks have one and no episode changes its task."""
     if not planning.prepared or planning.chain or behaviour in ("oracle", "goals"):
         return None
     digest, bounds = _model(planning.model, planning.model_digest).digest, action_bounds(world.spec)
@@ -103,7 +103,7 @@ def _ready(
 
 
 def _rewards(behaviour: str, planning: PlannerConfig, tasks: Sequence[Task]) -> Rewards:
-    """True rewards, unless only the simulator's state tells them: then what the model learned of them."""
+    """True rewards, or the model's learned heads if the true ones need the simulator's state."""
     if behaviour == "oracle" or not any(task.privileged for task in tasks):
         return TrueRewards(tasks)
     return _model(planning.model, planning.model_digest).rewards(tasks)
@@ -134,7 +134,7 @@ def _dynamics(scene: Simulator, behaviour: str, planning: PlannerConfig) -> Dyna
 
 
 def weights_digest(model: str | Path, environment: Environment) -> str:
-    """What a model's weights are: with another model the same units are other units.
+    """Digest of a model's weights; units with another model are different units.
 
     Raises:
         ModelError: no model, damaged, or of another environment.
@@ -145,7 +145,7 @@ def weights_digest(model: str | Path, environment: Environment) -> str:
 
 @lru_cache(maxsize=2)
 def _imagination(folder: str, digest: str, particles: int, environment: str) -> Imagination:
-    """The model in a folder, ready to plan in; read once per process."""
+    """The model in a folder, ready for planning; loaded once per process."""
     layout = model_layout(make(environment).spec)
     dynamics, manifest = load_dynamics(folder, expect=layout)
     if digest and manifest["tensors"]["sha256"] != digest:
@@ -154,16 +154,16 @@ def _imagination(folder: str, digest: str, particles: int, environment: str) -> 
 
 
 HELD = 3
-"""Control steps for which a task must hold before the next one begins."""
+"""Control steps for which a task must stay solved before the next one begins."""
 
 
 class Chain:
-    """What each of B episodes is after: a task until it is done, then another one that is not, drawn at random.
+    """The current task of each of B episodes; once it is done, the next unsolved task is drawn at random.
 
     Args:
-        rewards: of K tasks.
+        rewards: rewards of K tasks.
         tasks: K.
-        first: the task that each episode begins with.
+        first: the first task of each episode.
         rng: draws the next ones.
     """
 
@@ -175,7 +175,7 @@ class Chain:
         self._held = np.zeros(len(first), int)
 
     def advance(self, obs: Float[Tensor, "B O"]) -> Bool[Tensor, " B"]:
-        """Look at where the episodes are; which of them are after another task from here on."""
+        """Process the current observations, and return which episodes switch to another task."""
         won = self._rewards.success(obs).cpu().numpy() > 0.5
         rows = np.arange(len(self.now))
         self._held = np.where(won[rows, self.now], self._held + 1, 0)
@@ -191,21 +191,21 @@ class Chain:
 
 
 _MEMORY = 0.8
-"""Memory of the noise on actions: the hand drifts off the plan instead of trembling."""
+"""Autocorrelation of the action noise: the hand drifts off the plan instead of trembling."""
 
 _MOST = 3.0
-"""Disagreement beyond this many scales of change counts no more: it is the model's failure, not news."""
+"""Upper limit of disagreement, in units of the scale of change: beyond it the model has failed."""
 
 
 class PlannerBehaviour:
-    """An agent that plans for a reward; noise on its actions shows the model what lies beside the plan.
+    """An agent that plans for a reward, with noise on its actions so that the data also cover states near the plan.
 
     Args:
         agent: plans for B episodes at once.
-        reward: what it plans for: `Task.reward`, or a `TaskReward` with one row per episode.
-        noise_std: spread of the coloured noise on each action, as a share of half the action range.
+        reward: reward to plan for: `Task.reward`, or a `TaskReward` with one row per episode.
+        noise_std: standard deviation of the correlated noise on each action, as a share of half the action range.
         rng: source of the noise.
-        chain: gives the reward from step to step instead, where episodes go on with other tasks.
+        chain: gives the reward at every step instead, if episodes continue with other tasks.
     """
 
     def __init__(
@@ -230,10 +230,10 @@ class PlannerBehaviour:
 
 @dataclass(frozen=True)
 class Curious(ReturnEstimator):
-    """What the ensemble disagrees about is worth a bonus.
+    """Return with a bonus for disagreement of the ensemble.
 
-    Sekar et al. (2020), "Planning to explore via self-supervised world models": disagreement of the members
-    is what more data can teach, unlike noise, on which they agree.
+    Sekar et al. (2020), "Planning to explore via self-supervised world models": more data can reduce the disagreement
+    of the members, unlike noise, on which they agree.
 
     Attributes:
         bonus: reward per control step for one unit of disagreement; needs at least two particles.
@@ -255,18 +255,18 @@ _TRIES = 50
 def draw_goals(
     spec: EnvSpec, obs: Float[ndarray, "B O"], locked: Sequence[str], rng: np.random.Generator
 ) -> list[Move]:
-    """A goal for each start: a thing, one of its fixtures and a place in its range, far enough from where it is.
+    """Draw a goal for each start: an object, one of its fixtures, and a target far enough from its position.
 
-    All three are uniform: what has many joints, as a kettle does, is chosen as often as what has one.
+    All three are drawn uniformly: an object with many joints, such as a kettle, is as likely as one with one joint.
 
     Goal babbling (Baranes and Oudeyer 2013, "Active learning of inverse models with intrinsically motivated
     goal exploration in robots"), in the space of the fixtures and without their measure of progress.
 
     Args:
-        spec: of the environment.
-        obs: the starts.
+        spec: spec of the environment.
+        obs: observations of the starts.
         locked: fixtures that cannot be moved.
-        rng: what draws.
+        rng: source of the draws.
 
     Raises:
         UserError: every fixture is locked.
@@ -288,7 +288,7 @@ def draw_goals(
 
 
 def _by_handle(fixtures: Sequence[Fixture]) -> dict[tuple[int, int, int], list[Fixture]]:
-    """The fixtures that move together, as they do which share a handle."""
+    """Group the fixtures by handle: those that share one move together."""
     things: dict[tuple[int, int, int], list[Fixture]] = {}
     for fixture in fixtures:
         things.setdefault(fixture.handle, []).append(fixture)

@@ -15,7 +15,7 @@ from tasks.spec import EnvSpec
 
 @runtime_checkable
 class Behaviour(Protocol):
-    """Acts in B episodes at once."""
+    """Chooses actions in B episodes at once."""
 
     def act(self, obs: Float[ndarray, "B O"], state: Float[ndarray, "B S"]) -> Float[ndarray, "B A"]:
         """The next action of each episode."""
@@ -23,7 +23,7 @@ class Behaviour(Protocol):
 
 
 class Noise:
-    """Correlated noise through the whole action space."""
+    """Correlated noise over the whole action space."""
 
     def __init__(self, spec: EnvSpec, batch: int, rng: np.random.Generator, memory: float = 0.9) -> None:
         self._noise, self._shape = CorrelatedNoise(rng, memory), (batch, spec.action_size)
@@ -41,12 +41,11 @@ PROBE = 5
 
 
 class Babble:
-    """Handle babbling: go to a handle, take hold of it (or just push), pull it about, go to the next one.
+    """Handle babbling: go to a handle, grasp it (or just push), pull it around, go to the next one.
 
-    The behaviour that made the shared model good: it needs no reward and no model, and it shows every
-    fixture moving. `reach_only` stops at the handles (the reaching behaviour); `probe` holds on and pulls
-    along each axis and back, one after the other, so that one episode shows which way a fixture goes. From
-    nearer than `reach` (m) the hand takes hold.
+    This behaviour made the shared model good: it needs no reward and no model, and it moves every fixture. `reach_only`
+    stops at the handles (the reaching behaviour). `probe` keeps its grasp and pulls along each axis and back, one after
+    the other, so that one episode shows how a fixture moves. Within `reach` (m) of a handle the hand grasps.
     """
 
     def __init__(
@@ -93,19 +92,20 @@ class Babble:
             self._turn[rows] += 1
 
     def _end(self, pulling: ndarray) -> None:
-        """Pulls end after a few steps; then half of the hands go to another handle."""
+        """End pulls after a few steps; then 40% of the hands go to a random handle."""
         self._left[pulling] -= 1
         leave = pulling & (self._left == 0) & (self._rng.random(len(pulling)) < 0.4)
         self._target[leave] = self._rng.integers(len(self._handles), size=int(leave.sum()))
 
 
 class HandControlledPolicy:
-    """A behaviour that moves a hand along x, y and z, done by an arm of joints.
+    """Runs a behaviour for a hand that moves along x, y and z on an arm with joints.
 
     Args:
-        wishes: the behaviour, made for actions as in `tasks.hand_control.HAND_ACTION`.
-        hand_controller: turns its wishes into actions.
-        noise: what is added to each action, as a share of its range: the arm also stands otherwise at times.
+        wishes: the behaviour; its actions are as in `tasks.hand_control.HAND_ACTION`.
+        hand_controller: converts them into actions of the arm.
+        noise: noise added to each action, so that the posture of the arm varies.
+        share: scale of the noise.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ def babbling(
     scene: Simulator, batch: int, rng: np.random.Generator, *,
     fixtures: tuple[str, ...] = (), reach_only: bool = False, probe: bool = False,
 ) -> Behaviour:  # fmt: skip
-    """`Babble`, by the scene's own actions or, where the scene has a lead, led by it."""
+    """`Babble` with the scene's own actions, or through its hand controller if it has one."""
     hand_controller = scene.hand_controller
     spec = replace(scene.spec, action=HAND_ACTION) if hand_controller else scene.spec
     babble = Babble(

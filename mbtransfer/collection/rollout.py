@@ -12,27 +12,27 @@ from mbtransfer.data.episode import Episode
 from tasks.simulator import Simulator
 
 NEAREST, FARTHEST = 0.06, 0.20
-"""How far from the handle the hand starts (m); at 0.05 it touches."""
+"""Range of the distance of hand and handle at the start (m); at 0.05 the hand touches."""
 
 _STATE = mujoco.mjtState.mjSTATE_FULLPHYSICS
 _TRIES = 4
 _PENETRATION = 0.002
-"""Contacts deeper than this (m) would throw the hand out of the fixture it was put into."""
+"""Contacts deeper than this (m) would throw the hand out of the fixture that it was placed in."""
 
 
 def sample_starts(
     scene: Simulator, rng: np.random.Generator, n: int, near: float = 0.0
 ) -> Float[ndarray, "n S"]:
-    """Random starts, a share `near` of them with the hand 6 to 20 cm from a random handle."""
+    """Random start states; in a share `near` of them the hand is 6 to 20 cm from a random handle."""
     return move_near(scene, rng, scene.sample_states(rng, n), near)
 
 
 def move_near(
     scene: Simulator, rng: np.random.Generator, states: Float[ndarray, "n S"], share: float
 ) -> Float[ndarray, "n S"]:
-    """The same starts, with the hand of a share of them close to a random handle, away from the wall.
+    """The same states, with the hand of a share of them close to a random handle, away from the wall.
 
-    Where the hand would stand inside a fixture, another place is drawn; after a few tries the start stays.
+    If the hand would be inside a fixture, another place is drawn; after a few tries the state is left unchanged.
     """
     moved = np.array(states)
     if not scene.spec.fixtures:
@@ -51,7 +51,7 @@ def move_near(
 def _placed(
     scene: Simulator, rng: np.random.Generator, states: Float[ndarray, "n S"]
 ) -> Float[ndarray, "n S"]:
-    """The states with the hand close to a random handle."""
+    """The states with the hand placed close to a random handle."""
     if scene.hand_controller:
         return scene.hand_controller.approach(rng, states)
     columns, low, high = _hand(scene)
@@ -60,7 +60,7 @@ def _placed(
 
 
 def _hand(scene: Simulator) -> tuple[ndarray, ndarray, ndarray]:
-    """The hand's columns of the state, and its joints' limits."""
+    """The hand's columns in the state, and the limits of its joints."""
     joints = [scene.model.joint(scene.spec.observation[column].name) for column in scene.spec.hand]
     limits = np.array([joint.range for joint in joints])
     return np.array([1 + joint.qposadr[0] for joint in joints]), limits[:, 0], limits[:, 1]
@@ -69,7 +69,7 @@ def _hand(scene: Simulator) -> tuple[ndarray, ndarray, ndarray]:
 def _targets(
     scene: Simulator, rng: np.random.Generator, states: Float[ndarray, "n S"]
 ) -> Float[ndarray, "n 3"]:
-    """A place for each hand: a random handle and a random way from it."""
+    """A position for each hand: at a random handle, with a random offset."""
     obs = scene.observe(states).astype(np.float64)
     handles = np.array(sorted({fixture.handle for fixture in scene.spec.fixtures}))
     chosen = handles[rng.integers(len(handles), size=len(states))]
@@ -83,9 +83,9 @@ def _targets(
 
 
 def _free(scene: Simulator, states: Float[ndarray, "n S"]) -> Bool[ndarray, " n"]:
-    """Whether nothing stands inside anything else."""
+    """Whether no body penetrates another one."""
     data = mujoco.MjData(scene.model)
-    physics = mujoco.mj_stateSize(scene.model, _STATE)  # what a scene keeps beside it comes after
+    physics = mujoco.mj_stateSize(scene.model, _STATE)  # additional values of a scene come after these
     free = np.ones(len(states), bool)
     for i, state in enumerate(states):
         mujoco.mj_setState(scene.model, data, state[:physics], _STATE)
@@ -97,10 +97,10 @@ def _free(scene: Simulator, states: Float[ndarray, "n S"]) -> Bool[ndarray, " n"
 def run_lockstep(
     scene: Simulator, behaviour: Behaviour, states: Float[ndarray, "B S"], steps: int, *, tag: str, seed: int
 ) -> list[Episode]:
-    """B episodes of `steps` control steps, all of them finished at the same moment.
+    """Run B episodes of `steps` control steps in lockstep.
 
-    An episode whose simulation diverges ends before that step and says so; one that the environment ends is marked as
-    terminated.
+    An episode whose simulation diverges ends before that step and is marked as diverged; one that the environment ends
+    is marked as terminated.
     """
     path, actions, now = [states], [], states
     for _ in range(steps):
@@ -108,7 +108,7 @@ def run_lockstep(
         after = scene.rollout(now, action[:, None])[:, 0]
         actions.append(action)
         path.append(after)
-        # What has diverged waits where it was last sound: planners need numbers to plan from.
+        # A diverged episode stays in its last finite state: planners need finite numbers.
         now = after if scene.live else np.where(np.isfinite(after).all(axis=1, keepdims=True), after, now)
     return sound_parts(scene, np.stack(path, axis=1), np.stack(actions, axis=1), tag, [seed] * len(states))
 
@@ -120,13 +120,13 @@ def sound_parts(
     tag: str,
     seeds: Sequence[int],
 ) -> list[Episode]:
-    """Episodes up to the first state that is not made of numbers; those that do not get through a step are none.
+    """Episodes up to their first state that is not finite; those without a single step are dropped.
 
     Args:
-        scene: where they happened.
+        scene: the simulator in which they ran.
         path: states, M = T + 1.
-        actions: what was done.
-        tag: the behaviour.
+        actions: the actions taken.
+        tag: name of the behaviour.
         seeds: one for each of the B episodes.
     """
     length = np.logical_and.accumulate(np.isfinite(path).all(axis=2), axis=1).sum(axis=1) - 1
@@ -138,7 +138,7 @@ def sound_parts(
 def _episode(
     scene: Simulator, path: Float[ndarray, "M S"], actions: Float[ndarray, "T A"], n: int, tag: str, seed: int
 ) -> Episode:
-    """The first n steps; a live environment marks its end, other simulations end early as they diverge."""
+    """The first n steps; an early end means termination in a live environment, and divergence in other simulations."""
     early = n < len(actions)
     terminated = early and scene.live and bool(np.isnan(path[n + 1]).any())
     return Episode(
@@ -148,13 +148,13 @@ def _episode(
 
 
 STEPS = 12
-"""Control steps of a branch: about as far as plans look ahead."""
+"""Control steps of a branch, about as many as plans look ahead."""
 
 _MEMORY = 0.9
-"""Share of the noise on an action that stays at the next step."""
+"""Autocorrelation of the noise on an action."""
 
 _SPREAD = (0.1, 1.0)
-"""Least and greatest spread of a branch's noise, as a share of half the action range."""
+"""Smallest and largest standard deviation of a branch's noise, as a share of half the action range."""
 
 TAG = "branch"
 
@@ -162,14 +162,14 @@ TAG = "branch"
 def branch(
     scene: Simulator, episodes: Sequence[Episode], each: int, rng: np.random.Generator
 ) -> list[Episode]:
-    """Branches that leave the episodes at random states: their own actions with noise, little or much of it.
+    """Branch off the episodes at random states: repeat their own actions with more or less noise.
 
-    Planners compare plans, most of them worse than what was done in the end: a model must know these as well.
+    Planners compare plans, most of them worse than the one that is executed: a model must predict these as well.
 
     Args:
-        scene: the world.
-        episodes: where to begin.
-        each: branches of every episode.
+        scene: the simulator.
+        episodes: the episodes to branch off.
+        each: number of branches per episode.
         rng: source of the noise.
     """
     long = [episode for episode in episodes if len(episode) > STEPS]
@@ -187,7 +187,7 @@ def branch(
 
 
 def _noise(rng: np.random.Generator, shape: tuple[int, ...]) -> Float[ndarray, "n T A"]:
-    """Random walks that forget slowly, each of a spread of its own."""
+    """Autocorrelated noise; each branch has its own standard deviation."""
     steps = rng.normal(size=shape)
     for t in range(1, shape[1]):
         steps[:, t] = _MEMORY * steps[:, t - 1] + (1 - _MEMORY**2) ** 0.5 * steps[:, t]

@@ -20,26 +20,26 @@ from world_models.uncertainty.disagreement import DisagreementScale
 from world_models.uncertainty.forecast import Forecast, forecast, resting_error, rollout_error
 
 LEVEL = 0.9
-"""Share of the columns that the interval of the tables should hold."""
+"""Level of the interval in the tables: the share of values that it should contain."""
 
 LEVELS = tuple(round(0.05 * k, 2) for k in range(1, 20))
 """Levels over which the calibration error is averaged."""
 
 HalfWidth = Callable[[float], Tensor]
-"""From a level to half the width of its interval, [H, R, O]."""
+"""Maps a level to half the width of its interval, [H, R, O]."""
 
 
 def reliability(forecast: Forecast, intervals: Intervals, layout: Layout) -> dict[str, Any]:
     """Coverage of the 90% interval, calibration error and width by horizon, before and after recalibration.
 
-    Three groups of columns: `all`, `moving` (see `world_models.uncertainty.conformal.moving`) and, where the layout has
-    objects, `moving_objects` (their positions and velocities). Resting columns are predicted exactly, so that
-    any interval holds them: `all` can be no better calibrated than that. Before recalibration the members'
-    spread is taken for the standard deviation of a normal distribution.
+    Three groups of columns: `all`, `moving` (see `world_models.uncertainty.conformal.moving`) and, if the layout has
+    objects, `moving_objects` (their positions and velocities). Columns at rest are predicted exactly, so that any
+    interval contains them, which limits how well `all` can be calibrated. Before recalibration the members' spread is
+    taken as the standard deviation of a normal distribution.
 
     Returns:
         `level`, `horizon` and per group `share` (of all entries) and `travel` (twice the 90% quantile of how far
-        columns stray from the start: the width of an interval that knows nothing), then for `before` and `after`
+        columns move from the start: the width of an interval without a model), then for `before` and `after`
         each `coverage`, `ece` and `width` (mean, in units of the columns' scale of change), all by horizon. `ece`
         is the mean over levels of the difference of nominal and true coverage (Kuleshov, Fenner and Ermon 2018).
         A group without entries has None.
@@ -66,7 +66,7 @@ def reliability(forecast: Forecast, intervals: Intervals, layout: Layout) -> dic
 
 
 def by_column(forecast: Forecast, intervals: Intervals, layout: Layout) -> dict[str, list[float | None]]:
-    """Coverage of the recalibrated 90% interval of each column by horizon, where it moves; None where it never does."""
+    """Coverage of the recalibrated 90% interval of each moving column by horizon; None where it never moves."""
     inside = (forecast.truth - forecast.mean).abs() <= intervals.half_width(forecast.spread, LEVEL)
     moves = moving(forecast)
     columns = enumerate(layout.columns)
@@ -74,7 +74,7 @@ def by_column(forecast: Forecast, intervals: Intervals, layout: Layout) -> dict[
 
 
 def groups(forecast: Forecast, layout: Layout) -> Iterator[tuple[str, Bool[Tensor, "H R O"]]]:
-    """The groups of columns that are reported, each as a mask of entries."""
+    """Yield the reported groups of columns, each as a mask of entries."""
     moves = moving(forecast)
     yield "all", torch.ones_like(moves)
     yield "moving", moves
@@ -86,7 +86,7 @@ def groups(forecast: Forecast, layout: Layout) -> Iterator[tuple[str, Bool[Tenso
 
 
 def rank_correlation(forecast: Forecast) -> list[float | None]:
-    """Spearman's rank correlation of raw disagreement and true error, by horizon; None where either is constant."""
+    """Spearman's rank correlation of raw disagreement and true error, by horizon; None if either is constant."""
     found = []
     for apart, error in zip(forecast.disagreement.cpu(), forecast.error.cpu(), strict=True):
         varied = len(apart) > 2 and bool(apart.min() < apart.max()) and bool(error.min() < error.max())
@@ -116,7 +116,7 @@ def _by_step(mask: Tensor, measure: Callable[[int, Tensor], float]) -> list[floa
 
 
 def _quantile(values: Tensor) -> Tensor:
-    """The 90% quantile; torch's own refuses long tensors."""
+    """The 90% quantile; `torch.quantile` refuses long tensors."""
     return values.kthvalue(max(1, round(LEVEL * len(values)))).values
 
 
@@ -124,39 +124,39 @@ SHARE = 0.05
 """Share of a dataset's episodes that `fit` holds out."""
 
 HORIZON = 12
-"""Control steps of a stretch: as far as the longest default plan."""
+"""Control steps of a segment: as many as the longest default plan."""
 
 STRETCHES = 1500
 
 
 class Halves(NamedTuple):
-    """Held-out episodes, split by episode: no stretch of the one half is of an episode of the other."""
+    """Held-out episodes, split by episode: no episode has segments in both halves."""
 
     calibration: Pool
     test: Pool | None
-    """None where a single episode was held out; it calibrates."""
+    """None if only one episode was held out, which is then used for calibration."""
 
 
 def halves(held_out: Pool) -> Halves:
-    """Split held-out episodes in two, each episode's side drawn from its key and place alone."""
+    """Split held-out episodes in two; the half of each episode depends on its key and position alone."""
     whole = held_out.where(lambda record: record.steps > 0)
     return Halves(*whole.split(0.5, seed=1)) if len(whole) > 1 else Halves(whole, None)
 
 
 def held_out_halves(dataset: Dataset) -> tuple[Pool, Pool]:
-    """To calibrate and to test on: the halves of what `fit` holds out of a dataset.
+    """Episodes for calibration and for testing: the halves of what `fit` holds out of a dataset.
 
     Raises:
-        UserError: too few episodes to hold two out.
+        UserError: too few episodes to hold out two.
     """
     calibration, test = halves(dataset.split(SHARE, seed=0)[1])
     if test is None:
-        raise UserError(f"{dataset.path}: of {len(dataset)} episodes too few are held out; collect more")
+        raise UserError(f"{dataset.path}: too few of {len(dataset)} episodes are held out; collect more")
     return calibration, test
 
 
 def stretches(pool: Pool, seed: int, horizon: int = HORIZON, count: int = STRETCHES) -> Segments:
-    """At most `count` stretches of episodes; shorter than `horizon` where no episode is so long.
+    """Sample at most `count` segments of episodes; they are shorter than `horizon` if no episode is that long.
 
     Raises:
         UserError: no episode has a control step.
@@ -172,11 +172,11 @@ ROWS = 5000
 BINS = 20
 
 TESTED = "interval_coverage"
-"""Name under which the reliability of a model's intervals is kept among its notes."""
+"""Key of the reliability of a model's intervals among its notes."""
 
 
 def calibrate(dynamics: EnsembleDynamics, segments: Segments, held_out: Transitions) -> dict[str, Any]:
-    """Error by horizon beside the forecast that nothing moves; disagreement beside error; its percentiles."""
+    """Error by horizon of the model and of 'nothing moves'; error by disagreement; percentiles of disagreement."""
     model = rollout_error(dynamics, segments).mean(dim=0)
     steps = list(range(1, segments.horizon + 1))
     some = held_out[slice(0, None, max(1, len(held_out) // ROWS))]
@@ -192,11 +192,11 @@ def calibrate(dynamics: EnsembleDynamics, segments: Segments, held_out: Transiti
 
 
 def recalibrate(dynamics: EnsembleDynamics, held_out: Pool, seed: int = 0) -> dict[str, Any]:
-    """Intervals and the scale of disagreement from one half of the held-out episodes, tested on the other.
+    """Fit intervals and the scale of disagreement on one half of the held-out episodes, and test on the other.
 
     Returns:
-        For a model's notes: what `Intervals.of` and `DisagreementScale.of` read, and the `reliability` of the
-        intervals, None where a single episode was held out and none is left to test on.
+        Entries for a model's notes: what `Intervals.of` and `DisagreementScale.of` read, and the `reliability` of the
+        intervals, which is None if only one episode was held out.
 
     Raises:
         UserError: the held-out episodes have no control steps.
@@ -212,7 +212,7 @@ def recalibrate(dynamics: EnsembleDynamics, held_out: Pool, seed: int = 0) -> di
 def fit_intervals(
     dynamics: EnsembleDynamics, calibration: Pool, seed: int = 0, horizon: int = HORIZON
 ) -> tuple[Intervals, DisagreementScale]:
-    """Both from forecasts on episodes that neither training nor a later test has seen.
+    """Fit intervals and the scale of disagreement on episodes that neither training nor a later test uses.
 
     Raises:
         UserError: the episodes have no control steps.
@@ -225,7 +225,7 @@ def fit_intervals(
 def disagreement_and_error(
     dynamics: EnsembleDynamics, data: Transitions
 ) -> tuple[Float[Tensor, " B"], Float[Tensor, " B"]]:
-    """Spread of the members' predictions and error of their mean, root mean square of normalised changes."""
+    """Spread of the members' predictions and error of their mean, as root mean squares of normalised changes."""
     members = dynamics.config.members
     predicted = dynamics(data.obs.expand(members, -1, -1), data.actions.expand(members, -1, -1)).mean
     target = (data.next_obs - data.obs) / dynamics.normalizer.change

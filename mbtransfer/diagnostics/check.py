@@ -22,28 +22,28 @@ from world_models.rewards.basis import quantity_names
 from world_models.rewards.heads import Head
 
 STARTS = 6
-"""Starts from which a task is imagined."""
+"""Number of start states from which a task is imagined."""
 
 SEARCH = {"candidates": 48, "iterations": 2}
 
 RISKY = 0.5
-"""Risk from which on a warning is given."""
+"""A risk above this is shown in red; coverage or imagined success below it causes a warning."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What is known of a task before it is run; every share is from 0 to 1.
+    """What is known about a task before it is run; every share is from 0 to 1.
 
     Attributes:
-        task: its name.
-        coverage: share of the way from start to target, of the least known fixture, that the pool moved in.
-        least_known: that fixture; empty where the task moves none.
-        reward_error: share of held-out reward labels' variance that the head gets wrong.
-        success_error: share of held-out states whose success the head gets wrong.
+        task: name of the task.
+        coverage: share of the way from start to target in which the pool moved the least known fixture.
+        least_known: that fixture; empty if the task moves none.
+        reward_error: share of the variance of held-out reward labels that the head does not explain.
+        success_error: share of held-out states whose success the head predicts wrongly.
         imagined_success: share of imagined episodes that end in success.
-        disagreement: percentile of the members' disagreement on those, among held-out transitions.
+        disagreement: percentile of the members' disagreement in these episodes, among held-out transitions.
         risk: one minus coverage times imagined success.
-        warning: what a user should know; empty where there is nothing to warn of.
+        warning: what a user should know; empty if there is nothing to warn about.
     """
 
     task: str
@@ -60,11 +60,11 @@ class Finding:
 def check_task(
     model: Model, task: Task, scene: Simulator, *, labels: int | None = None, seed: int = 0
 ) -> Finding:
-    """Coverage of the states that the task needs, its head's error, and how it goes in imagination.
+    """Coverage of the states that the task needs, errors of its reward head, and success in imagination.
 
     Raises:
-        ModelError: more labels than there are.
-        TaskError: no start leaves the task undone.
+        ModelError: more labels than there are transitions.
+        TaskError: no start state leaves the task unsolved.
     """
     heads = model.rewards([task], labels)
     head = heads.heads[task.name]
@@ -83,7 +83,7 @@ def check_task(
 
 
 def _coverage(model: Model, head: Head, obs: Float[Tensor, "n O"]) -> tuple[float, str]:
-    """How much of the way to the states that count as success was seen, for the least known fixture."""
+    """Covered share of the way to the states that count as success, and the least covered fixture."""
     box, names = head.box, quantity_names(model.dynamics.layout)
     if head.success_net is None and bool((box.low > box.high).any()):
         return 0.0, "success"
@@ -105,7 +105,7 @@ def _coverage(model: Model, head: Head, obs: Float[Tensor, "n O"]) -> tuple[floa
 def _imagine(
     model: Model, goal: TaskReward, heads: Any, obs: Float[Tensor, "n O"], seed: int
 ) -> tuple[float, float]:
-    """Model-predictive control in the model's own world: share of successes, mean disagreement per step."""
+    """Run model-predictive control inside the model: share of successes, and mean disagreement per step."""
     bounds = action_bounds(model.environment.spec, model.device)
     agent = MPCAgent(
         LearnedDynamics(Imagination(model.dynamics, 2)), make_planner("mppi", bounds, SEARCH), bounds, seed
@@ -138,15 +138,15 @@ def _warning(coverage: float, least: str, success: float, percentile: float) -> 
         )
     if coverage < RISKY:
         return (
-            f"the pool moved {least} in only {coverage:.0%} of the way that this needs: adapt the model first"
+            f"the pool moved {least} over only {coverage:.0%} of the way to the target: adapt the model first"
         )
     if success < RISKY:
-        return f"even in imagination only {success:.0%} of the episodes succeed"
+        return f"only {success:.0%} of the episodes succeed even in imagination"
     if percentile > 0.95:
-        return f"the members disagree more than on {percentile:.0%} of held-out transitions"
+        return f"the ensemble members disagree more than on {percentile:.0%} of the held-out transitions"
     return ""
 
 
 def as_dict(finding: Finding) -> dict[str, Any]:
-    """For JSON."""
+    """The finding as plain values, for JSON."""
     return asdict(finding)

@@ -18,21 +18,21 @@ from world_models.uncertainty.forecast import Forecast
 from world_models.uncertainty.novelty import Familiarity
 
 GAP = 0.02
-"""A fixture is at a place never visited when all places in the pool are farther, as a share of its range."""
+"""A fixture's position is new if all of its positions in the pool are farther away than this share of its range."""
 
 TOUCH = 0.08
-"""Distance (m) of hand and handle from which on they may touch."""
+"""Distance of hand and handle (m) below which they may touch."""
 
 
 @dataclass(frozen=True, eq=False)
 class Unvisited:
-    """Which stretches start with a fixture at a place where the pool never had it.
+    """Which segments start with a fixture at a position that the pool never visited.
 
     Attributes:
-        anywhere: at least one fixture is, wherever the hand is.
+        anywhere: at least one fixture is at such a position, wherever the hand is.
         in_touch: the hand is within `TOUCH` of such a fixture's handle.
         moving: such a fixture moves in the first step.
-        fixtures: names of the fixtures that are, in any stretch.
+        fixtures: names of the fixtures that are at such a position in any segment.
     """
 
     anywhere: Bool[ndarray, " R"]
@@ -42,7 +42,7 @@ class Unvisited:
 
     @classmethod
     def of(cls, spec: EnvSpec, pool: Float[ndarray, "N O"], obs: Float[Tensor, "R points O"]) -> "Unvisited":
-        """Look up the fixtures at the start of each stretch among all states of the pool."""
+        """Compare the fixtures at the start of each segment with all states of the pool."""
         columns = [fixture.position for fixture in spec.fixtures]
         places = np.sort(pool[:, columns], axis=0)
         start, after = obs[:, 0].cpu().numpy(), obs[:, 1].cpu().numpy()
@@ -61,7 +61,7 @@ class Unvisited:
 def signals(
     forecast: Forecast, scale: DisagreementScale, familiarity: Familiarity
 ) -> dict[str, Float[ndarray, " R"]]:
-    """What could tell a state that was never visited, each from 0 to 1, for the first step of each stretch.
+    """Signals that may detect a state that was never visited, each from 0 to 1, for the first step of each segment.
 
     `disagreement` is its percentile after that step, `rarity` that of the state before it, `novelty` the greater
     of the two (`world_models.uncertainty.disagreement.Novelty`).
@@ -77,9 +77,9 @@ def separation(
     """AUROC of each signal for each kind of unvisited state, against every visited one.
 
     Args:
-        unvisited: of the other data's stretches.
-        elsewhere: their signals.
-        pool: signals of held-out stretches of the pool, all of them visited.
+        unvisited: flags of the other data's segments.
+        elsewhere: signals of these segments.
+        pool: signals of held-out segments of the pool, all of them visited.
     """
     kinds = {name: getattr(unvisited, name) for name in ("anywhere", "in_touch", "moving")}
     return {
@@ -97,7 +97,7 @@ def separation(
 
 
 def auroc(positive: Float[ndarray, " n"], negative: Float[ndarray, " m"]) -> float | None:
-    """Probability that a positive scores higher than a negative, ties by half (Mann and Whitney 1947)."""
+    """Probability that a positive scores higher than a negative; ties count half (Mann and Whitney 1947)."""
     if not len(positive) or not len(negative):
         return None
     ranks = mannwhitneyu(positive, negative, method="asymptotic").statistic

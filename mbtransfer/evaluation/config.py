@@ -210,7 +210,7 @@ class EvalConfig:
 
 @dataclass(frozen=True)
 class EvalContext:
-    """The objects that settings stand for, built once per process by `EvalConfig.resolve`.
+    """The objects built from the settings by `EvalConfig.resolve`, once per process.
 
     Attributes:
         config: the settings, with everything decided that other processes must not decide again.

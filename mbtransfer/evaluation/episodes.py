@@ -46,7 +46,7 @@ def script_of(controller: Controller, asked: Task | Recipe) -> TaskMonitor:
 def starts_of(
     controller: Controller, asked: Task | Recipe, seed: int, episodes: int
 ) -> Float[ndarray, "n S"]:
-    """Start states of the episodes of a task or recipe with a given seed; nothing of it is done yet."""
+    """Start states of the episodes of a task or recipe for a seed, in which nothing of it is done yet."""
     if isinstance(asked, Recipe):
         return recipe_starts(controller.scene, asked, seed, episodes)
     return task_starts(controller.scene, asked, seed, episodes)

@@ -106,7 +106,7 @@ def _remember(context: EvalContext) -> EvalContext:
 def _groups(runs: Sequence[Run], workers: int) -> list[tuple[Run, ...]]:
     """Group the runs that a worker does in a row: all seeds of a task, so that its reward head is fitted only once.
 
-    Runs stay single if there are too few tasks to keep all workers busy, or only one worker, where nothing is gained.
+    Runs are not grouped if that would leave workers idle, or with one worker, where it gains nothing.
     """
     by_name: dict[tuple[str, str], list[Run]] = {}
     for run in runs:

@@ -55,7 +55,7 @@ def film(
         video: MP4 file to write.
         strip: PNG file to write.
         captions: a caption for each state; the last one is repeated for any further states.
-        every: show only one of so many states; the last one is always shown.
+        every: show one state out of this many; the last one is always shown.
 
     Raises:
         UserError: there is no state, or a file cannot be written.

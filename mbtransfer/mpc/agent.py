@@ -25,9 +25,10 @@ class Seeding:
     """A policy whose roll-outs are among the candidates (as in TD-MPC2, Hansen et al. 2024).
 
     Attributes:
-        policy: acts on observations.
+        policy: maps observations to actions.
         plans: roll-outs per decision.
-        noise: spread added to their actions, as a share of half the action range; the first has none.
+        noise: standard deviation of the noise on their actions, as a share of half the action range; the first one
+            has none.
     """
 
     policy: Policy
@@ -36,17 +37,17 @@ class Seeding:
 
 
 class MPCAgent:
-    """Model-predictive control of B episodes at once; keeps each episode's plan as the next warm start.
+    """Model-predictive control of B episodes at once; each episode's last plan is the next warm start.
 
     Args:
-        dynamics: follows plans.
-        planner: searches for them.
+        dynamics: predicts where plans lead.
+        planner: searches for plans.
         bounds: the action box.
-        seed: of everything random.
+        seed: seed of all randomness.
         seeding: a policy that proposes plans; None for none.
-        decision_ms: time that the decision of one episode may take (anytime planning), so that B episodes
-            have B times as much; None for as long as it takes.
-        replan: control steps between two decisions; the plan is followed in between.
+        decision_ms: time budget for the decision of one episode (anytime planning), milliseconds; B episodes have
+            B times as much; None for no limit.
+        replan: control steps between two decisions; in between the last plan is followed.
     """
 
     def __init__(
@@ -68,28 +69,28 @@ class MPCAgent:
         self._elites: Tensor | None = None
         self._pause: Tensor | None = None
         self.plan: Plan | None = None
-        """What was decided last, for those who watch."""
+        """The last decision, for observers."""
         self.violation: Tensor | None = None
-        """How far the last plans break a constraint, [B]; None where there are no constraints."""
+        """How far the last plans violate a constraint, [B]; None if there are no constraints."""
 
     def __repr__(self) -> str:
-        """One line for people."""
+        """A one-line description."""
         return f"MPCAgent({type(self.planner).__name__}, horizon {self.planner.horizon}, {self.bounds.low.device})"
 
     def reset(self) -> None:
-        """Forget all plans: new episodes begin."""
+        """Forget all plans, because new episodes begin."""
         self._plan = self._elites = self._pause = None
         self._left = 0
 
     def keep(self, rows: Tensor) -> None:
-        """Go on with some of the episodes only; `rows` is a mask or an index."""
+        """Keep only some of the episodes; `rows` is a mask or an index."""
         held = (self._plan, self._elites, self._pause)
         self._plan, self._elites, self._pause = (None if x is None else x[rows] for x in held)
 
     def forget(self, rows: Tensor) -> None:
-        """Drop the plans of some of the episodes: they are after something else now; `rows` is a mask.
+        """Drop the plans of some of the episodes, because their goal has changed; `rows` is a mask.
 
-        They let go and rest for one control step: a first plan is crude, and would drag along what was held.
+        These episodes release and rest for one control step: a first plan is crude, and would drag a held object along.
         """
         if self._plan is not None and bool(rows.any()):
             self._left = 0
@@ -120,14 +121,14 @@ class MPCAgent:
         return action
 
     def _followed(self, plan: Float[Tensor, "B H A"]) -> Float[Tensor, "B A"]:
-        """The next action of the plans made before."""
+        """The next action of the existing plans."""
         self._left -= 1
         self._plan = shift(plan)
         self._elites = None if self._elites is None else shift(self._elites)
         return plan[:, 0]
 
     def _proposals(self, obs: Float[Tensor, "B O"], state: np.ndarray) -> Float[Tensor, "B M H A"] | None:
-        """The last decision's elites, and what the policy would do."""
+        """The elites of the last decision, and roll-outs of the policy."""
         groups = [] if self._elites is None else [self._elites]
         if self._seeding is not None:
             groups.append(self._rolled(self._seeding, obs, state))
@@ -136,7 +137,7 @@ class MPCAgent:
     def _rolled(
         self, seeding: Seeding, obs: Float[Tensor, "B O"], state: np.ndarray
     ) -> Float[Tensor, "B M H A"]:
-        """Roll-outs of the policy, all but the first of each episode with noise in what it does."""
+        """Roll-outs of the policy; all but the first of each episode have noise on their actions."""
         spread = torch.full((seeding.plans, 1), seeding.noise, device=obs.device) * self.bounds.half
         spread[0] = 0.0
         spread = repeat(spread, "m a -> (b m) a", b=len(obs))

@@ -1,4 +1,4 @@
-"""Controllers: dynamics, rewards and a planner that make an agent for any task."""
+"""Controllers: dynamics, rewards and a planner, from which an agent for any task is made."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,24 +24,24 @@ PARTICLES = 2
 
 @dataclass(frozen=True, repr=False)
 class Controller:
-    """What acts in an episode, and the world that it acts in.
+    """Everything that an agent needs for an episode, and the simulator that it acts in.
 
     Attributes:
         environment: spec and named tasks.
-        scene: the true world; episodes happen here.
-        dynamics: what plans are followed by.
+        scene: the true simulator, in which episodes run.
+        dynamics: predicts where plans lead.
         rewards: gives the rewards of some tasks, learned or true.
         dynamics_name: `learned` or `oracle`.
         reward_name: `learned`, `true` or `distance`.
-        labels: labelled transitions behind each learned reward; 0 with the true ones.
+        labels: labelled transitions behind each learned reward; 0 for true rewards.
         planner: name of the planner.
-        settings: what differs from the planner's defaults.
-        device: where planning happens.
-        decision_ms: time that a decision may take; None for as long as it takes.
+        settings: settings that differ from the planner's defaults.
+        device: device for planning.
+        decision_ms: time budget per decision, milliseconds; None for no limit.
         seeding: a policy that proposes plans.
-        retry_after: control steps without a gain after which an episode goes back to how it began, to try again; None
+        retry_after: control steps without progress after which an episode returns to its start and tries again; None
             for never.
-        prepared: gives the policy and the value that were prepared for a task; None where none were.
+        prepared: gives the prepared policy and value of a task, or None; None if nothing prepared is used.
     """
 
     environment: Environment
@@ -60,13 +60,13 @@ class Controller:
     prepared: Callable[[Task], Prepared | None] | None = None
 
     def __repr__(self) -> str:
-        """One line for people."""
+        """A one-line description."""
         name, settings = self.environment.spec.name, "".join(f", {k}={v}" for k, v in self.settings.items())
         parts = f"{self.planner}{settings}; {self.dynamics_name} dynamics, {self.reward_name} reward"
         return f"Controller({name!r}: {parts})"
 
     def ready_for(self, asked: object) -> "Controller":
-        """The same, with sight beyond the horizon where this is a task that something was prepared for.
+        """The same controller, with the prepared policy and value if `asked` is a task that has them.
 
         Raises:
             UserError, ModelError: what was prepared is of another model, or damaged.
@@ -90,7 +90,7 @@ class Controller:
         )
 
     def make_planner(self) -> Planner:
-        """The planner alone; a quick check that name and settings are right.
+        """Make the planner alone, as a quick check of its name and settings.
 
         Raises:
             PlannerError: no such planner or setting.
@@ -99,7 +99,7 @@ class Controller:
 
 
 def by_distance(tasks: Sequence[Task]) -> TrueRewards:
-    """The control of each task: a reward of the distance to its handle alone; see `tasks.task.approaches`."""
+    """The control of each task: a reward for nearness of hand and handle alone; see `tasks.task.approaches`."""
     return TrueRewards(approaches(tasks))
 
 
@@ -108,7 +108,7 @@ def simulator_controller(
     planner: str = PLANNER, settings: Mapping[str, int | float] | None = None,
     estimator: ReturnEstimator | None = None, decision_ms: float | None = None, seeding: Seeding | None = None,
 ) -> Controller:  # fmt: skip
-    """Plans in the true simulator, by the true rewards unless told otherwise: the bound of every result."""
+    """A controller that plans in the true simulator, by default with the true rewards: an upper bound on results."""
     return Controller(
         environment, environment.make_scene(()), OracleDynamics(environment.make_scene(()), estimator),
         rewards or TrueRewards, "oracle", "learned" if rewards else "true", labels if rewards else 0,
@@ -124,7 +124,7 @@ def model_controller(
     precision: Precision = "auto", compiled: bool = False, estimator: ReturnEstimator | None = None,
     decision_ms: float | None = None, seeding: Seeding | None = None,
 ) -> Controller:  # fmt: skip
-    """Plans in the ensemble, by learned `rewards`, or by the true ones where there are none."""
+    """A controller that plans in the ensemble with learned `rewards`, or with the true ones if none are given."""
     imagination = Imagination(dynamics, particles, propagation, precision, compiled)
     return Controller(
         environment, environment.make_scene(()), LearnedDynamics(imagination, estimator),

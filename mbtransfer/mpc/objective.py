@@ -18,29 +18,29 @@ from world_models.uncertainty.disagreement import DisagreementScale, disagreemen
 Risk = Literal["mean", "cvar", "optimistic"]
 
 Value = Callable[[Float[Tensor, "*b O"]], Float[Tensor, "*b"]]
-"""What is still to come from a state; at the end of the horizon it stands for all that lies beyond."""
+"""The return still to come from a state; at the end of the horizon it stands for everything beyond."""
 
 Constraint = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""obs, action, next_obs to how far a transition is beyond what is allowed; zero or less is allowed."""
+"""Maps obs, action and next_obs to how far a transition exceeds what is allowed; zero or less is allowed."""
 
 FORBIDDEN = 1e5
-"""What a plan loses by breaking a constraint at all: more than any reward makes good."""
+"""Penalty for violating a constraint at all: larger than any reward."""
 
 
 @dataclass(frozen=True)
 class ReturnEstimator:
-    """How the rewards along P particles become the return of a plan.
+    """Computes the return of a plan from the rewards along P particles.
 
     Attributes:
-        discount: factor per control step.
+        discount: discount factor per control step.
         risk: the mean of the particles, of the worst `tail` of them (CVaR; Rockafellar and Uryasev 2000), or
             of the best.
         tail: share of the particles that counts for `cvar` and `optimistic`; at least one does.
-        uncertainty_penalty: cost, per control step, of disagreement at its highest percentile; below zero it is a bonus
-            (Sekar et al. 2020, Plan2Explore, planned online).
-        scale: what makes percentiles of disagreement; needed with `uncertainty_penalty`.
-        value: the value at the end of the horizon; None is zero.
-        constraints: what plans must keep to, in every particle and step.
+        uncertainty_penalty: cost, per control step, of disagreement at its highest percentile; a negative value is a
+            bonus (Sekar et al. 2020, Plan2Explore, planned online).
+        scale: converts disagreement into percentiles; needed with `uncertainty_penalty`.
+        value: the value at the end of the horizon; None for zero.
+        constraints: constraints that plans must satisfy, in every particle and step.
 
     Raises:
         UserError: a setting out of range, or a penalty without a scale.
@@ -70,8 +70,8 @@ class ReturnEstimator:
         """The return of each plan.
 
         Args:
-            rewards: of each step and particle.
-            futures: where they lead.
+            rewards: reward of each step and particle.
+            futures: the predicted states.
             actions: the plans.
         """
         if self.discount < 1:
@@ -91,7 +91,7 @@ class ReturnEstimator:
         return returns
 
     def violation(self, futures: Imagined, actions: Float[Tensor, "H 1 R A"]) -> Float[Tensor, " R"]:
-        """How far each plan breaks a constraint, at worst over constraints, steps and particles; or zero."""
+        """The largest violation of a constraint by each plan, over steps and particles; zero if there is none."""
         path = futures.obs
         each = [
             rule(path[:-1], actions.expand(*path[1:].shape[:-1], -1), path[1:]) for rule in self.constraints
@@ -111,21 +111,21 @@ Reward = Callable[[Tensor, Tensor, Tensor], Tensor]
 """obs [*h R O], action [*h R A], next_obs [*h R O] to [*h R]: `Task.reward`, or a `TaskReward`."""
 
 Policy = Callable[[Float[Tensor, "R O"]], Float[Tensor, "R A"]]
-"""An action for each observation; where a goal belongs to it, it knows the goal."""
+"""Maps observations to actions; a policy that pursues a goal already contains it."""
 
 
 Future = tuple[Imagined, Float[Tensor, "points Q R W"]]
-"""What is expected, and what rewards are judged by: the same, unless the reward needs the simulator's state."""
+"""Predicted states, and those that rewards are computed from: they differ if rewards need the simulator's state."""
 
 
 class TrajectoryObjective:
     """Returns of candidate plans: the `Objective` of a planner.
 
     Args:
-        follow: plans [R H A] of B * N rows to their futures (the true simulator's have one particle), and to
-            the path by which rewards are judged.
-        reward: of each transition.
-        estimator: from rewards to returns.
+        follow: maps plans [R H A] of B * N rows to their futures (with one particle in the true simulator), and to
+            the states that rewards are computed from.
+        reward: reward of each transition.
+        estimator: computes returns from rewards.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class TrajectoryObjective:
         return rearrange(returns, "(b n) -> b n", b=len(candidates))
 
     def violation(self, plans: Float[Tensor, "B H A"]) -> Float[Tensor, " B"]:
-        """How far each episode's plan breaks a constraint; zero where it keeps all of them."""
+        """The constraint violation of each episode's plan; zero if it satisfies all constraints."""
         futures, _, actions = self._futures(plans[:, None])
         return self._estimator.violation(futures, actions)
 
@@ -152,12 +152,12 @@ class TrajectoryObjective:
 
 @runtime_checkable
 class Dynamics(Protocol):
-    """Follows plans from where each episode stands."""
+    """Predicts where plans lead from the current state of each episode."""
 
     estimator: ReturnEstimator
 
     def with_returns(self, estimator: ReturnEstimator) -> "Dynamics":
-        """The same, with plans judged otherwise."""
+        """The same dynamics with another estimator of returns."""
         ...
 
     def objective(
@@ -169,12 +169,12 @@ class Dynamics(Protocol):
     def rollouts(
         self, obs: Float[Tensor, "B O"], state: np.ndarray, policy: Policy, horizon: int
     ) -> Float[Tensor, "B H A"]:
-        """What a policy would do from here."""
+        """The actions that a policy would take from here."""
         ...
 
 
 class LearnedDynamics:
-    """Plans are followed by the ensemble; needs observations only."""
+    """Predicts with the ensemble; needs observations only."""
 
     def __init__(self, imagination: Imagination, estimator: ReturnEstimator | None = None) -> None:
         self.imagination, self.estimator = imagination, estimator or ReturnEstimator()
@@ -207,9 +207,9 @@ class LearnedDynamics:
 
 
 class OracleDynamics:
-    """Plans are followed by the true simulator: the bound of every result, and an expert that fills data.
+    """Predicts with the true simulator: an upper bound on results, and an expert for collecting data.
 
-    In larger time steps where the scene offers them; what is done is done in the true ones.
+    Planning takes larger time steps if the scene offers them; actions are executed with the true ones.
     """
 
     def __init__(self, scene: Simulator, estimator: ReturnEstimator | None = None) -> None:
@@ -225,13 +225,13 @@ class OracleDynamics:
         """See `Dynamics.objective`; the true future is one particle.
 
         Raises:
-            UserError: a planner asks for gradients; the simulator has none.
+            UserError: the planner needs gradients, which the simulator does not have.
         """
 
         def follow(plans: Float[Tensor, "R H A"]) -> Future:
             if plans.requires_grad:
                 raise UserError(
-                    "this planner needs gradients, which the simulator has not; plan with a learned model"
+                    "this planner needs gradients, which the simulator does not have; plan with a learned model"
                 )
             starts = repeat(state, "b s -> (b n) s", n=len(plans) // len(state))
             after = self.scene.rollout(starts, plans.cpu().numpy())

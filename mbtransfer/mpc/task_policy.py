@@ -1,4 +1,4 @@
-"""Policies and values of prepared tasks, for single tasks and mixed batches."""
+"""Policies and value functions of prepared tasks, for single tasks and mixed batches."""
 
 import hashlib
 import json
@@ -23,11 +23,11 @@ WIDTH = 128
 
 
 class Scaled(nn.Module):
-    """Two hidden layers over scaled observations.
+    """A network with two hidden layers on normalised observations.
 
     Args:
-        inputs: O.
-        outputs: columns of the result.
+        inputs: O, the number of observation columns.
+        outputs: number of output columns.
     """
 
     centre: Tensor
@@ -43,42 +43,42 @@ class Scaled(nn.Module):
         )  # fmt: skip
 
     def fit_normalizer(self, obs: Float[Tensor, "N O"]) -> None:
-        """Take the scales from what was seen."""
+        """Fit the normalisation to observations."""
         self.centre.copy_(obs.mean(dim=0))
         self.scale.copy_(obs.std(dim=0).clamp(min=1e-3))
 
     def read(self, obs: Float[Tensor, "*b O"]) -> Float[Tensor, "*b Y"]:
-        """What the layers make of observations."""
+        """The network's output for observations."""
         y: Tensor = self.layers(((obs - self.centre) / self.scale).clamp(-10.0, 10.0))
         return y
 
 
 class Actor(Scaled):
-    """A deterministic policy; actions from -1 to 1 of each column's range."""
+    """A deterministic policy; actions are from -1 to 1, relative to each column's range."""
 
     def forward(self, obs: Float[Tensor, "*b O"]) -> Float[Tensor, "*b A"]:
-        """What to do."""
+        """The action for each observation."""
         return torch.tanh(self.read(obs))
 
 
 class Critic(nn.Module):
-    """Two values of a state; where they differ, the lower one is believed (Fujimoto et al. 2018, TD3)."""
+    """Two value estimates of a state, of which the lower one is used (Fujimoto et al. 2018, TD3)."""
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
         self.first, self.second = Scaled(inputs, 1), Scaled(inputs, 1)
 
     def fit_normalizer(self, obs: Float[Tensor, "N O"]) -> None:
-        """Take the scales from what was seen."""
+        """Fit the normalisation to observations."""
         self.first.fit_normalizer(obs)
         self.second.fit_normalizer(obs)
 
     def both(self, obs: Float[Tensor, "*b O"]) -> Float[Tensor, "2 *b"]:
-        """What each of the two says."""
+        """Both estimates."""
         return torch.stack([self.first.read(obs)[..., 0], self.second.read(obs)[..., 0]])
 
     def forward(self, obs: Float[Tensor, "*b O"]) -> Float[Tensor, "*b"]:
-        """The lower of the two."""
+        """The lower of the two estimates."""
         return self.both(obs).amin(dim=0)
 
 
@@ -87,17 +87,17 @@ FOLDER = "prepared"
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A policy and a value of one task under one model.
+    """Policy and value function of one task under one model.
 
     Attributes:
-        task: its name.
-        model: digest of the model that it was imagined with.
+        task: name of the task.
+        model: digest of the model that they were trained with.
         actor: the policy, from -1 to 1.
         critic: the value, from 0 to 1.
         bounds: the action box.
-        span: lowest and highest reward that the labels showed.
-        discount: of rewards, per control step.
-        notes: how it came about, for those who ask.
+        span: lowest and highest reward among the labels.
+        discount: discount factor per control step.
+        notes: details of the training.
     """
 
     task: str
@@ -110,19 +110,19 @@ class Prepared:
     notes: dict[str, Any]
 
     def policy(self, obs: Float[Tensor, "*b O"]) -> Float[Tensor, "*b A"]:
-        """What to do in each state."""
+        """The action in each state."""
         with torch.no_grad():
             return self.bounds.middle + self.actor(obs) * self.bounds.half
 
     def value(self, obs: Float[Tensor, "*b O"]) -> Float[Tensor, "*b"]:
-        """The discounted reward still to come from each state."""
+        """The discounted return from each state."""
         low, high = self.span
         with torch.no_grad():
             share = self.critic(obs).clamp(0.0, 1.0)
         return (low + (high - low) * share) / (1 - self.discount)
 
     def save(self, folder: Path) -> Path:
-        """Write it beside the model in `folder`; what was prepared for the task before is replaced.
+        """Write it into the model's folder, replacing what was prepared for the task before.
 
         Raises:
             ModelError: the folder cannot be written.
@@ -139,13 +139,13 @@ class Prepared:
 
 
 def prepared_path(folder: Path, task: str) -> Path:
-    """Where what was prepared for a task lies."""
+    """Path of the file with what was prepared for a task."""
     slug = re.sub(r"[^A-Za-z0-9_]+", "-", task).strip("-")[:60]
     return folder / FOLDER / f"{slug}-{zlib.crc32(task.encode()):08x}.safetensors"
 
 
 def prepared_digest(folder: Path) -> str:
-    """Checksum of all that was prepared for a model and that plans depend on; empty where nothing was.
+    """Checksum of everything prepared for a model that plans depend on; empty if there is nothing.
 
     Raises:
         ModelError: a file is damaged.
@@ -154,23 +154,23 @@ def prepared_digest(folder: Path) -> str:
     files = listed(folder / FOLDER, "*.safetensors")
     for file in files:
         tensors, about = load_tensors(file)
-        about.pop("notes", None)  # how long training took, for example
+        about.pop("notes", None)  # such as the duration of the training
         whole.update(digest(tensors, json.dumps(about, sort_keys=True)).encode())
     return whole.hexdigest()[:16] if files else ""
 
 
 def load_prepared(folder: Path, task: str, model: str, bounds: Bounds) -> Prepared | None:
-    """What was prepared for a task; None where nothing was.
+    """Load what was prepared for a task; None if nothing was.
 
     Args:
-        folder: of the model.
-        task: its name.
+        folder: folder of the model.
+        task: name of the task.
         model: digest of the model.
-        bounds: the action box, on the device where it shall act.
+        bounds: the action box, on the device where the policy will run.
 
     Raises:
         ModelError: the file is damaged.
-        UserError: it was prepared with another model, or is no such file.
+        UserError: it was prepared with another model, or is not such a file.
     """
     path = prepared_path(folder, task)
     if not path.is_file():
@@ -196,10 +196,10 @@ def load_prepared(folder: Path, task: str, model: str, bounds: Bounds) -> Prepar
 
 
 class MultiTaskPolicy:
-    """Acts and judges for B episodes, whose candidates lie side by side.
+    """Policies and values for B episodes with different tasks, whose candidates are consecutive rows.
 
     Args:
-        prepared: of each task; all of one discount.
+        prepared: policy and value of each task, all with the same discount.
         which: the task of each episode.
     """
 
@@ -209,12 +209,12 @@ class MultiTaskPolicy:
         self.discount = prepared[0].discount
 
     def policy(self, obs: Float[Tensor, "*b R O"]) -> Float[Tensor, "*b R A"]:
-        """What to do in each state; R is a multiple of B."""
+        """The action in each state; R is a multiple of B."""
         size = len(self._prepared[0].bounds.low)
         return self._each(obs, obs.new_empty(*obs.shape[:-1], size), lambda one: one.policy)
 
     def value(self, obs: Float[Tensor, "*b R O"]) -> Float[Tensor, "*b R"]:
-        """The discounted reward still to come; R is a multiple of B."""
+        """The discounted return from each state; R is a multiple of B."""
 
         def column(one: Prepared) -> Callable[[Tensor], Tensor]:
             return lambda states: one.value(states)[..., None]

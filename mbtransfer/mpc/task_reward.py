@@ -11,15 +11,15 @@ from torch import Tensor
 from tasks.task import Task
 
 GUARD_WEIGHT = 2.0
-"""What it costs, per control step, to lose a step that was finished."""
+"""Cost, per control step, of losing a step that was finished."""
 
 ExtraReward = Callable[[Tensor], Tensor]
-"""States [*h B N O] of each episode's candidates to what they are worth [*h B N]."""
+"""Maps states [*h B N O] of each episode's candidates to rewards [*h B N]."""
 
 
 @runtime_checkable
 class Rewards(Protocol):
-    """Rewards and success of K tasks at once; true tasks and learned heads swap freely."""
+    """Rewards and success of K tasks at once; true tasks and learned heads are interchangeable."""
 
     def reward(
         self, obs: Float[Tensor, "*b O"], action: Float[Tensor, "*b A"], next_obs: Float[Tensor, "*b O"]
@@ -32,13 +32,13 @@ class Rewards(Protocol):
         ...
 
     def pairs(self, rows: Int[Tensor, " S"], tasks: Int[Tensor, " S"]) -> "Pairs":
-        """The task `tasks[s]` for the episode `rows[s]` of a batch, for each s."""
+        """Select the task `tasks[s]` for the episode `rows[s]` of a batch, for each s."""
         ...
 
 
 @runtime_checkable
 class Pairs(Protocol):
-    """Some pairs of an episode and a task; the N candidates of each episode are worked out together."""
+    """Some pairs of an episode and a task, evaluated for all N candidates of the episode at once."""
 
     def reward(
         self,
@@ -68,7 +68,7 @@ class TrueRewards:
         return torch.stack([task.reward(obs, action, next_obs) for task in self.tasks], dim=-1)
 
     def success(self, obs: Float[Tensor, "*b O"]) -> Float[Tensor, "*b K"]:
-        """Zero or one."""
+        """Success as zero or one."""
         return torch.stack([task.success(obs) for task in self.tasks], dim=-1).to(obs.dtype)
 
     def pairs(self, rows: Int[Tensor, " S"], tasks: Int[Tensor, " S"]) -> "TruePairs":
@@ -77,7 +77,7 @@ class TrueRewards:
 
 
 class TruePairs:
-    """True tasks, one after the other: each is a function of its own."""
+    """Pairs of true tasks, evaluated task by task, as each is a separate function."""
 
     def __init__(self, tasks: Sequence[Task], rows: Int[Tensor, " S"], which: Int[Tensor, " S"]) -> None:
         places = [(task, (which == k).nonzero()[:, 0]) for k, task in enumerate(tasks)]
@@ -106,16 +106,16 @@ class TruePairs:
 
 
 class TaskReward:
-    """The rewards of K tasks, weighed episode by episode; a task is worked out only where it counts.
+    """Weighted sum of the rewards of K tasks for each episode; a task is evaluated only where its weight is not zero.
 
     Args:
         rewards: the tasks.
-        active: how much each of B episodes is after each task now.
-        guarded: which tasks, once finished, must stay so; None where there are none.
-        extra_reward: what counts beside the tasks; None for nothing.
+        active: weight of each task in each of B episodes.
+        guarded: finished tasks that must stay finished; None if there are none.
+        extra_reward: reward in addition to the tasks; None for none.
 
     Attributes:
-        privileged: whether observations must be widened by the state; see `Simulator.observe_privileged`.
+        privileged: whether observations must include the simulator's state; see `Simulator.observe_privileged`.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class TaskReward:
         self._active, self._guarded = (_share(rewards, weights) for weights in (active, guarded))
 
     def override(self, rows: Bool[Tensor, " B"], extra_reward: ExtraReward) -> "TaskReward":
-        """The same, but some of the episodes are after this; what is guarded stays so."""
+        """The same reward, with `extra_reward` instead of the active tasks in some episodes; guarded tasks stay."""
 
         def there(next_obs: Float[Tensor, "*h B N O"]) -> Float[Tensor, "*h B N"]:
             return extra_reward(next_obs) * rows[:, None]
@@ -137,7 +137,7 @@ class TaskReward:
     def __call__(
         self, obs: Float[Tensor, "*h R O"], action: Float[Tensor, "*h R A"], next_obs: Float[Tensor, "*h R O"]
     ) -> Float[Tensor, "*h R"]:
-        """Rewards of R = B * N candidate rows, those of one episode side by side."""
+        """Rewards of R = B * N candidate rows; those of one episode are consecutive."""
         batch = len(self._weights)
         before, act, after = (
             rearrange(x, "... (b n) y -> ... b n y", b=batch) for x in (obs, action, next_obs)
@@ -154,12 +154,12 @@ class TaskReward:
 
 
 def _share(rewards: Rewards, weights: Tensor | None) -> "_Share | None":
-    """None where nothing counts."""
+    """The pairs with a weight; None if all weights are zero."""
     return None if weights is None or not bool(weights.any()) else _Share(rewards, weights)
 
 
 class _Share:
-    """The pairs of an episode and a task that count, and by how much."""
+    """The pairs of an episode and a task whose weight is not zero, and their weights."""
 
     def __init__(self, rewards: Rewards, weights: Float[Tensor, "B K"]) -> None:
         rows, tasks = weights.nonzero(as_tuple=True)
@@ -169,7 +169,7 @@ class _Share:
         self.pairs = rewards.pairs(rows, tasks)
 
     def spread(self, values: Float[Tensor, "*h S N"]) -> Float[Tensor, "*h B N"]:
-        """The weighed sum of the pairs of each episode."""
+        """The weighted sum over the pairs of each episode."""
         weighed = values * self._weights
         if self._each_once:
             return weighed

@@ -1,6 +1,6 @@
 """`report.html`: a results folder as one self-contained page.
 
-The report reads files and nothing else: it can be made again from last year's rows.
+The report is made from files alone, so that it can be made again from old results.
 """
 
 from pathlib import Path
@@ -11,18 +11,18 @@ __all__ = ["write_report"]
 
 
 def write_report(directory: Path) -> Path:
-    """Write `report.html` into `directory` from what is there: rows, summary, fit, diagnostics, media.
+    """Write `report.html` into `directory` from the files in it: rows, summary, fit, diagnostics, media.
 
-    A part whose file is missing or damaged is named in one sentence; the rest is shown. The same files give
+    A part whose file is missing or damaged is replaced by one sentence; the rest is shown. The same files give
     the same bytes.
 
     Returns:
         The path of the report.
 
     Raises:
-        UserError: no such folder, nothing known in it, or it cannot be written.
+        UserError: no such folder, no known file in it, or the report cannot be written.
     """
-    # Drawing needs Matplotlib, whose import takes a second: only now.
+    # Imported late: drawing needs Matplotlib, whose import takes a second.
     from mbtransfer.report.page import render
     from mbtransfer.report.results_dir import read_results_dir
 

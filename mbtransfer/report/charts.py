@@ -18,7 +18,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from mbtransfer.runtime.streams import printable
 
 XLINK = Markup('xmlns:xlink="http://www.w3.org/1999/xlink"')
-# Matplotlib draws with these stand-ins; each becomes a CSS variable, so that one drawing serves both themes.
+# Placeholder colours for Matplotlib; each becomes a CSS variable, so that one drawing serves both themes.
 INK, MUTED, GRID = "#0a0a01", "#0a0a02", "#0a0a03"
 LEARNED, ORACLE, WARM = "#0a0a04", "#0a0a05", "#0a0a06"
 VARIABLES = {
@@ -30,7 +30,7 @@ VARIABLES = {
     WARM: "--warm",
 }
 SIZE = (5.8, 3.5)
-"""Inches; about 420 by 250 CSS pixels, so that text stays readable when a phone shows it at full width."""
+"""In inches; about 420 by 250 CSS pixels, so that text stays readable at full width on a phone."""
 
 STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
@@ -75,7 +75,7 @@ STYLE: dict[Any, Any] = {
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing with a heading and a caption that says how to read it; safe to place in the page as it is."""
+    """A drawing with a heading and a caption that explains it; safe to insert into the page as it is."""
 
     title: str
     caption: str
@@ -84,9 +84,9 @@ class Figure:
 
 @contextmanager
 def axes(size: tuple[float, float] = SIZE) -> Iterator[Axes]:
-    """An empty pair of axes in the report's style; ask `drawn` for its SVG before leaving the block."""
+    """Empty axes in the report's style; call `drawn` for the SVG before leaving the block."""
     with matplotlib.rc_context():
-        matplotlib.rcdefaults()  # whatever the user's matplotlibrc says
+        matplotlib.rcdefaults()  # ignore the user's matplotlibrc
         matplotlib.rcParams.update(STYLE)
         canvas = Canvas(figsize=size)
         FigureCanvasSVG(canvas)
@@ -96,7 +96,7 @@ def axes(size: tuple[float, float] = SIZE) -> Iterator[Axes]:
 def drawn(on: Axes, label: str) -> Markup:
     """The SVG element of the figure that `on` belongs to, named `label` for screen readers.
 
-    `label` also seeds the identifiers inside, so it must differ between the figures of a page.
+    `label` also seeds the identifiers inside, so it must be unique on a page.
     """
     matplotlib.rcParams["svg.hashsalt"] = label
     buffer = io.StringIO()
@@ -110,25 +110,25 @@ def drawn(on: Axes, label: str) -> Markup:
 
 
 def legend_above(on: Axes) -> None:
-    """A legend in one line above the axes, where it covers no data."""
+    """Place a legend in one line above the axes, where it covers no data."""
     handles, labels = on.get_legend_handles_labels()
     on.legend(handles, labels, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncol=len(labels))
 
 
 def percent_axis(on: Axes) -> None:
-    """A vertical axis from 0 to 100 %, with room for markers at both ends."""
+    """Scale the vertical axis from 0 to 100%, with room for markers at both ends."""
     on.set_ylim(-0.03, 1.05)
     on.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
     on.yaxis.set_major_formatter(PercentFormatter(xmax=1.0, decimals=0))
 
 
 def whole_numbers(on: Axes) -> None:
-    """Ticks of the horizontal axis at whole numbers only."""
+    """Place the ticks of the horizontal axis at whole numbers only."""
     on.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
 
 
 def plain_logarithms(*logarithmic: Axis) -> None:
-    """Ticks at 1, 2 and 5 times powers of ten, written as plain numbers."""
+    """Place ticks at 1, 2 and 5 times powers of ten, written as plain numbers."""
     for axis in logarithmic:
         low, high = axis.get_data_interval()
         wide = high > 100 * low
@@ -138,12 +138,12 @@ def plain_logarithms(*logarithmic: Axis) -> None:
 
 
 def _split(document: str) -> tuple[str, str]:
-    """The view box of an SVG document, and all that stands inside its root, without groups' identifiers.
+    """The view box of an SVG document and the content of its root element, without identifiers of groups.
 
-    Matplotlib's own style sheet would be that of the whole page; `style.css` says the same of figures.
+    Matplotlib's own style sheet is removed, as it would apply to the whole page; `style.css` has the same rules.
     """
     opening = re.search(r'<svg [^>]*viewBox="([^"]+)"[^>]*>', document)
     assert opening, "Matplotlib writes a view box"
     body = re.sub(r"\s*<(metadata|style)\b.*?</\1>", "", document[opening.end() :], flags=re.DOTALL)
-    # Groups are called the same in every figure, and nothing refers to them.
+    # Groups have the same identifiers in every figure, and nothing refers to them.
     return opening.group(1), re.sub(r'<g id="[^"]*"', "<g", body)

@@ -42,7 +42,7 @@ def loss_curve(material: Material) -> Figure:
         svg = charts.drawn(on, "Loss of the dynamics by epoch, in training and on held-out episodes")
     caption = (
         "Lower is better. The solid line is measured on whole episodes kept out of training; "
-        "where it turns up while the dashed line falls, the model begins to memorise."
+        "where it rises while the dashed line falls, the model begins to overfit."
     )
     return Figure("Loss of the dynamics", caption + _rounds(fit), svg)
 
@@ -58,10 +58,10 @@ def rollout_curve(material: Material) -> Figure:
         charts.legend_above(on)
         svg = charts.drawn(on, "Multi-step prediction error by epoch")
     caption = (
-        "The model predicts many steps in a row, each from its own last prediction, as planning does. "
-        "This error matters more to the plans than the one-step loss."
+        "The model predicts many steps in a row, each from its own last prediction, as in planning. "
+        "This error matters more for planning than the one-step loss."
     )
-    return Figure("Error of whole predictions", caption + _rounds(fit), svg)
+    return Figure("Error of multi-step predictions", caption + _rounds(fit), svg)
 
 
 def labels_curve(material: Material) -> Figure:
@@ -108,7 +108,7 @@ def adaptation_curve(material: Material) -> Figure:
         svg = charts.drawn(on, "Success on the new task and on old tasks by episodes of adaptation")
     caption = (
         "Fine-tuning on a few episodes of a task that the shared data does not cover. Its line should rise "
-        f"fast, and the dashed one stay level: {_forgotten(old)}."
+        f"quickly, and the dashed one should stay level: {_forgotten(old)}."
     )
     return Figure("Adapting to a new task", caption, svg)
 
@@ -123,18 +123,18 @@ def _fit(material: Material, names: list[str]) -> pd.DataFrame:
     fit = fit[(fit[names].abs() <= LARGEST).all(axis=1)].reset_index(drop=True)
     if fit.empty:
         raise MissingPart(f"{FIT} holds no finite {names[0]}.")
-    fit.index += 1  # epochs count through when the file holds several rounds of fitting
+    fit.index += 1  # number the epochs consecutively over several rounds of fitting
     return fit
 
 
 def _rounds(fit: pd.DataFrame) -> str:
-    """A sentence on the rounds of fitting when there were several: `epoch` starts anew in each."""
+    """A sentence about the rounds of fitting if there were several: `epoch` starts again in each."""
     rounds = 1 + int((fit["epoch"].diff() < 0).sum()) if "epoch" in fit else 1
     return f" Shown one after the other: {rounds} rounds of fitting." if rounds > 1 else ""
 
 
 def _labels_from_rows(material: Material) -> pd.DataFrame | None:
-    """The curve with intervals when the rows hold the same held-out tasks with several numbers of labels."""
+    """The curve with intervals, if the rows hold the same held-out tasks with several numbers of labels."""
     if material.rows is None:
         return None
     rows = material.rows
@@ -162,11 +162,11 @@ def _forgotten(old: np.ndarray) -> str:
 Vector = NDArray[np.float64]
 PART = "interval_coverage"
 GROUPS = {"moving_objects": "moving objects", "moving": "all that moves", "all": "all"}
-"""Groups of columns; shown are the first that is there, of which the caption speaks, and the last."""
+"""Groups of columns; the chart shows the first one present, which the caption describes, and the last one."""
 
 
 def coverage_chart(material: Material) -> Figure:
-    """Share of held-out values within the predictive interval by horizon, and before recalibration."""
+    """Share of held-out values within the predictive interval by horizon, before and after recalibration."""
     table = material.part(DIAGNOSTICS, PART)
     level = table.get("level") if isinstance(table, dict) else None
     if not isinstance(level, int | float):
@@ -198,9 +198,9 @@ def _coverage(table: dict[str, Any], name: str) -> list[Vector]:
 
 def _caption(table: dict[str, Any], name: str) -> str:
     text = (
-        "The grey line is what was promised. Intervals were made from one half of the held-out episodes and tested "
-        "on the other; “before” takes the members' spread as it is. What rests is predicted exactly, so any "
-        "interval holds it; what moves is the test."
+        "The grey line is the nominal level. Intervals were fitted on one half of the held-out episodes and tested "
+        "on the other; “before” takes the members' spread as it is. Columns at rest are predicted exactly, so any "
+        "interval contains them; moving columns are the real test."
     )
     rows = {
         "horizon": table.get("horizon"),
@@ -219,19 +219,19 @@ def _caption(table: dict[str, Any], name: str) -> str:
 
 
 def _under(table: Any, *keys: str) -> Any:
-    """What lies under these keys, or None."""
+    """The value under these keys, or None."""
     for key in keys:
         table = table.get(key) if isinstance(table, dict) else None
     return table
 
 
 SQUARE_POINTS = 150
-"""Dots per square: all squares together stay below 100 kB."""
+"""Dots per scatter plot: all plots together stay below 100 kB."""
 
 
 @dataclass(frozen=True)
 class Square:
-    """One task's scatter in a box of 100 by 100, origin at the top left.
+    """The scatter plot of one task in a box of 100 by 100, origin at the top left.
 
     `path` draws a dot per transition (zero-length strokes with round caps); axes go from `low` to `high`.
     """
@@ -244,7 +244,7 @@ class Square:
 
 
 def squares(material: Material) -> list[Square]:
-    """A square for every task in the diagnostics, least correlated first."""
+    """A scatter plot for every task in the diagnostics, least correlated first."""
     tables = material.part(DIAGNOSTICS, "reward")
     if not isinstance(tables, list) or not tables:
         raise MissingPart("The reward part of diagnostics.json is not a list of tasks.")
@@ -333,7 +333,7 @@ def check_warning(material: Material) -> Figure:
 
 
 def _fixtures(table: dict[str, Any]) -> tuple[list[str], list[int]]:
-    """The fixtures to show, and for every score the row of its fixture, -1 beyond the last."""
+    """The fixtures to show, and the row of each score's fixture, which is -1 if the fixture is not shown."""
     scores, names = table.get("score"), table.get("fixture")
     count = len(scores) if isinstance(scores, list) else 0
     if not isinstance(names, list) or len(names) != count:
@@ -346,7 +346,7 @@ def _check_caption(material: Material, table: dict[str, Any]) -> str:
     auroc = table.get("auroc")
     text = "Before a task runs, “check” scores how well the data covers it. The two kinds should lie apart."
     if isinstance(auroc, int | float):
-        text += f" AUROC {auroc:.2f}: of one visited and one never visited, how often the score tells which."
+        text += f" AUROC {auroc:.2f}: how often the score tells a visited from a never visited one."
     try:
         overall = material.part("summary.json", "check", "auroc")
     except MissingPart:
@@ -356,7 +356,7 @@ def _check_caption(material: Material, table: dict[str, Any]) -> str:
 
 
 def _spearman(given: Any, spread: Vector, error: Vector) -> str:
-    """A sentence with the rank correlation, computed when the file does not give it."""
+    """A sentence with the rank correlation, which is computed if the file does not give it."""
     if not isinstance(given, int | float) and np.ptp(spread) > 0 and np.ptp(error) > 0:
         given = stats.spearmanr(spread, error).statistic
     known = isinstance(given, int | float)
@@ -364,7 +364,7 @@ def _spearman(given: Any, spread: Vector, error: Vector) -> str:
 
 
 def _binned(on: Axes, spread: Vector, error: Vector) -> None:
-    """Medians and middle 80 % of `error` in groups of equal size along `spread`."""
+    """Draw medians and the middle 80% of `error` in groups of equal size along `spread`."""
     groups = [group for group in np.array_split(np.argsort(spread, kind="stable"), BINS) if len(group)]
     middle = [float(np.median(spread[group])) for group in groups]
     low, centre, high = np.array([np.percentile(error[group], [10, 50, 90]) for group in groups]).T
@@ -395,7 +395,7 @@ class StageTime:
 
 
 def latency_chart(material: Material) -> tuple[dict[str, float], str]:
-    """Quantiles of the time of one decision in milliseconds, and where they come from."""
+    """Percentiles of the time of one decision in milliseconds, and their source."""
     given = material.summary.get("plan_ms")
     if isinstance(given, dict) and all(isinstance(given.get(name), int | float) for name in QUANTILES):
         return {name: float(given[name]) for name in QUANTILES}, "over single decisions"

@@ -27,7 +27,7 @@ LEARNING: list[tuple[str, FigureOf]] = [
     ("Success by labels per head", curves.labels_curve),
     ("Adapting to a new task", curves.adaptation_curve),
     ("Loss of the dynamics", curves.loss_curve),
-    ("Error of whole predictions", curves.rollout_curve),
+    ("Error of multi-step predictions", curves.rollout_curve),
 ]
 TRUST: list[tuple[str, FigureOf]] = [
     ("Prediction error by horizon", curves.horizon_error),
@@ -39,7 +39,7 @@ TRUST: list[tuple[str, FigureOf]] = [
 
 @dataclass(frozen=True)
 class Part(Generic[T]):
-    """A part of the page: its value, or None and the sentence that says what is missing."""
+    """A part of the page: its value, or None and a sentence that says what is missing."""
 
     title: str
     value: T | None
@@ -68,7 +68,7 @@ def render(material: Material) -> str:
 
 
 def _shown(value: Any) -> Any:
-    """Every value on its way into the page; that it is escaped then is up to the template engine."""
+    """Put a value that enters the page on one line; escaping it afterwards is left to the template engine."""
     return single_line(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
@@ -106,7 +106,7 @@ def _part(title: str, build: Callable[[Material], T], material: Material) -> Par
 
 
 def _told(found: tables.Results | None) -> tuple[dict[str, str], set[str]]:
-    """Per name what to say of its success beside its film, and which names are recipes."""
+    """The text on success next to the film of each name, and which names are recipes."""
     lines = found.tasks if found else []
     told = {
         line.name: f"{percent(rate.mean)} of {line.episodes} episodes"
@@ -132,7 +132,7 @@ def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class Tile:
-    """A number with what it counts, and a second line such as its interval."""
+    """A number with a label, and a detail such as its interval."""
 
     number: str
     label: str
@@ -140,7 +140,7 @@ class Tile:
 
 
 def sentence(material: Material, found: Results | None, gathered: Returns | None = None) -> str:
-    """What was done, in one sentence with numbers; shorter where files are missing."""
+    """One sentence with numbers on what was done; it is shorter if files are missing."""
     if found is None and gathered:
         tasks = f"{len(gathered.tasks)} tasks" if len(gathered.tasks) > 1 else gathered.tasks[0].name
         return f"{_subject(material)} gathers a mean return of {gathered.mean:,.0f} in {tasks}."
@@ -159,12 +159,10 @@ def sentence(material: Material, found: Results | None, gathered: Returns | None
 
 
 def tiles(material: Material, found: Results | None, gathered: Returns | None = None) -> list[Tile]:
-    """The key numbers at hand, at most five."""
+    """The key numbers that are available."""
     shown: list[Tile] = []
     if gathered:
-        shown.append(
-            Tile(f"{gathered.mean:,.0f}", "mean return", f"{len(gathered.tasks)} tasks without an end")
-        )
+        shown.append(Tile(f"{gathered.mean:,.0f}", "mean return", f"{len(gathered.tasks)} endless tasks"))
     for split, label in (("held_out", "held-out tasks solved"), ("recipes", "recipes completed")):
         rate = best(found.of(split)) if found else None
         if rate:
@@ -187,7 +185,7 @@ def tiles(material: Material, found: Results | None, gathered: Returns | None = 
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """A share as percent; what is not quite all or nothing is never rounded to 100% or 0%."""
+    """A share in percent; only exact 0 and 1 are written as 0% and 100%."""
     text = f"{100 * share:.{digits}f}"
     if 0 < share < 1 and float(text) in (0, 100):
         text = f"{min(99.9, max(0.1, 100 * share)):.1f}"
@@ -195,12 +193,12 @@ def percent(share: float, digits: int = 0) -> str:
 
 
 def interval(rate: SuccessRate, digits: int = 0) -> str:
-    """`93–99%`."""
+    """An interval such as `93–99%`."""
     return f"{100 * rate.low:.{digits}f}–{percent(rate.high, digits)}"
 
 
 def duration(seconds: float) -> str:
-    """Seconds below two minutes, then minutes, then hours."""
+    """A duration in seconds below two minutes, then in minutes, then in hours."""
     if seconds < 120:
         return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
     if seconds < 600:
@@ -233,17 +231,17 @@ def _listed(parts: list[str]) -> str:
 
 
 LARGEST = 16 * 2**20
-"""Bytes of one film or strip; larger ones would make the page hard to open."""
+"""Maximum size of a film or strip in bytes; larger ones would make the page slow to open."""
 KINDS = {
     ".mp4": ("video/mp4", slice(4, 8), b"ftyp"),
     ".png": ("image/png", slice(0, 8), b"\x89PNG\r\n\x1a\n"),
 }
-"""Per suffix its media type, and where in a file which bytes prove that it is one."""
+"""Media type of each suffix, and the bytes at a given place that identify such a file."""
 
 
 @dataclass(frozen=True)
 class Film:
-    """What was filmed of one task or recipe: data URIs, or None; `result` says how often it succeeded."""
+    """Film and strip of one task or recipe as data URIs, or None; `result` says how often it succeeded."""
 
     name: str
     result: str
@@ -255,7 +253,8 @@ def films(material: Material, results: dict[str, str], recipes: set[str]) -> tup
     """The films in `media/`, recipes first, and a sentence for each file left out.
 
     Args:
-        results: per name what to say about its success.
+        material: the results folder.
+        results: text on the success of each name.
         recipes: names of the recipes.
     """
     if MEDIA in material.absent:
@@ -274,7 +273,7 @@ def films(material: Material, results: dict[str, str], recipes: set[str]) -> tup
 
 
 def _uri(path: Path, left_out: list[str]) -> Markup | None:
-    """The file as a data URI; None, and a sentence in `left_out`, when it cannot be shown."""
+    """The file as a data URI; None, and a sentence in `left_out`, if it cannot be shown."""
     mime, where, magic = KINDS[path.suffix]
     try:
         data = path.read_bytes()

@@ -18,7 +18,7 @@ from mbtransfer.runtime.files import MOST_BYTES
 
 ROWS, FIT, DIAGNOSTICS, SUMMARY, MEDIA = "rows.csv", "fit.csv", "diagnostics.json", "summary.json", "media"
 LARGEST = 1e12
-"""Numbers beyond are taken for missing, as NaN and infinity are."""
+"""Larger numbers are treated as missing, like NaN and infinity."""
 KNOWN = (ROWS, SUMMARY, FIT, DIAGNOSTICS, MEDIA)
 
 
@@ -28,7 +28,7 @@ class MissingPart(Exception):
 
 @dataclass(frozen=True)
 class Material:
-    """The files of one results folder; a part that is absent is empty, and `absent` says why, by name."""
+    """The files of one results folder; a missing part is empty, and `absent` gives the reason by file name."""
 
     directory: Path
     rows: pd.DataFrame | None
@@ -39,7 +39,7 @@ class Material:
     written: str
 
     def need(self, name: str) -> None:
-        """Raise MissingPart with the reason when the file `name` is not at hand."""
+        """Raise MissingPart with the reason if the file `name` is missing."""
         if name in self.absent:
             raise MissingPart(self.absent[name])
 
@@ -54,7 +54,7 @@ class Material:
         return value
 
     def headline(self, dynamics: str) -> pd.DataFrame:
-        """The rows of `rows.csv` that speak for `dynamics`; see `statistics.headline`."""
+        """The rows of `rows.csv` that represent `dynamics`; see `statistics.headline`."""
         self.need(ROWS)
         assert self.rows is not None
         return statistics.headline(self.rows, dynamics)
@@ -85,7 +85,7 @@ def read_results_dir(directory: Path) -> Material:
 
 
 def read_numbers(value: Any, where: str) -> NDArray[np.float64]:
-    """`value` as a vector, NaN where an entry is null.
+    """`value` as a vector, with NaN where an entry is null.
 
     Raises:
         MissingPart: it is not a list of numbers.
@@ -100,7 +100,7 @@ def read_numbers(value: Any, where: str) -> NDArray[np.float64]:
 
 
 def columns(table: Any, names: Sequence[str], where: str) -> list[NDArray[np.float64]]:
-    """The lists `names` of `table` as vectors of one length, without entries that are not finite in all.
+    """The lists `names` of `table` as vectors of one length, without entries that are not finite in all of them.
 
     Raises:
         MissingPart: a list is missing, the lengths differ, or nothing finite is left.
@@ -149,7 +149,7 @@ def _mapping(path: Path, absent: dict[str, str]) -> dict[str, Any]:
 
 
 def _finite_number(text: str) -> int | float | None:
-    """A number of a JSON file; None for one that no honest result has and no axis can show."""
+    """A number of a JSON file; None if it is too large to be a plausible result or to be drawn."""
     number = float(text)
     if not abs(number) <= LARGEST:
         return None

@@ -11,26 +11,26 @@ POLICY = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; media-src data:; "
     "style-src 'sha256-{}'"
 )
-"""No script, no address, no style but the sheet with that checksum: not even a `style` attribute."""
+"""No scripts, no addresses, and no styles except the sheet with that checksum, not even `style` attributes."""
 
 
 class Sheet:
-    """Turns declarations that would stand in `style` attributes into classes, which a checksum can vouch for."""
+    """Converts `style` attributes into classes, which the checksum of the style sheet covers."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
 
     def name(self, declarations: str) -> str:
-        """The class that has these declarations."""
+        """The class with these declarations."""
         return self._names.setdefault(declarations, f"s{len(self._names)}")
 
     def at(self, left: int | float, width: int | float | None = None) -> str:
-        """The class of what begins at a share of the whole width, and is a share of it wide."""
+        """The class of an element whose left edge and width are these shares of the full width."""
         rest = "" if width is None else f";width:{100 * width:.1f}%"
         return self.name(f"left:{100 * left:.1f}%{rest}")
 
     def classed(self, svg: Markup) -> Markup:
-        """A drawing of Matplotlib, whose elements have styles and no classes."""
+        """A drawing of Matplotlib with classes instead of `style` attributes."""
         return Markup(re.sub(r"<[a-z][^<>]*>", lambda tag: self._moved(tag[0]), svg))
 
     def rules(self) -> Markup:
@@ -40,7 +40,7 @@ class Sheet:
         return Markup(text)
 
     def _moved(self, tag: str) -> str:
-        """A start tag with a class instead of its style; inside of tags, quotes of values are escaped."""
+        """A start tag with a class instead of its style; within tags, quotes in values are escaped."""
         return re.sub(
             r' style="([^"]*)"', lambda found: f' class="{self.name(html.unescape(found[1]))}"', tag
         )

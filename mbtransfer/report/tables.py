@@ -20,7 +20,7 @@ CONDITION = ["planner", "dynamics", "reward", "labels"]
 
 @dataclass(frozen=True)
 class SuccessRate:
-    """A share of episodes with its 95% interval, all in [0, 1]; `low == high` when it is unknown."""
+    """A share of episodes with its 95% interval, all in [0, 1]; `low == high` if the interval is unknown."""
 
     mean: float
     low: float
@@ -58,7 +58,7 @@ class TaskLine:
 
 @dataclass(frozen=True)
 class Condition:
-    """One way of running a split, for the table of everything that the rows hold."""
+    """One way of running a split, for the table of all ways in the rows."""
 
     planner: str
     dynamics: str
@@ -79,12 +79,12 @@ class Results:
     seeds: int | None
 
     def of(self, split: str) -> SplitLine | None:
-        """The line of `split`, if there."""
+        """The line of `split`, or None."""
         return next((line for line in self.splits if line.split == split), None)
 
 
 def results(material: Material) -> Results:
-    """Success from `rows.csv`, or from `summary.json` where there are no rows.
+    """Success from `rows.csv`, or from `summary.json` if there are no rows.
 
     Raises:
         MissingPart: neither holds any.
@@ -108,7 +108,7 @@ def results(material: Material) -> Results:
 
 
 def conditions(material: Material) -> list[Condition]:
-    """Every planner, dynamics, reward and number of labels in the rows; empty when there is but one."""
+    """Every combination of planner, dynamics, reward and number of labels in the rows; empty if there is only one."""
     if material.rows is None or ROWS in material.absent:
         return []
     groups = list(material.rows.groupby([*CONDITION, "split"], sort=True))
@@ -117,7 +117,7 @@ def conditions(material: Material) -> list[Condition]:
 
 
 def best(line: SplitLine | TaskLine | None) -> SuccessRate | None:
-    """The learned model's rate, or the oracle's where there is no other."""
+    """The learned model's rate, or the oracle's if there is no other."""
     return (line.learned or line.oracle) if line else None
 
 
@@ -150,7 +150,7 @@ def _split_line(split: str, both: dict[str, Any], tasks: list[TaskLine]) -> Spli
 
 
 def _task_lines(learned: list[dict[str, Any]], oracle: list[dict[str, Any]]) -> Iterable[TaskLine]:
-    """Lines for all tasks, worst first within the order of splits."""
+    """Lines for all tasks, in the order of the splits and worst first within each."""
     beside = {(str(task.get("split")), str(task.get("name"))): task for task in oracle}
     main = {(str(task.get("split")), str(task.get("name"))): task for task in learned}
     order = list(SPLITS)
@@ -210,7 +210,7 @@ def _table(value: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class ReturnLine:
-    """One task; `place` is where mean and interval lie between the ends of the scale, from 0 to 1."""
+    """One endless task; `place` gives the mean and its interval on the scale, from 0 to 1."""
 
     name: str
     split: str
@@ -223,7 +223,7 @@ class ReturnLine:
 
 @dataclass(frozen=True)
 class Returns:
-    """All endless tasks of a folder, and the ends of the scale that they share."""
+    """All endless tasks of a folder, and the ends of their common scale."""
 
     tasks: list[ReturnLine]
     mean: float
@@ -232,10 +232,10 @@ class Returns:
 
 
 def returns(material: Material) -> Returns:
-    """Mean return and interval of each endless task, by the learned model or else by the oracle.
+    """Mean return and interval of each endless task, by the learned model or otherwise by the oracle.
 
     Raises:
-        MissingPart: there are no rows, or none of such a task.
+        MissingPart: there are no rows, or no endless tasks.
     """
     if ROWS in material.absent:
         raise MissingPart(material.absent[ROWS])
@@ -243,7 +243,7 @@ def returns(material: Material) -> Returns:
     rows = oracle if learned.empty else learned
     rows = rows[rows["steps_total"] == 0]
     if rows.empty:
-        raise MissingPart("No task here goes on without an end.")
+        raise MissingPart("There are no endless tasks here.")
     found = statistics.summarise_tasks(rows)
     ends = _ends([edge for task in found for edge in task["return_ci95"]])
     lines = [_line(task, ends) for task in found if task["split"] in SPLITS]
@@ -254,7 +254,7 @@ def returns(material: Material) -> Returns:
 
 
 def _ends(values: list[float]) -> tuple[float, float]:
-    """A scale that holds zero and all values."""
+    """Ends of a scale that contains zero and all values."""
     low, high = min(0.0, *values), max(0.0, *values)
     return (low, high) if high > low else (0.0, 1.0)
 

@@ -17,16 +17,16 @@ SPLITS = {
 }
 DASH = "–"
 NARROW = 70
-"""Characters across below which cells may fold."""
+"""Width of the terminal in characters below which cells may wrap."""
 ROOMY = 90
-"""Characters across from which on the worst task is named too."""
+"""Width of the terminal in characters from which on the worst task is named too."""
 
 
 def print_table(summary: Mapping[str, Any], console: Terminal) -> None:
     """Print success by split: mean, 95% interval, worst task, number of episodes, and the oracle if known.
 
     Args:
-        summary: as `mbtransfer.evaluation.statistics.summarise` gives it, or the content of `summary.json`.
+        summary: as returned by `mbtransfer.evaluation.statistics.summarise`, or the content of `summary.json`.
         console: where to print.
     """
     tasks = [task for task in summary.get("tasks") or [] if isinstance(task, dict)]
@@ -63,7 +63,7 @@ def print_table(summary: Mapping[str, Any], console: Terminal) -> None:
 
 
 def _returns(tasks: list[dict[str, Any]]) -> Table:
-    """Tasks that only go on: no success, but a return."""
+    """Table of endless tasks, which have a return but no success."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("", "return", "95% interval", "episodes", "split"):
         table.add_column(heading, justify="right" if heading not in ("", "split") else "left", no_wrap=True)
@@ -84,7 +84,7 @@ def _returns(tasks: list[dict[str, Any]]) -> Table:
 
 
 def _worst(tasks: list[dict[str, Any]]) -> str:
-    """Name of the task with the lowest success; nothing when all succeed always."""
+    """Name of the task with the lowest success; empty if all always succeed."""
     failing = [
         task for task in tasks if isinstance(rate := task.get("success_rate"), int | float) and rate < 1
     ]
@@ -103,7 +103,7 @@ def _interval(ends: Any) -> str:
 
 
 def _share(value: Any) -> str:
-    """A share with one decimal, or a dash when it is unknown."""
+    """A share with one decimal, or a dash if it is unknown."""
     return f"{100 * value:.1f}%" if isinstance(value, int | float) and value == value else DASH
 
 

@@ -1,4 +1,4 @@
-"""Few-shot adaptation: episodes of a new task, then fine-tuning."""
+"""Few-shot adaptation: collect a few episodes of a new task, then fine-tune."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,21 +25,21 @@ from world_models.dynamics.rollout import Imagination
 from world_models.transitions import Transitions
 
 NOISE = 0.4
-"""Noise on the planner's actions in the new task, as a share of half the action range: it must explore."""
+"""Noise on the planner's actions in the new task, for exploration, as a share of half the action range."""
 
 PROBES = 2
-"""Episodes before the first plan."""
+"""Number of probing episodes before the first planned one."""
 
 ROUNDS = (2, 4, 8, 16, 32)
-"""Numbers of episodes after which the model is taught anew before more are run."""
+"""Numbers of episodes after which the model is fine-tuned again before more are run."""
 
 FRESH = 0.1
-"""Share of the pool's sample that the new transitions become: labels of the task are worth most where it happens."""
+"""New transitions added to the pool, as a share of its size: labels are most valuable where the task happens."""
 
 
 @dataclass(frozen=True, eq=False)
 class Adaptation:
-    """An adapted model and how it came about."""
+    """An adapted model, the result of fine-tuning, and the episodes."""
 
     model: Model
     result: Adapted | None
@@ -47,10 +47,11 @@ class Adaptation:
 
 
 def adapt_model(model: Model, task: Task, episodes: int, scene: Simulator, seed: int = 0) -> Adaptation:
-    """Run a few episodes of the task in the true scene and fine-tune on them; see `adaptations`.
+    """Run a few episodes of the task in the true simulator and fine-tune on them; see `adaptations`.
 
     Raises:
         UserError: a negative number of episodes.
+        ModelError: a model that cannot be adapted.
     """
     *_, (_, last) = adaptations(model, task, (episodes,), scene, seed)
     return last
@@ -59,12 +60,12 @@ def adapt_model(model: Model, task: Task, episodes: int, scene: Simulator, seed:
 def adaptations(
     model: Model, task: Task, counts: Sequence[int], scene: Simulator, seed: int = 0
 ) -> Iterator[tuple[int, Adaptation]]:
-    """The model after each of several numbers of episodes of a task.
+    """Yield the adapted model after each of several numbers of episodes of a task.
 
-    The first episodes probe the handles of the task's fixtures; later ones plan, with noise, in the model
-    that the earlier ones taught (so the fine-tuning is repeated at `ROUNDS`, always from the given model).
-    Episodes that never fulfil the task teach how things move, but not what is asked: the model of that many
-    episodes is the given one, so that few episodes do not make it worse.
+    The first episodes, and every fourth one later, probe the handles of the task's fixtures. The others plan with noise
+    in the model adapted so far; for this, fine-tuning is repeated at `ROUNDS`, always from the given model. Episodes
+    without success teach how things move, but not what counts as success. As long as there is no success, the given
+    model is returned unchanged, so that few episodes do not make it worse.
 
     Raises:
         UserError: a negative number of episodes.
@@ -91,7 +92,7 @@ def adaptations(
 
 
 def _shown(task: Task, gathered: list[Episode]) -> bool:
-    """Whether any state fulfilled the task: else nobody knows what is asked there, and the model stays as it is."""
+    """Whether any state solved the task; if not, the model is left unchanged, as success was never observed."""
     return any(bool(task.success(torch.from_numpy(episode.obs)).any()) for episode in gathered)
 
 
@@ -125,7 +126,7 @@ def _planned(model: Model, task: Task, scene: Simulator, seed: int) -> Episode:
 
 
 def _split(episodes: list[Episode]) -> tuple[Transitions, Transitions]:
-    """Every fifth stretch of ten steps is held out, so that even one episode has both parts."""
+    """Hold out every fifth segment of ten steps, so that even a single episode has both parts."""
     parts: tuple[list[Any], list[Any]] = ([], [])
     for e, episode in enumerate(episodes):
         obs, actions = torch.from_numpy(episode.obs), torch.from_numpy(episode.actions)
@@ -136,7 +137,7 @@ def _split(episodes: list[Episode]) -> tuple[Transitions, Transitions]:
 
 
 def summary(adaptation: Adaptation) -> dict[str, Any]:
-    """What an adaptation did, in plain values."""
+    """What an adaptation did, as plain values."""
     if adaptation.result is None:
         return {"taught": [], "donors": {}, "loss_before": None, "loss_after": None}
     result = adaptation.result

@@ -30,14 +30,14 @@ from world_models.transitions import Segments, Transitions
 Config = TypeVar("Config", TrainingConfig, EnsembleConfig)
 
 SEGMENTS = 500
-"""Stretches of held-out episodes by which members, and if asked for epochs, are chosen."""
+"""Number of segments of held-out episodes by which members and, if requested, epochs are chosen."""
 
 LEAST_EPISODES = 10
 STATE = "training.safetensors"
 
 
 def _of(kind: type[Config], flags: FitConfig) -> Config:
-    """Settings of that kind from the flags of the same names."""
+    """Settings of that type, from the flags of the same names."""
     return kind(
         **{field.name: getattr(flags, field.name) for field in fields(kind) if hasattr(flags, field.name)}
     )
@@ -48,15 +48,15 @@ def fit_model(
     settings: TrainingConfig | None = None, device: str = "auto", stream: bool = False,
     report: Callable[[EpochReport], None] | None = None, ranks: ProcessGroup = SINGLE_PROCESS,
 ) -> Model:  # fmt: skip
-    """Fit and save a model; killed at any instant, the same call goes on from the last finished epoch.
+    """Fit and save a model; after a kill at any moment, the same call continues from the last finished epoch.
 
-    Data that exceed memory, or any with `stream`, stay on the disk and are read while training goes on. Without
-    a `shape` there is a block per object, or where the environment has no fixtures one for all. With several
-    `ranks` this is what the first process does, `fit_worker` what the others do.
+    Data that exceed the memory limit, or any data with `stream`, are read from disk during training. Without a `shape`
+    there is one block per object, or a single block if the environment has no fixtures. With several `ranks` this is
+    for the first process, and `fit_worker` for the others.
 
     Raises:
         UserError: too few episodes, or data of another environment.
-        ModelError: a setting that makes no sense.
+        ModelError: an invalid setting.
     """
     data = _data(dataset, seed, device, stream)
     dynamics, epochs = _begun(environment, data, out, seed, shape, settings, ranks)
@@ -85,7 +85,7 @@ def fit_worker(
     environment: Environment, dataset: Dataset, out: Path, *, seed: int, shape: EnsembleConfig | None,
     settings: TrainingConfig | None, device: str, stream: bool, ranks: ProcessGroup,
 ) -> None:  # fmt: skip
-    """What every process but the first does in `fit_model`: train its members, write nothing."""
+    """The part of `fit_model` for every process but the first: train its members, write nothing."""
     data = _data(dataset, seed, device, stream)
     for _ in _begun(environment, data, out, seed, shape, settings, ranks)[1]:
         pass
@@ -93,7 +93,7 @@ def fit_worker(
 
 @dataclass(frozen=True)
 class _Data:
-    """What is learned from, what judges it, and what scales and samples are taken from."""
+    """Data for training and for evaluation, and those from which scales and samples are taken."""
 
     train: Pool
     valid: Pool
@@ -136,7 +136,7 @@ def _sample(data: Transitions, seed: int) -> Transitions:
 
 
 def _sample_with_states(data: Pool, seed: int) -> tuple[Transitions, Float[Tensor, "B 2 S"]]:
-    """A sample of the same size, with the simulator's states before and after: some tasks are judged by these."""
+    """A sample of the same size, with the simulator's states before and after, which some tasks are judged by."""
     rows = np.random.default_rng(seed).permutation(data.steps)[:POOL]
     some = data.take(np.sort(rows))
     pool = Transitions(*map(torch.from_numpy, (some.obs, some.actions, some.next_obs)))
@@ -151,14 +151,14 @@ def _line(epoch: EpochReport) -> dict[str, Any]:
 
 
 HELD_OUT = 2**15
-"""Held-out transitions that judge a streamed training: as many as are quickly gone through after each epoch."""
+"""Held-out transitions that evaluate a streamed training: few enough to be quickly evaluated after each epoch."""
 
 ROOM = 0.5
-"""Share of the machine's memory that data may fill; larger ones are streamed."""
+"""Share of the machine's memory that data may fill; larger data are streamed."""
 
 
 def exceeds_memory(pool: Pool) -> bool:
-    """Whether the transitions of a pool are too many to be kept in memory."""
+    """Whether the transitions of a pool are too many to keep in memory."""
     row = 4 * (2 * len(pool.header.observation) + len(pool.header.action))
     return pool.steps * row > ROOM * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
@@ -176,7 +176,7 @@ def in_memory(pool: Pool) -> Transitions:
 
 
 def streamed(pool: Pool, checksum: str, device: torch.device) -> Streamed:
-    """The same, block by block from the mapped shards; `checksum` is that of the dataset."""
+    """All transitions of a pool, read block by block from the mapped shards; `checksum` is that of the dataset."""
     parts = list(blocks(pool))
     return Streamed(
         [part.steps for part in parts], lambda chosen: _read([parts[k] for k in chosen]), checksum, device
@@ -190,16 +190,17 @@ def _read(parts: Sequence[Block]) -> Transitions:
 OBJECTS: Mapping[str, Any] = MappingProxyType(
     {"structure": "objects", "hidden": 64, "learning_rate": 1e-2, "epochs": 20}
 )
-"""Small blocks, one per object, learn fast: tuned on the kitchen."""
+"""Defaults with fixtures. Small blocks, one per object, learn fast: tuned on the kitchen."""
 
 BARE: Mapping[str, Any] = MappingProxyType(
     {"structure": "dense", "hidden": 256, "learning_rate": 1e-3, "epochs": 80}
 )
-"""One wide block needs a lower rate and more time: on the walker 80 epochs took the error over 12 control steps
-from 65% to 58% of what 'nothing moves' does, and the return of planned walking from 205 to 506."""
+"""Defaults without fixtures. A single wide block needs a lower rate and more epochs: on the walker 80 epochs reduced
+the error over 12 control steps from 65% to 58% of that of 'nothing moves', and raised the return of planned walking
+from 205 to 506."""
 
 
 def suited(flags: FitConfig, spec: EnvSpec) -> FitConfig:
-    """The same flags, with what was left open chosen for the environment."""
+    """The same flags, with defaults for the environment where none are given."""
     chosen = OBJECTS if spec.fixtures else BARE
     return replace(flags, **{name: value for name, value in chosen.items() if getattr(flags, name) is None})

@@ -17,9 +17,9 @@ CURVES = ("train_loss", "valid_loss", "rollout_error", "seconds")
 def epochs_bar(
     epochs: int, title: str = "fit", tracker: Tracker = NULL_TRACKER
 ) -> Iterator[Callable[[EpochReport], None]]:
-    """A bar over epochs with the latest losses, where there is a terminal; give each report to what it yields.
+    """Draw a bar over epochs with the latest losses, if there is a terminal; call what it yields with each report.
 
-    The tracker gets the same as curves over epochs.
+    The tracker receives the same values as curves over epochs.
     """
     console = Terminal(stderr=True)
     columns = (

@@ -1,4 +1,4 @@
-"""Task policies and values, trained without a step in the environment."""
+"""Task policies and value functions, trained without a step in the environment."""
 
 from mbtransfer.mpc.task_policy import (
     MultiTaskPolicy,

@@ -2,9 +2,9 @@
 
 The gradient of the return flows through the ensemble, the task's reward head and the value at the end of a short
 roll-out; the value learns from lambda-returns (Xu et al. 2022, "Accelerated policy learning with parallel
-differentiable simulation", SHAC, section 3; Heess et al. 2015, SVG(H)). Roll-outs start from the pool or go on
-where the last ones ended, and every step is taken by another member, so that no member's errors can be made use
-of for long (Chua et al. 2018, TS1).
+differentiable simulation", SHAC, section 3; Heess et al. 2015, SVG(H)). Roll-outs start from the pool or continue
+where the last ones ended. Every step is taken by another member, so that the errors of one member cannot be exploited
+for long (Chua et al. 2018, TS1).
 
 The uncertainty penalty compares two members at a time, whose squared difference is in expectation twice the variance
 of the ensemble: MOPO (Yu et al. 2020, "Model-based offline policy optimization").
@@ -25,16 +25,16 @@ from world_models.dynamics.rollout import Imagination
 from world_models.transitions import Transitions
 
 SAMPLE = 2000
-"""Transitions of the pool from which it is learned what is usual."""
+"""Number of transitions of the pool from which the usual difference is estimated."""
 
 
 class EnsemblePenalty:
-    """Compares each member's step with that of its neighbour.
+    """Penalty for disagreement: compares each member's prediction with that of its neighbour.
 
     Args:
         imagination: the ensemble, one particle per member.
         change: usual change of each column in a control step.
-        pool: transitions that were seen.
+        pool: observed transitions.
     """
 
     def __init__(self, imagination: Imagination, change: Float[Tensor, " O"], pool: Transitions) -> None:
@@ -49,16 +49,16 @@ class EnsemblePenalty:
     def __call__(
         self, obs: Float[Tensor, "P R O"], action: Float[Tensor, "P R A"], ahead: Float[Tensor, "P R O"]
     ) -> Float[Tensor, "P R"]:
-        """By how many times what is usual two members differ about a step, above what is usual; with its gradient."""
+        """The difference of two members in units of the usual one, minus one and at least zero; differentiable."""
         return (self._difference(obs, action, ahead) / self._usual - 1).clamp(min=0.0)
 
     def _difference(
         self, obs: Float[Tensor, "P R O"], action: Float[Tensor, "P R A"], ahead: Float[Tensor, "P R O"]
     ) -> Float[Tensor, "P R"]:
-        """Root mean square over the columns, in units of their change."""
+        """Root mean square difference over the columns, in units of their usual change."""
         neighbour = self._step(obs.roll(1, dims=0), action.roll(1, dims=0)).roll(-1, dims=0)
         apart: Tensor = ((ahead - neighbour) / self._change).square().mean(dim=-1)
-        return (apart + 1e-8).sqrt()  # at zero a root has no gradient
+        return (apart + 1e-8).sqrt()  # the root has no gradient at zero
 
     def _step(self, obs: Float[Tensor, "P R O"], action: Float[Tensor, "P R A"]) -> Float[Tensor, "P R O"]:
         return self._imagination.step(obs.mT, action.mT).mT
@@ -66,19 +66,19 @@ class EnsemblePenalty:
 
 @dataclass(frozen=True)
 class PolicyTrainingConfig:
-    """How to train.
+    """Settings of the training.
 
     Attributes:
         horizon: imagined control steps through which gradients flow.
-        rows: roll-outs of each member in an update.
-        discount: of rewards, per control step.
+        rows: roll-outs of each member per update.
+        discount: discount factor per control step.
         trace: lambda, the weight of longer returns.
-        noise: spread of the noise on actions while training, as a share of half the action range.
+        noise: standard deviation of the noise on actions in training, as a share of half the action range.
         actor_rate: learning rate of the policy.
         critic_rate: learning rate of the value.
-        follow: share of the value's change that its slow copy takes over in an update.
-        stay: share of the roll-outs that go on where those of the last update ended; the others start anew.
-        uncertainty_penalty: reward lost where two members differ by twice of what is usual, as a share of the
+        follow: rate at which the target copy of the value follows it per update.
+        stay: share of the roll-outs that continue where those of the last update ended; the others start from the pool.
+        uncertainty_penalty: reward lost where two members differ by twice as much as usual, as a share of the
             labels' range.
     """
 
@@ -97,8 +97,8 @@ class PolicyTrainingConfig:
 class Trainer:
     """Improves a policy and a value, update by update.
 
-    Rewards are scaled so that values lie from 0 to 1, and are kept within what the labels showed: a model is
-    most wrong where it promises more than was ever seen.
+    Rewards are scaled so that values are from 0 to 1, and clipped to the range of the labels: a model is most wrong
+    where it promises more than was ever observed.
 
     Args:
         imagination: the ensemble, one particle per member, in float32.
@@ -106,9 +106,9 @@ class Trainer:
         span: lowest and highest reward among the labels.
         starts: observations of the pool.
         bounds: the action box.
-        config: how to train.
-        seed: of everything random.
-        uncertainty_penalty: tells where members differ; needed where the course heeds it.
+        config: settings of the training.
+        seed: seed of all randomness.
+        uncertainty_penalty: measures how much members differ; needed if the settings have a penalty.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Trainer:
         self._critic_steps = torch.optim.Adam(self.critic.parameters(), config.critic_rate)
 
     def update(self) -> float:
-        """One update of both; the mean scaled reward of the roll-outs."""
+        """Update policy and value; returns the mean scaled reward of the roll-outs."""
         obs, rewards = self._imagine()
         step(self._actor_steps, -self._promised(obs[-1], rewards).mean())
         seen, rewards = obs.detach(), rewards.detach()
@@ -144,7 +144,7 @@ class Trainer:
         return float(rewards.mean())
 
     def _imagine(self) -> tuple[Float[Tensor, "points P R O"], Float[Tensor, "H P R"]]:
-        """Roll-outs of the policy: where they lead, and the scaled rewards on the way."""
+        """Roll out the policy; returns the states and the scaled rewards."""
         members, device = self._imagination.particles, self._starts.device
         path, rewards = [self._beginnings()], list[Tensor]()
         for _ in range(self._config.horizon):
@@ -161,7 +161,7 @@ class Trainer:
         return torch.stack(path), torch.stack(rewards)
 
     def _beginnings(self) -> Float[Tensor, "P R O"]:
-        """States of the pool; some roll-outs go on where those of the last update ended."""
+        """Start states from the pool; some roll-outs continue where those of the last update ended."""
         config, members = self._config, self._imagination.particles
         shape, device = (members * config.rows,), self._starts.device
         rows = torch.randint(len(self._starts), shape, generator=self._generator, device=device)
@@ -180,7 +180,7 @@ class Trainer:
         return self._bounds.middle + free * self._bounds.half
 
     def _promised(self, end: Float[Tensor, "P R O"], rewards: Float[Tensor, "H P R"]) -> Float[Tensor, "P R"]:
-        """What the policy is improved by: rewards of the roll-out, and the value at its end."""
+        """The objective of the policy: the rewards of the roll-out, and the value at its end."""
         discount, horizon = self._config.discount, len(rewards)
         power = discount ** torch.arange(horizon, device=rewards.device)
         total = (1 - discount) * torch.einsum("h,hpr->pr", power, rewards)
@@ -201,13 +201,13 @@ class Trainer:
 
 
 def scaled(reward: Float[Tensor, "*b"], span: tuple[float, float]) -> Float[Tensor, "*b"]:
-    """From 0 at the lowest reward of the labels to 1 at the highest."""
+    """Rewards scaled from 0 at the lowest to 1 at the highest reward of the labels."""
     low, high = span
     return ((reward - low) / max(high - low, 1e-6)).clamp(0.0, 1.0)
 
 
 def step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    """One step down, not too far."""
+    """Take one optimiser step with clipped gradients."""
     optimiser.zero_grad()
     loss.backward()
     weights = [p for group in optimiser.param_groups for p in group["params"]]

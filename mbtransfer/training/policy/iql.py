@@ -1,8 +1,9 @@
 """Implicit Q-learning on the relabelled pool.
 
 Implicit Q-learning (Kostrikov et al. 2022, "Offline reinforcement learning with implicit Q-learning", section 4):
-the value is an upper expectile of what the pool's actions were worth, the policy imitates the pool's actions, the
-better ones more. So neither asks about actions that nobody took. Beside `train.Trainer` it shows what imagination adds.
+the value is an upper expectile of the Q-values of the pool's actions, and the policy imitates the pool's actions, with
+more weight on better ones. Neither evaluates actions that nobody took. A comparison with `actor_critic.Trainer` shows
+what imagination adds.
 """
 
 import copy
@@ -18,13 +19,13 @@ from planners.base import Bounds
 from world_models.transitions import Transitions
 
 EXPECTILE = 0.8
-"""Which expectile of the actions' worth is the value; 0.5 would be their mean."""
+"""Expectile of the actions' Q-values that is the value; 0.5 would be their mean."""
 
 KEENNESS = 100.0
-"""How much more a better action is imitated: e to the power of this many times what it is better by, from 0 to 1."""
+"""Inverse temperature: an action is imitated with weight exp(KEENNESS * advantage), on values from 0 to 1."""
 
 MOST = 100.0
-"""Weight of the best actions."""
+"""Maximum weight of an action."""
 
 BATCH = 512
 RATE = 1e-3
@@ -33,15 +34,15 @@ RATE = 1e-3
 class PoolTrainer:
     """Improves a policy and a value, update by update, on random transitions of the pool.
 
-    Rewards are scaled as in `train.Trainer`.
+    Rewards are scaled as in `actor_critic.Trainer`.
 
     Args:
-        pool: transitions.
+        pool: the transitions.
         reward: the task's learned reward.
         span: lowest and highest reward among the labels.
         bounds: the action box.
-        config: discount, and how slowly the slow copy follows.
-        seed: of everything random.
+        config: gives the discount, and the rate at which the target copy follows.
+        seed: seed of all randomness.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class PoolTrainer:
         self._steps = [torch.optim.Adam(net.parameters(), RATE) for net in nets]
 
     def update(self) -> float:
-        """One update of all three; the mean scaled reward of the batch."""
+        """Update policy, value and Q-function; returns the mean scaled reward of the batch."""
         rows = torch.randint(
             len(self._pool), (BATCH,), generator=self._generator, device=self._pool.obs.device
         )

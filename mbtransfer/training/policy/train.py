@@ -1,4 +1,4 @@
-"""Training of a task's policy and value, by actor-critic or IQL."""
+"""Training of a task's policy and value function, by actor-critic or IQL."""
 
 import time
 from collections.abc import Callable
@@ -17,18 +17,18 @@ from tasks.task import Task
 from world_models.dynamics.rollout import Imagination
 
 MEMORY = 0.99
-"""Share of the reported reward that stays from one update to the next."""
+"""Decay of the running mean of the reported reward, per update."""
 
 Method = Literal["imagination", "pool"]
 
 
 class PolicyProgress(NamedTuple):
-    """How far training has come.
+    """Progress of the training.
 
     Attributes:
-        updates: done so far.
-        share: of the work that is done, from 0 to 1.
-        reward: mean reward of a control step, of the last updates.
+        updates: number of updates done.
+        share: share of the work that is done, from 0 to 1.
+        reward: running mean of the reward per control step.
     """
 
     updates: int
@@ -45,29 +45,29 @@ def prepare(
     config: PolicyTrainingConfig | None = None, method: Method = "imagination",
     seed: int = 0, report: Report | None = None,
 ) -> Prepared:  # fmt: skip
-    """Train a policy and a value for a task that the model was never trained for.
+    """Train a policy and a value function for a task that the model was never trained for.
 
     Args:
-        model: the fitted model; its pool is where roll-outs start.
-        task: what to prepare for.
-        seconds: time to train for; one update is made in any case.
-        updates: stop after as many updates, if that comes first; the result then does not depend on the clock.
-        labels: labelled transitions behind the reward; None is the model's choice.
-        config: how to train.
+        model: the fitted model; roll-outs start from its pool.
+        task: the task to prepare for.
+        seconds: training time; at least one update is made.
+        updates: maximum number of updates; if reached before `seconds`, the result does not depend on the clock.
+        labels: labelled transitions behind the reward; None for the model's default.
+        config: settings of the training.
         method: `imagination` (roll-outs through the ensemble) or `pool` (the relabelled transitions alone).
-        seed: of everything random.
-        report: told of the progress.
+        seed: seed of all randomness.
+        report: called with the progress.
 
     Raises:
         ModelError: more labels than the model's pool has transitions.
-        UserError: the course heeds doubt, and nothing is imagined or no two members can differ.
+        UserError: an uncertainty penalty with `method="pool"`, or with fewer than two members.
     """
     config, bounds = config or PolicyTrainingConfig(), action_bounds(model.environment.spec, model.device)
     members = len(model.dynamics.elites)
     if config.uncertainty_penalty and (method == "pool" or members < 2):
-        what = "--method pool imagines nothing" if method == "pool" else "this model has but one"
+        what = "--method pool imagines nothing" if method == "pool" else "this model has only one"
         raise UserError(
-            f"--uncertainty-penalty compares two members in imagination, and {what}; leave it out"
+            f"--uncertainty-penalty compares two members in imagination, but {what}; leave it out"
         )
     heads, count = model.rewards([task], labels), model.label_count(labels)
     reward = model.label(task, count).reward
