@@ -401,9 +401,11 @@ class EvaluateConfig(DecisionFlags, EngineFlags, MachineFlags, TrackerFlags, Tru
     """Python file that defines your own tasks."""
     dynamics: Literal["learned", "oracle"] = "learned"
     """Plan with the learned model, or with the true simulator (oracle), which is an upper bound."""
-    reward: Literal["learned", "true", "distance"] = "learned"
-    """Reward to plan for: learned reward heads, the tasks' own rewards (true), or a control (distance).
-    The control rewards only nearness of hand and handle; what it solves is solved by bumping into things."""
+    reward: Literal["auto", "learned", "true", "distance"] | None = None
+    """Reward to plan for: learned reward heads, the tasks' own rewards (true), own rewards where imagined
+    observations are enough to compute them and else heads (auto), or a control (distance).
+    The control rewards only nearness of hand and handle; what it solves is solved by bumping into things.
+    None: auto with --task-file, else learned."""
     labels: Count | None = None
     """Labelled transitions used to fit each reward head. None: 10,000, or the whole pool if it is smaller."""
     episodes: Count = 10
@@ -432,8 +434,9 @@ class PlanConfig(DecisionFlags, MachineFlags, TrustFlags):
     """Python file that defines your own tasks."""
     dynamics: Literal["learned", "oracle"] = "learned"
     """Plan with the learned model, or with the true simulator (oracle)."""
-    reward: Literal["learned", "true"] = "learned"
-    """Reward to plan for: learned reward heads, or the task's own reward (true)."""
+    reward: Literal["auto", "learned", "true"] = "auto"
+    """Reward to plan for: the task's own reward (true), learned reward heads, or the task's own where imagined
+    observations are enough to compute it and else heads (auto)."""
     labels: Count | None = None
     """Labelled transitions used to fit each reward head. None: 10,000, or the whole pool if it is smaller."""
     seed: Seed = 0

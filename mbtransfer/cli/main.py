@@ -132,7 +132,10 @@ def _check(settings: Any) -> None:
     asked = vars(settings)
     if "recipe" in asked and bool(settings.task or settings.task_file) == bool(settings.recipe):
         raise UserError("give either --task or --recipe")
-    truth = asked.get("dynamics") == "oracle" and asked.get("reward") != "learned"
+    learned = asked.get("reward") == "learned" or (
+        asked.get("reward", "") is None and not asked.get("task_file")
+    )
+    truth = asked.get("dynamics") == "oracle" and not learned
     if "dynamics" in asked and settings.model is None and not truth:
         raise UserError("--model must be given, except with --dynamics oracle and --reward true")
     from mbtransfer.cli.parser import outputs

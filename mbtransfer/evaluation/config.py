@@ -25,6 +25,7 @@ from mbtransfer.mpc.task_reward import Rewards
 from mbtransfer.task_file import load_task_file
 from planners.registry import find_planner
 from tasks.environment import Environment
+from tasks.recipe import Recipe
 from tasks.registry import make
 from tasks.spec import nearest
 from tasks.task import Task
@@ -38,7 +39,7 @@ ELSEWHERE = (
 )  # fmt: skip
 """Fields that `EvalContext.described` gives in another form, or that the results do not depend on."""
 
-CHOICES = {"dynamics": ("learned", "oracle"), "reward": ("learned", "true", "distance")}
+CHOICES = {"dynamics": ("learned", "oracle"), "reward": ("auto", "learned", "true", "distance")}
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class EvalConfig:
         env: name of the environment; a model's own environment takes precedence.
         model: folder of the model; not needed for the oracle with true rewards.
         dynamics: `learned` or `oracle`.
-        reward: `learned`, `true`, or the control `distance`.
+        reward: `learned`, `true`, `auto` (see `EvalContext.decide_reward`), or the control `distance`.
         labels: labelled transitions behind each learned reward; None for the model's default.
         planner: name of the planner.
         horizon: control steps that a plan looks ahead; None for the planner's default, here and below.
@@ -123,7 +124,7 @@ class EvalConfig:
         """
         return cls(
             env=flags.env, model=None if flags.model is None else str(flags.model), dynamics=flags.dynamics,
-            reward=flags.reward, labels=flags.labels,
+            reward=flags.reward or ("auto" if flags.task_file else "learned"), labels=flags.labels,
             task_file=None if flags.task_file is None else str(flags.task_file), device=flags.device,
             threads=flags.threads or 1, trust_code=flags.trust_code,
             **{flag.name: getattr(flags, flag.name) for flag in fields(DecisionFlags)},
@@ -157,17 +158,22 @@ class EvalConfig:
             model = Model.load(Path(self.model or ""), device=self.device, trust_code=self.trust_code)
         environment = model.environment if model else make(self.env)
         own = load_task_file(Path(self.task_file), environment) if self.task_file else ()
-        controller = self._controller(environment, model)
+        controller = self.make_controller(environment, model)
         # Other processes must not decide again: neither on the precision, nor on trusting code.
         decided = replace(self, trust_code=True)
         if isinstance(planned := controller.dynamics, LearnedDynamics):
             decided = replace(decided, precision=name_of(planned.imagination.dtype))
         return EvalContext(decided, environment, model, tuple(own), controller)
 
-    def _controller(self, environment: Environment, model: Model | None) -> Controller:
+    def make_controller(self, environment: Environment, model: Model | None) -> Controller:
+        """Build the controller of these settings.
+
+        Raises:
+            UserError, ModelError, PlannerError: see `resolve`.
+        """
         rewards: Callable[[Sequence[Task]], Rewards] | None = None
         labels = 0
-        if model is not None and self.reward == "learned":
+        if model is not None and self.reward in ("learned", "auto"):
             labels = self._labels(model)
             rewards = partial(model.rewards, labels=labels)
         elif self.reward == "distance":
@@ -226,9 +232,33 @@ class EvalContext:
     own_tasks: tuple[Task, ...]
     controller: Controller
 
+    def decide_reward(self, tasks: Sequence[Task | Recipe]) -> "EvalContext":
+        """The context with `reward="auto"` decided for these tasks.
+
+        It becomes `true` where the dynamics predict all that the tasks' own rewards are computed from, else `learned`.
+        """
+        if self.config.reward != "auto":
+            return self
+        single = [
+            one
+            for task in tasks
+            for one in ([s.task for s in task.steps] if isinstance(task, Recipe) else [task])
+        ]
+        hidden = self.config.dynamics == "learned" and any(task.privileged for task in single)
+        config = replace(self.config, reward="learned" if hidden else "true")
+        return replace(self, config=config, controller=config.make_controller(self.environment, self.model))
+
     def find_task(self, name: str) -> Task:
         """Find a task by name; see `task_selection.find_task`."""
         return find_task(self.environment, name, self.own_tasks)
+
+    def reward_note(self) -> str:
+        """Which reward is planned for, in a sentence."""
+        if self.config.reward == "learned":
+            return f"reward: learned from {self.controller.labels:,} labels"
+        return {"true": "reward: the task's own function", "distance": "reward: nearness alone"}[
+            self.config.reward
+        ]
 
     def described(self) -> dict[str, Any]:
         """Every setting that the results depend on, including the planner's defaults."""

@@ -43,6 +43,7 @@ def evaluate_runs(
         UserError: the file holds rows of these runs made with other settings, or cannot be written.
     """
     context = config if isinstance(config, EvalContext) else continued(config, rows).resolve()
+    context = context.decide_reward([what(context, run) for run in runs])
     store = ResultsStore(rows, context) if rows is not None else None
     missing = store.missing(runs) if store else list(runs)
     if store:

@@ -43,6 +43,9 @@ def run_evaluate(config: EvaluateConfig, console: Terminal | None = None) -> dic
         split=config.split,
         own=context.own_tasks,
     )
+    context = context.decide_reward(tasks)
+    if config.reward in (None, "auto") and config.task_file:
+        console.say(context.reward_note())
     runs = make_runs(tasks, config.seeds, config.episodes)
     if not runs:
         raise UserError("nothing to evaluate: give at least one seed and a task or recipe")

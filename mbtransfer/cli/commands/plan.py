@@ -36,10 +36,11 @@ def run_plan(config: PlanConfig, console: Terminal | None = None) -> EpisodeReco
     console = console or Terminal()
     check_writable(config.json, config.video)
     context = EvalConfig.from_flags(config).resolve()
-    controller, task = context.controller, _chosen(config, context)
+    task = _chosen(config, context)
+    controller = (context := context.decide_reward([task])).controller
     with threads(context.config.threads):
         spec, renderer = controller.environment.spec, Renderer(controller.scene) if config.video else None
-        console.say(f"{task.name}: {task.description}")
+        console.say(f"{task.name}: {task.description}; {context.reward_note()}")
         with LiveView(console, spec, controller.dynamics) as view:
             played = play_episodes(controller, task, config.seed, 1, watch=view)[0]
     console.say(outcome(played, spec.control_dt))
