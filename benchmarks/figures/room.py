@@ -11,14 +11,14 @@ from torch import Tensor
 
 from benchmarks.figures.look import BLUE, COLOURS, INK, MUTED, ORANGE, RED, Demo, legend_below
 from mbtransfer import model_controller
-from mbtransfer.evaluation.episodes import moves_of, task_starts
+from mbtransfer.evaluation.episodes import task_starts
 from mbtransfer.evaluation.monitors import TaskScript
 from mbtransfer.evaluation.rollout import play
 from mbtransfer.mpc.agent import action_bounds
 from mbtransfer.mpc.task_reward import TaskReward
 from planners.base import Objective
+from tasks.combinators import all_of, moves_of
 from tasks.environment import Environment
-from tasks.task import all_of
 from world_models.dynamics.rollout import Imagination
 
 ASKED = ("light_on", "hinge_cabinet_open", "left_knob_on", "drawer_open", "tap_open")

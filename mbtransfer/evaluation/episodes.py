@@ -12,11 +12,12 @@ from mbtransfer.evaluation.monitors import RecipeScript, TaskMonitor, TaskScript
 from mbtransfer.evaluation.results import EpisodeResult
 from mbtransfer.evaluation.rollout import EpisodeRecord, StepCallback, as_tensor, play
 from mbtransfer.mpc.controller import Controller
+from tasks.combinators import moves_of
 from tasks.errors import TaskError
 from tasks.recipe.recipe import Recipe
 from tasks.simulator import Simulator
 from tasks.spec import Fixture
-from tasks.task import FAR, AllOf, Move, Task
+from tasks.task import FAR, Task
 from tasks.task_starts import fresh_states
 
 
@@ -168,13 +169,6 @@ def first_targets(recipe: Recipe) -> dict[Fixture, float]:
         for part in moves_of(step.task):
             targets.setdefault(part.fixture, part.to)
     return targets
-
-
-def moves_of(task: Task) -> tuple[Move, ...]:
-    """The `Move` tasks that a task consists of; none for other kinds of tasks."""
-    if isinstance(task, AllOf):
-        return task.parts
-    return (task,) if isinstance(task, Move) else ()
 
 
 def _away(scene: Simulator, fixture: Fixture, to: float, rng: np.random.Generator) -> float:

@@ -8,12 +8,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from mbtransfer.evaluation.episodes import moves_of
 from mbtransfer.evaluation.monitors import RecipeScript
 from mbtransfer.evaluation.recovery import BACK
 from mbtransfer.evaluation.rollout import StepInfo
 from mbtransfer.mpc.objective import LearnedDynamics
 from mbtransfer.runtime.terminal import Terminal, styled
+from tasks.combinators import moves_of
 from tasks.recipe.progress import StepState
 from tasks.spec import EnvSpec
 from tasks.task import Reach, Task

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 
 from mbtransfer.mpc.agent import MPCAgent, Seeding, action_bounds
+from mbtransfer.mpc.combined_reward import combined_rewards
 from mbtransfer.mpc.objective import Dynamics, LearnedDynamics, OracleDynamics, ReturnEstimator
 from mbtransfer.mpc.task_policy import Prepared
 from mbtransfer.mpc.task_reward import Rewards, TrueRewards
@@ -111,7 +113,7 @@ def simulator_controller(
     """A controller that plans in the true simulator, by default with the true rewards: an upper bound on results."""
     return Controller(
         environment, environment.make_scene(()), OracleDynamics(environment.make_scene(()), estimator),
-        rewards or TrueRewards, "oracle", "learned" if rewards else "true", labels if rewards else 0,
+        _of_tasks(rewards), "oracle", "learned" if rewards else "true", labels if rewards else 0,
         planner, dict(settings or {}), "cpu", decision_ms, seeding,
     )  # fmt: skip
 
@@ -128,6 +130,11 @@ def model_controller(
     imagination = Imagination(dynamics, particles, propagation, precision, compiled)
     return Controller(
         environment, environment.make_scene(()), LearnedDynamics(imagination, estimator),
-        rewards or TrueRewards, "learned", "learned" if rewards else "true", labels if rewards else 0,
+        _of_tasks(rewards), "learned", "learned" if rewards else "true", labels if rewards else 0,
         planner, dict(settings or {}), device, decision_ms, seeding,
     )  # fmt: skip
+
+
+def _of_tasks(rewards: Callable[[Sequence[Task]], Rewards] | None) -> Callable[[Sequence[Task]], Rewards]:
+    """Rewards of any tasks, combined ones too."""
+    return partial(combined_rewards, of_parts=rewards) if rewards else TrueRewards

@@ -7,8 +7,9 @@ A fixture that is moved to its very stop counts as open, on or shut: such target
 
 from functools import cache
 
+from tasks.combinators import all_of
 from tasks.kitchen.scene import spec
-from tasks.task import Move, Task, all_of, move
+from tasks.task import Move, Task, move
 
 _SOURCE = {
     "microwave_open": ("microwave", 1.4), "microwave_close": ("microwave", 0.0),

@@ -9,9 +9,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from tasks.combinators import moves_of
 from tasks.errors import TaskError
 from tasks.spec import EnvSpec
-from tasks.task import AllOf, Move, Task
+from tasks.task import Task
 
 DEFAULT_HOLD = 3
 DEFAULT_GRACE = 3
@@ -162,8 +163,7 @@ def conflict(first: RecipeStep, second: RecipeStep) -> str | None:
 
 def _goals(task: Task) -> dict[str, float]:
     """Fixture to target, as far as the task is made of moves."""
-    moves = task.parts if isinstance(task, AllOf) else (task,)
-    return {move.fixture.name: move.to for move in moves if isinstance(move, Move)}
+    return {move.fixture.name: move.to for move in moves_of(task)}
 
 
 def stages_of(recipe: Recipe) -> tuple[tuple[int, ...], ...]:

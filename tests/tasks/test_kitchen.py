@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from tasks import KITCHEN_ID
+from tasks.combinators import AllOf
 from tasks.environment import Environment
 from tasks.errors import TaskError
 from tasks.kitchen.scene import FIXTURES, HAND, START_BOX, KitchenKinematics
 from tasks.simulator import Simulator
-from tasks.task import AllOf, Move
+from tasks.task import Move
 
 HELD_OUT_FIXTURES = {"slide_cabinet", "right_knob", "kettle_x"}
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from tasks.combinators import all_of
 from tasks.environment import Environment
 from tasks.errors import TaskError
-from tasks.task import FAR, REACH_TOLERANCE, TOLERANCE, Task, all_of
+from tasks.task import FAR, REACH_TOLERANCE, TOLERANCE, Task
 
 Transitions = tuple[Tensor, Tensor, Tensor]
 

@@ -17,10 +17,11 @@ from mbtransfer.diagnostics.check import RISKY, Finding, as_dict, check_task
 from mbtransfer.errors import UserError
 from mbtransfer.model import Model
 from mbtransfer.runtime.terminal import Terminal
+from tasks.combinators import all_of
 from tasks.errors import TaskError
 from tasks.registry import make
 from tasks.simulator import Simulator
-from tasks.task import all_of, move
+from tasks.task import move
 
 KITCHEN = make("kitchen")
 

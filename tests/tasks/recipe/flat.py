@@ -8,10 +8,11 @@ from types import MappingProxyType
 
 import pytest
 
+from tasks.combinators import all_of
 from tasks.errors import TaskError
 from tasks.recipe import Recipe, parse_recipe
 from tasks.spec import EnvSpec, Fixture, Variable
-from tasks.task import Move, Reach, Task, all_of, move, reach
+from tasks.task import Move, Reach, Task, move, reach
 
 
 def small_spec() -> EnvSpec:

@@ -8,9 +8,10 @@ from dataclasses import FrozenInstanceError
 import pytest
 import torch
 
+from tasks.combinators import AllOf
 from tasks.errors import TaskError
 from tasks.recipe import Group, Recipe, RecipeStep
-from tasks.task import AllOf, move
+from tasks.task import move
 from tests.tasks.recipe.flat import BOTH, SPEC, UP, read
 
 
