@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mbtransfer.cli.parser import parse
 from mbtransfer.errors import UserError
 from mbtransfer.evaluation.config import EvalConfig
 from mbtransfer.evaluation.evaluate import evaluate_runs
@@ -14,6 +15,8 @@ from mbtransfer.evaluation.parallel import make_runs
 from mbtransfer.evaluation.task_selection import select_tasks
 from mbtransfer.model import Model
 from mbtransfer.runtime.terminal import Terminal
+from tasks.privileged_task import PhysicsTask
+from tasks.recipe import find_recipe
 
 
 def test_more_labels_than_the_pool_holds_are_refused(model: Path) -> None:
@@ -39,3 +42,40 @@ def test_precision_is_decided_once_for_all_processes(model: Path, monkeypatch: p
     assert setup.precision == "bfloat16"
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
     assert setup.resolve().config == setup
+
+
+def test_auto_plans_with_a_task_s_own_reward_where_observations_tell_it(model: Path) -> None:
+    context = EvalConfig(model=str(model), device="cpu", reward="auto").resolve()
+    drawer = context.environment.task("drawer_open")
+    decided = context.decide_reward([drawer, find_recipe("breakfast", context.environment)])
+    assert (decided.config.reward, decided.controller.reward_name, decided.controller.labels) == (
+        "true",
+        "true",
+        0,
+    )
+    assert decided.reward_note() == "reward: the task's own function"
+    hidden = PhysicsTask("hidden", "", "user", 40, judge=lambda s, a, after: after[:, 0])
+    decided = context.decide_reward([drawer, hidden])
+    assert (decided.config.reward, decided.controller.reward_name) == ("learned", "learned")
+    assert decided.reward_note() == "reward: learned from 200 labels"
+
+
+def test_auto_with_the_simulator_needs_no_model() -> None:
+    context = EvalConfig(dynamics="oracle", reward="auto").resolve()
+    hidden = PhysicsTask("hidden", "", "user", 40, judge=lambda s, a, after: after[:, 0])
+    assert context.decide_reward([hidden]).config.reward == "true"
+
+
+@pytest.mark.parametrize(
+    ("words", "reward"),
+    [
+        ("--tasks tap_open", "learned"),
+        ("--task-file t.py", "auto"),
+        ("--task-file t.py --reward learned", "learned"),
+        ("--tasks tap_open --reward true", "true"),
+    ],
+)
+def test_own_tasks_are_planned_for_with_their_own_rewards_unless_told_otherwise(
+    words: str, reward: str
+) -> None:
+    assert EvalConfig.from_flags(parse(["evaluate", "--model", "m", *words.split()])).reward == reward
