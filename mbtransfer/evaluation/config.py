@@ -42,6 +42,9 @@ ELSEWHERE = (
 CHOICES = {"dynamics": ("learned", "oracle"), "reward": ("auto", "learned", "true", "distance")}
 
 
+REWARDS = {"true": "as the task defines it", "distance": "nearness of hand and handle"}
+
+
 @dataclass(frozen=True)
 class EvalConfig:
     """All settings that determine an episode, except the task or recipe and the seed.
@@ -256,9 +259,7 @@ class EvalContext:
         """Which reward is planned for, in a sentence."""
         if self.config.reward == "learned":
             return f"reward: learned from {self.controller.labels:,} labels"
-        return {"true": "reward: the task's own function", "distance": "reward: nearness alone"}[
-            self.config.reward
-        ]
+        return f"reward: {REWARDS[self.config.reward]}"
 
     def described(self) -> dict[str, Any]:
         """Every setting that the results depend on, including the planner's defaults."""

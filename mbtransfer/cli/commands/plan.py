@@ -40,7 +40,8 @@ def run_plan(config: PlanConfig, console: Terminal | None = None) -> EpisodeReco
     controller = (context := context.decide_reward([task])).controller
     with threads(context.config.threads):
         spec, renderer = controller.environment.spec, Renderer(controller.scene) if config.video else None
-        console.say(f"{task.name}: {task.description}; {context.reward_note()}")
+        console.say(f"{task.name}: {task.description}")
+        console.say(context.reward_note())
         with LiveView(console, spec, controller.dynamics) as view:
             played = play_episodes(controller, task, config.seed, 1, watch=view)[0]
     console.say(outcome(played, spec.control_dt))

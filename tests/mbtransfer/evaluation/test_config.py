@@ -53,7 +53,7 @@ def test_auto_plans_with_a_task_s_own_reward_where_observations_tell_it(model: P
         "true",
         0,
     )
-    assert decided.reward_note() == "reward: the task's own function"
+    assert decided.reward_note() == "reward: as the task defines it"
     hidden = PhysicsTask("hidden", "", "user", 40, judge=lambda s, a, after: after[:, 0])
     decided = context.decide_reward([drawer, hidden])
     assert (decided.config.reward, decided.controller.reward_name) == ("learned", "learned")
