@@ -236,6 +236,13 @@ def without_moving(
     return WithoutMoving(name, text, split, task, still)
 
 
+def simple_parts(task: Task) -> list[Task]:
+    """The tasks that a combined task is made of, from the first to the last; any other task itself."""
+    return (
+        [leaf for part in task.parts for leaf in simple_parts(part)] if isinstance(task, Combined) else [task]
+    )
+
+
 def moves_of(task: Task) -> tuple[Move, ...]:
     """The `Move` tasks that a task consists of; none for other kinds of tasks."""
     if isinstance(task, Combined):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,11 @@ from torch import Tensor
 
 from mbtransfer.model import Model
 from mbtransfer.mpc.agent import MPCAgent, action_bounds
+from mbtransfer.mpc.combined_reward import combined_rewards
 from mbtransfer.mpc.objective import LearnedDynamics
-from mbtransfer.mpc.task_reward import TaskReward
+from mbtransfer.mpc.task_reward import Rewards, TaskReward
 from planners.registry import make_planner
+from tasks.combinators import simple_parts
 from tasks.simulator import Simulator
 from tasks.task import Task
 from tasks.task_starts import fresh_states
@@ -40,9 +43,10 @@ class Finding:
         least_known: that fixture; empty if the task moves none.
         reward_error: share of the variance of held-out reward labels that the head does not explain.
         success_error: share of held-out states whose success the head predicts wrongly.
-        imagined_success: share of imagined episodes that end in success.
+        imagined_success: share of imagined episodes that end in success, by the reward head.
+        true_success: the same by the task's own predicate; None where observations do not tell it.
         disagreement: percentile of the members' disagreement in these episodes, among held-out transitions.
-        risk: one minus coverage times imagined success.
+        risk: one minus coverage times imagined success, by head or predicate, whichever is less.
         warning: what a user should know; empty if there is nothing to warn about.
     """
 
@@ -52,6 +56,7 @@ class Finding:
     reward_error: float
     success_error: float
     imagined_success: float
+    true_success: float | None
     disagreement: float
     risk: float
     warning: str
@@ -66,19 +71,18 @@ def check_task(
         ModelError: more labels than there are transitions.
         TaskError: no start state leaves the task unsolved.
     """
-    heads = model.rewards([task], labels)
-    head = heads.heads[task.name]
+    parts = simple_parts(task)
+    heads = list(model.rewards(parts, labels).heads.values())
+    rewards = combined_rewards([task], partial(model.rewards, labels=labels))
     states = fresh_states(scene, task, np.random.default_rng([seed, 3]), STARTS)
     obs = torch.from_numpy(scene.observe(states)).to(model.device)
-    coverage, least = _coverage(model, head, obs)
-    success, spread = _imagine(
-        model, TaskReward(heads, torch.ones(STARTS, 1, device=model.device)), heads, obs, seed
-    )
+    coverage, least = min(_coverage(model, head, obs) for head in heads)
+    success, true_success, spread = _imagine(model, task, rewards, obs, seed)
     percentile = float(np.mean(np.array(model.notes["disagreement_percentiles"]) < spread))
-    risk = 1.0 - coverage * success
+    risk = 1.0 - coverage * (success if true_success is None else min(success, true_success))
     return Finding(
-        task.name, coverage, least, head.reward_error, head.success_error, success, percentile, risk,
-        _warning(coverage, least, success, percentile),
+        task.name, coverage, least, max(head.reward_error for head in heads), max(head.success_error for head in heads),
+        success, true_success, percentile, risk, _warning(coverage, least, success, true_success, percentile),
     )  # fmt: skip
 
 
@@ -103,15 +107,17 @@ def _coverage(model: Model, head: Head, obs: Float[Tensor, "n O"]) -> tuple[floa
 
 
 def _imagine(
-    model: Model, goal: TaskReward, heads: Any, obs: Float[Tensor, "n O"], seed: int
-) -> tuple[float, float]:
-    """Run model-predictive control inside the model: share of successes, and mean disagreement per step."""
+    model: Model, task: Task, rewards: Rewards, obs: Float[Tensor, "n O"], seed: int
+) -> tuple[float, float | None, float]:
+    """Run MPC inside the model: share of successes by the head and by the task, and mean disagreement per step."""
+    goal = TaskReward(rewards, torch.ones(len(obs), 1, device=obs.device))
     bounds = action_bounds(model.environment.spec, model.device)
     agent = MPCAgent(
         LearnedDynamics(Imagination(model.dynamics, 2)), make_planner("mppi", bounds, SEARCH), bounds, seed
     )
     world = Imagination(model.dynamics, len(model.dynamics.elites), "mean")
     reached = torch.zeros(len(obs), dtype=torch.bool, device=obs.device)
+    truly = reached.clone()
     spread = []
     for _ in range(0, model.environment.spec.episode_steps, 2):
         agent.act(obs, np.zeros(0), goal)
@@ -119,17 +125,22 @@ def _imagine(
         step = world(obs, agent.plan.actions[:, :2])
         spread.append(float(step.disagreement()[0].square().mean(dim=-1).sqrt().mean()))
         obs = step.obs[-1, 0]
-        reached |= heads.success(obs)[..., 0] > 0.5
-        if bool(reached.all()):
+        reached |= rewards.success(obs)[..., 0] > 0.5
+        if not task.privileged:
+            truly |= task.success(obs)
+        if bool((reached if task.privileged else reached & truly).all()):
             break
-    return float(reached.float().mean()), _mean(spread)
+    true_success = None if task.privileged else float(truly.float().mean())
+    return float(reached.float().mean()), true_success, _mean(spread)
 
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / max(1, len(values))
 
 
-def _warning(coverage: float, least: str, success: float, percentile: float) -> str:
+def _warning(
+    coverage: float, least: str, success: float, true_success: float | None, percentile: float
+) -> str:
     if least == "success":
         return "no state of the pool fulfils this task: adapt the model with a few episodes first"
     if least == "failure":
@@ -142,6 +153,11 @@ def _warning(coverage: float, least: str, success: float, percentile: float) -> 
         )
     if success < RISKY:
         return f"only {success:.0%} of the episodes succeed even in imagination"
+    if true_success is not None and true_success < RISKY:
+        return (
+            f"plans for the learned reward fulfil the task in only {true_success:.0%} of the imagined episodes: "
+            "plan with --reward true, or label more transitions near the goal"
+        )
     if percentile > 0.95:
         return f"the ensemble members disagree more than on {percentile:.0%} of the held-out transitions"
     return ""

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mbtransfer.mpc.task_reward import Rewards
-from tasks.combinators import Combined
+from tasks.combinators import Combined, simple_parts
 from tasks.task import Task
 
 
@@ -22,15 +22,10 @@ def combined_rewards(tasks: Sequence[Task], of_parts: Callable[[Sequence[Task]],
     """
     if not any(isinstance(task, Combined) for task in tasks):
         return of_parts(tasks)
-    leaves = [_leaves(task) for task in tasks]
+    leaves = [simple_parts(task) for task in tasks]
     simple = list(dict.fromkeys(leaf for some in leaves for leaf in some))
     places = [[simple.index(leaf) for leaf in some] for some in leaves]
     return _CombinedRewards(tuple(tasks), of_parts(simple), places)
-
-
-def _leaves(task: Task) -> list[Task]:
-    """The simple tasks that a task is made of, from the first to the last."""
-    return [leaf for part in task.parts for leaf in _leaves(part)] if isinstance(task, Combined) else [task]
 
 
 def _combine(
@@ -39,7 +34,7 @@ def _combine(
     """Reward and success of a task, given those of its leaves."""
     if not isinstance(task, Combined):
         return reward[..., 0], success[..., 0]
-    sizes = [len(_leaves(part)) for part in task.parts]
+    sizes = [len(simple_parts(part)) for part in task.parts]
     pieces = zip(task.parts, reward.split(sizes, dim=-1), success.split(sizes, dim=-1), strict=True)
     rewards, successes = zip(*(_combine(*piece) for piece in pieces), strict=True)
     chance = torch.stack(successes, dim=-1)

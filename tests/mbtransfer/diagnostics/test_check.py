@@ -21,7 +21,7 @@ from tasks.combinators import all_of
 from tasks.errors import TaskError
 from tasks.registry import make
 from tasks.simulator import Simulator
-from tasks.task import move
+from tasks.task import Move, move
 
 KITCHEN = make("kitchen")
 
@@ -64,6 +64,20 @@ def test_what_does_not_even_succeed_in_imagination_is_risky(model: Model, scene:
     found = check_task(model, KITCHEN.task("microwave_open"), scene)
     assert found.coverage == 1.0 and found.imagined_success == 0.0 and found.risk == 1.0
     assert "in imagination" in found.warning
+
+
+def test_a_head_whose_success_is_none_is_found(
+    model: Model, scene: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labelled = check_task(model, KITCHEN.task("microwave_open"), scene)
+    assert labelled.true_success == 1.0 and not labelled.warning
+    rewards = model.rewards(
+        [KITCHEN.task("microwave_open")]
+    )  # fitted, and kept, before the task means another thing
+    monkeypatch.setattr(Move, "success", lambda self, obs: torch.zeros(obs.shape[:-1], dtype=torch.bool))
+    found = check_task(model, KITCHEN.task("microwave_open"), scene)
+    assert rewards.heads and (found.imagined_success, found.true_success, found.risk) == (1.0, 0.0, 1.0)
+    assert "fulfil the task in only 0% of the imagined episodes" in found.warning
 
 
 def test_the_least_known_fixture_of_several_counts(model: Model, scene: Simulator) -> None:
