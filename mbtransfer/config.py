@@ -310,6 +310,28 @@ class CheckConfig(MachineFlags, TrustFlags):
 
 
 @command
+class DiagnoseConfig(SearchFlags, MachineFlags, TrustFlags):
+    """Find out whether a task fails because of its reward head, the model or the search."""
+
+    model: Path
+    """Model folder."""
+    task: str | None = None
+    """Task by name, from --task-file, or such as "move(drawer, 0.2)". None: the only task of --task-file."""
+    task_file: Path | None = None
+    """Python file that defines your own tasks."""
+    labels: Count | None = None
+    """Labelled transitions used to fit the reward head. None: 10,000, or the whole pool if it is smaller."""
+    episodes: Count = 10
+    """Episodes for each of the eight combinations; all begin at the same starts."""
+    seed: Seed = 0
+    """Seed of the episodes."""
+    workers: Count = field(default_factory=cores)
+    """Parallel processes."""
+    json: Path | None = None
+    """JSON file for the findings."""
+
+
+@command
 class CalibrationConfig(MachineFlags, TrackerFlags, TrustFlags):
     """Measure whether a model's intervals are calibrated, and whether its disagreement predicts its errors."""
 
@@ -548,6 +570,7 @@ __all__ = [
     "DatasetStripConfig",
     "DecisionFlags",
     "DemoConfig",
+    "DiagnoseConfig",
     "EvaluateConfig",
     "FitConfig",
     "MachineFlags",
@@ -573,6 +596,7 @@ COMMANDS: dict[str, type] = {
     "adapt": AdaptConfig,
     "plan": PlanConfig,
     "check": CheckConfig,
+    "diagnose": DiagnoseConfig,
     "calibration": CalibrationConfig,
     "sweep": SweepConfig,
     "speed": SpeedConfig,
