@@ -1,0 +1,81 @@
+"""`python -m benchmarks.rewards --model MODEL [--set develop]`: success on rewards of many kinds, by condition.
+
+`develop` has 25 tasks to develop on; `held_back` has 15 of other kinds, to be looked at once.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from mbtransfer.config import cores
+from mbtransfer.errors import USER_ERRORS, UserError
+from mbtransfer.evaluation.config import EvalConfig
+from mbtransfer.evaluation.evaluate import evaluate_runs
+from mbtransfer.evaluation.parallel import make_runs
+from mbtransfer.runtime.terminal import Terminal
+
+AVERAGED = {"planner": "icem", "settings": ("averaged=3",)}
+CONDITIONS = {
+    "learned": {"reward": "learned"},
+    "true": {"reward": "true"},
+    "learned, icem": {"reward": "learned", **AVERAGED},
+    "true, icem": {"reward": "true", **AVERAGED},
+    "simulator, icem": {"reward": "true", "dynamics": "oracle", "planner": "icem"},
+}
+"""How the tasks are done; where no planner is named, by the default one."""
+
+
+def main() -> int:
+    """Evaluate, print a table; 0 if done, 2 with one line if something is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.rewards", description=__doc__)
+    parser.add_argument(
+        "--model", type=Path, required=True, help="a model of the kitchen, such as runs/demo/model"
+    )
+    parser.add_argument(
+        "--set", default="develop", choices=["develop", "held_back"], help="which tasks (develop)"
+    )
+    parser.add_argument(
+        "--conditions",
+        nargs="+",
+        default=list(CONDITIONS),
+        metavar="NAME",
+        help=f"{'; '.join(CONDITIONS)} (all)",
+    )
+    parser.add_argument("--episodes", type=int, default=10, help="for each task (10)")
+    parser.add_argument("--seed", type=int, default=1000, help="of the episodes (1000)")
+    parser.add_argument("--out", type=Path, help="folder for the rows; run again to continue")
+    asked = parser.parse_args()
+    try:
+        print(table(asked).to_string(float_format="{:.2f}".format))
+    except USER_ERRORS as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def table(asked: argparse.Namespace) -> pd.DataFrame:
+    """Success of each task in each condition, and the mean.
+
+    Raises:
+        UserError: no such condition.
+    """
+    file, columns = Path(__file__).with_name(f"{asked.set}.py"), {}
+    for name in asked.conditions:
+        if name not in CONDITIONS:
+            raise UserError(f"no condition {name!r}; there are {'; '.join(CONDITIONS)}")
+        config = EvalConfig(model=str(asked.model), task_file=str(file), **CONDITIONS[name])
+        context = config.resolve()
+        runs = make_runs(list(context.own_tasks), [asked.seed], asked.episodes)
+        rows = asked.out / f"{asked.set}-{name.replace(', ', '-')}.csv" if asked.out else None
+        if rows:
+            rows.parent.mkdir(parents=True, exist_ok=True)
+        frame = evaluate_runs(context, runs, workers=cores(), rows=rows, console=Terminal())
+        columns[name] = frame.groupby("task", sort=False)["success"].mean()
+    found = pd.DataFrame(columns)
+    return pd.concat([found, found.mean().to_frame("mean").T])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
