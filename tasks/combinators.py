@@ -8,84 +8,19 @@ undoing one lowers it, whatever the other parts' rewards are, as long as no part
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from tasks.errors import TaskError
 from tasks.spec import EnvSpec, Fixture
-from tasks.task import Move, Task
-
-OPEN_COST = 6.0
-"""Cost of each part that is not done: more than the reward of a `Move` or `Reach` varies."""
-
-OTHERS = 0.2
-"""Weight of the parts beside the first open one: below 1 / (parts - 1), so that the hand goes to one handle and not
-between them."""
+from tasks.task import OPEN_COST, AllOf, Combined, Move, Task, checked_parts
+from tasks.task import all_of as all_of
 
 EXCESS_COST = 1.0
 """Cost of going twice as fast as allowed."""
 
 MOVE_COST = 20.0
 """Cost of moving a thing that is to stay by its whole range."""
-
-
-@dataclass(frozen=True)
-class Combined(Task):
-    """A task whose reward and success follow from those of its parts."""
-
-    parts: tuple[Task, ...]
-
-    def combined_reward(
-        self, reward: Float[Tensor, "*b n"], success: Float[Tensor, "*b n"]
-    ) -> Float[Tensor, "*b"]:
-        """The reward, given the parts' rewards and successes (as probabilities) in the state reached."""
-        raise NotImplementedError
-
-    def combined_success(self, success: Float[Tensor, "*b n"]) -> Float[Tensor, "*b"]:
-        """The probability of success, given the parts'."""
-        raise NotImplementedError
-
-    def reward(
-        self, obs: Float[Tensor, "*b O"], action: Float[Tensor, "*b A"], next_obs: Float[Tensor, "*b O"]
-    ) -> Float[Tensor, "*b"]:
-        """See `combined_reward`."""
-        rewards = torch.stack([part.reward(obs, action, next_obs) for part in self.parts], dim=-1)
-        return self.combined_reward(rewards, self._successes(next_obs).to(rewards))
-
-    def success(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
-        """See `combined_success`."""
-        return self.combined_success(self._successes(obs).to(obs)) > 0.5
-
-    def is_valid_start(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
-        """Every part is far from done."""
-        return torch.stack([part.is_valid_start(obs) for part in self.parts]).all(dim=0)
-
-    @property
-    def fixtures(self) -> tuple[Fixture, ...]:
-        """The fixtures of all parts."""
-        return tuple(fixture for part in self.parts for fixture in part.fixtures)
-
-    def _successes(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b n"]:
-        return torch.stack([part.success(obs) for part in self.parts], dim=-1)
-
-
-@dataclass(frozen=True)
-class AllOf(Combined):
-    """Several goals that must hold at once, pursued in their order."""
-
-    def combined_reward(
-        self, reward: Float[Tensor, "*b n"], success: Float[Tensor, "*b n"]
-    ) -> Float[Tensor, "*b"]:
-        """That of the first open part, a little of the others', minus a cost for each part that is open."""
-        is_open = success < 0.5
-        first = is_open & (is_open.cumsum(dim=-1) == 1)
-        weight = torch.where(first, 1.0, OTHERS)
-        return (weight * reward).sum(dim=-1) - OPEN_COST * is_open.sum(dim=-1)
-
-    def combined_success(self, success: Float[Tensor, "*b n"]) -> Float[Tensor, "*b"]:
-        """Every part holds."""
-        return success.amin(dim=-1)
 
 
 @dataclass(frozen=True)
@@ -170,26 +105,13 @@ class WithoutMoving(Task):
         return self.of.fixtures
 
 
-def all_of(name: str, parts: Sequence[Task], *, split: str = "user") -> AllOf:
-    """The conjunction of several tasks.
-
-    Raises:
-        TaskError: no parts, a part that has no end, or two moves of one fixture.
-    """
-    checked = _checked(name, parts)
-    moved = [part.fixture.name for part in checked if isinstance(part, Move)]
-    if len(set(moved)) < len(moved):
-        raise TaskError(f"task {name!r}: a conjunction needs parts that move different fixtures, got {moved}")
-    return AllOf(name, " and ".join(part.description for part in checked), split, checked)
-
-
 def any_of(name: str, parts: Sequence[Task], *, split: str = "user") -> AnyOf:
     """The disjunction of several tasks.
 
     Raises:
         TaskError: no parts, or a part that has no end.
     """
-    checked = _checked(name, parts)
+    checked = checked_parts(name, parts)
     return AnyOf(name, " or ".join(part.description for part in checked), split, checked)
 
 
@@ -199,9 +121,9 @@ def while_keeping(name: str, task: Task, kept: Sequence[Task], *, split: str = "
     Raises:
         TaskError: nothing to keep, or a task that has no end.
     """
-    held = _checked(name, kept)
+    held = checked_parts(name, kept)
     text = f"{task.description} and keep done: {', '.join(part.description for part in held)}"
-    return WhileKeeping(name, text, split, (*held, *_checked(name, [task])))
+    return WhileKeeping(name, text, split, (*held, *checked_parts(name, [task])))
 
 
 def slowly(
@@ -236,13 +158,6 @@ def without_moving(
     return WithoutMoving(name, text, split, task, still)
 
 
-def simple_parts(task: Task) -> list[Task]:
-    """The tasks that a combined task is made of, from the first to the last; any other task itself."""
-    return (
-        [leaf for part in task.parts for leaf in simple_parts(part)] if isinstance(task, Combined) else [task]
-    )
-
-
 def moves_of(task: Task) -> tuple[Move, ...]:
     """The `Move` tasks that a task consists of; none for other kinds of tasks."""
     if isinstance(task, Combined):
@@ -250,14 +165,3 @@ def moves_of(task: Task) -> tuple[Move, ...]:
     if isinstance(task, Slowly | WithoutMoving):
         return moves_of(task.of)
     return (task,) if isinstance(task, Move) else ()
-
-
-def _checked(name: str, parts: Sequence[Task]) -> tuple[Task, ...]:
-    if not parts:
-        raise TaskError(f"task {name!r}: a conjunction needs parts; none are given")
-    for part in parts:
-        if part.continuing or part.privileged:
-            raise TaskError(
-                f"task {name!r}: {part.name} cannot be a part; parts need a success that observations show"
-            )
-    return tuple(parts)

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -19,6 +19,14 @@ REACH_TOLERANCE = 0.08
 
 FAR = 0.3
 """A fair episode starts at least this share of the range away from the target."""
+
+
+OPEN_COST = 6.0
+"""Cost of each part that is not done: more than the reward of a `Move` or `Reach` varies."""
+
+OTHERS = 0.2
+"""Weight of the parts beside the first open one: below 1 / (parts - 1), so that the hand goes to one handle and not
+between them."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +121,64 @@ class Reach(Task):
         return (obs[..., list(self.columns)] - obs.new_tensor(self.point)).norm(dim=-1)
 
 
+@dataclass(frozen=True)
+class Combined(Task):
+    """A task whose reward and success follow from those of its parts."""
+
+    parts: tuple[Task, ...]
+
+    def combined_reward(
+        self, reward: Float[Tensor, "*b n"], success: Float[Tensor, "*b n"]
+    ) -> Float[Tensor, "*b"]:
+        """The reward, given the parts' rewards and successes (as probabilities) in the state reached."""
+        raise NotImplementedError
+
+    def combined_success(self, success: Float[Tensor, "*b n"]) -> Float[Tensor, "*b"]:
+        """The probability of success, given the parts'."""
+        raise NotImplementedError
+
+    def reward(
+        self, obs: Float[Tensor, "*b O"], action: Float[Tensor, "*b A"], next_obs: Float[Tensor, "*b O"]
+    ) -> Float[Tensor, "*b"]:
+        """See `combined_reward`."""
+        rewards = torch.stack([part.reward(obs, action, next_obs) for part in self.parts], dim=-1)
+        return self.combined_reward(rewards, self._successes(next_obs).to(rewards))
+
+    def success(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
+        """See `combined_success`."""
+        return self.combined_success(self._successes(obs).to(obs)) > 0.5
+
+    def is_valid_start(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
+        """Every part is far from done."""
+        return torch.stack([part.is_valid_start(obs) for part in self.parts]).all(dim=0)
+
+    @property
+    def fixtures(self) -> tuple[Fixture, ...]:
+        """The fixtures of all parts."""
+        return tuple(fixture for part in self.parts for fixture in part.fixtures)
+
+    def _successes(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b n"]:
+        return torch.stack([part.success(obs) for part in self.parts], dim=-1)
+
+
+@dataclass(frozen=True)
+class AllOf(Combined):
+    """Several goals that must hold at once, pursued in their order."""
+
+    def combined_reward(
+        self, reward: Float[Tensor, "*b n"], success: Float[Tensor, "*b n"]
+    ) -> Float[Tensor, "*b"]:
+        """That of the first open part, a little of the others', minus a cost for each part that is open."""
+        is_open = success < 0.5
+        first = is_open & (is_open.cumsum(dim=-1) == 1)
+        weight = torch.where(first, 1.0, OTHERS)
+        return (weight * reward).sum(dim=-1) - OPEN_COST * is_open.sum(dim=-1)
+
+    def combined_success(self, success: Float[Tensor, "*b n"]) -> Float[Tensor, "*b"]:
+        """Every part holds."""
+        return success.amin(dim=-1)
+
+
 def move(spec: EnvSpec, fixture: str, to: float, *, name: str = "", split: str = "user") -> Move:
     """The task of moving `fixture` to `to` (the fixture's unit).
 
@@ -161,6 +227,42 @@ def reach(spec: EnvSpec, target: str | Sequence[float], *, split: str = "user") 
     )
 
 
+def all_of(name: str, parts: Sequence[Task], *, split: str = "user") -> AllOf:
+    """The conjunction of several tasks.
+
+    Raises:
+        TaskError: no parts, a part that has no end, or two moves of one fixture.
+    """
+    checked = checked_parts(name, parts)
+    moved = [part.fixture.name for part in checked if isinstance(part, Move)]
+    if len(set(moved)) < len(moved):
+        raise TaskError(f"task {name!r}: a conjunction needs parts that move different fixtures, got {moved}")
+    return AllOf(name, " and ".join(part.description for part in checked), split, checked)
+
+
+def simple_parts(task: Task) -> list[Task]:
+    """The tasks that a combined task is made of, from the first to the last; any other task itself."""
+    return (
+        [leaf for part in task.parts for leaf in simple_parts(part)] if isinstance(task, Combined) else [task]
+    )
+
+
+def checked_parts(name: str, parts: Sequence[Task]) -> tuple[Task, ...]:
+    """Refuse what cannot be a part of a combined task.
+
+    Raises:
+        TaskError: no parts, or one that has no end or is judged by the simulator's state.
+    """
+    if not parts:
+        raise TaskError(f"task {name!r}: a conjunction needs parts; none are given")
+    for part in parts:
+        if part.continuing or part.privileged:
+            raise TaskError(
+                f"task {name!r}: {part.name} cannot be a part; parts need a success that observations show"
+            )
+    return tuple(parts)
+
+
 def _length(obs: Float[Tensor, "*b O"], columns: tuple[int, int, int]) -> Float[Tensor, "*b"]:
     return obs[..., list(columns)].norm(dim=-1)
 
@@ -203,12 +305,3 @@ def approaches(tasks: Sequence[Task]) -> list[Task]:
     return [
         Approach(task.name, task.description, task.split, task, task.fixtures[0].handle) for task in tasks
     ]
-
-
-def __getattr__(name: str) -> Any:
-    """`all_of` lived here once, and task files import it from here."""
-    if name != "all_of":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from tasks.combinators import all_of  # which imports this module
-
-    return all_of

@@ -16,9 +16,8 @@ from mbtransfer.mpc.combined_reward import combined_rewards
 from mbtransfer.mpc.objective import LearnedDynamics
 from mbtransfer.mpc.task_reward import Rewards, TaskReward
 from planners.registry import make_planner
-from tasks.combinators import simple_parts
 from tasks.simulator import Simulator
-from tasks.task import Task
+from tasks.task import Task, simple_parts
 from tasks.task_starts import fresh_states
 from world_models.dynamics.rollout import Imagination
 from world_models.rewards.basis import quantity_names

@@ -9,8 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mbtransfer.mpc.task_reward import Rewards
-from tasks.combinators import Combined, simple_parts
-from tasks.task import Task
+from tasks.task import Combined, Task, simple_parts
 
 
 def combined_rewards(tasks: Sequence[Task], of_parts: Callable[[Sequence[Task]], Rewards]) -> Rewards:
