@@ -20,13 +20,12 @@ REACH_TOLERANCE = 0.08
 FAR = 0.3
 """A fair episode starts at least this share of the range away from the target."""
 
-
 OPEN_COST = 6.0
 """Cost of each part that is not done: more than the reward of a `Move` or `Reach` varies."""
 
 OTHERS = 0.2
-"""Weight of the parts beside the first open one: below 1 / (parts - 1), so that the hand goes to one handle and not
-between them."""
+"""Most weight of each part beside the first open one; together they weigh less than it, so that the hand goes to one
+handle and not between them."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +170,7 @@ class AllOf(Combined):
         """That of the first open part, a little of the others', minus a cost for each part that is open."""
         is_open = success < 0.5
         first = is_open & (is_open.cumsum(dim=-1) == 1)
-        weight = torch.where(first, 1.0, OTHERS)
+        weight = torch.where(first, 1.0, min(OTHERS, 1 / len(self.parts)))
         return (weight * reward).sum(dim=-1) - OPEN_COST * is_open.sum(dim=-1)
 
     def combined_success(self, success: Float[Tensor, "*b n"]) -> Float[Tensor, "*b"]:

@@ -127,8 +127,10 @@ def _demo(config: DemoConfig, console: Terminal, tracker: Tracker) -> dict[str, 
     # 5. Films, and the report.
     if config.video:
         names = list(shipped_recipes(config.env))
-        film = lambda: stages.film_recipes(how, names, later_seed, out / "media", console)  # noqa: E731
-        stored.do("films", "7/7 film recipes", film)
+        media = out / "media"
+        stored.do(
+            "films", "7/7 film recipes", lambda: stages.film_recipes(how, names, later_seed, media, console)
+        )
     parts = [out / "rows" / f"{name}.csv" for name in ("learned", "oracle", *(f"labels-{n}" for n in few))]
     rows, model = stages.join_rows(parts, out / "rows.csv"), Model.load(out / "model", device=config.device)
     scatter = stages.reward_scatter(model, ["drawer_half", "right_knob_on", "kettle_back_left", "tap_half"])

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import permutations, product
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from tasks.task import Task
 
 CAUSES = ("reward head", "model", "search")
 
-LARGER = {"planner": "icem", "candidates": 96, "iterations": 3, "settings": ()}
+LARGER: dict[str, Any] = {"planner": "icem", "candidates": 96, "iterations": 3, "settings": ()}
 """The larger search."""
 
 WORST = 3
@@ -116,7 +117,7 @@ def _rate(config: EvalConfig, task_name: str, seed: int, episodes: int, cell: Ce
         config, reward="true" if reward else "learned", dynamics="oracle" if dynamics else "learned"
     )
     if search:
-        changed = replace(changed, **LARGER)  # type: ignore[arg-type]
+        changed = replace(changed, **LARGER)
     with threads(1):
         context = changed.resolve()
         played = play_episodes(context.controller, context.find_task(task_name), seed, episodes)
