@@ -20,8 +20,9 @@ from tasks.simulator import Simulator
 from tasks.task import Task, simple_parts
 from tasks.task_starts import fresh_states
 from world_models.dynamics.rollout import Imagination
-from world_models.rewards.basis import quantity_names
+from world_models.rewards.boxes import Box
 from world_models.rewards.heads import Head
+from world_models.rewards.quantities import Quantities
 
 STARTS = 6
 """Number of start states from which a task is imagined."""
@@ -87,12 +88,18 @@ def check_task(
 
 def _coverage(model: Model, head: Head, obs: Float[Tensor, "n O"]) -> tuple[float, str]:
     """Covered share of the way to the states that count as success, and the least covered fixture."""
-    box, names = head.box, quantity_names(model.dynamics.layout)
-    if head.success_net is None and bool((box.low > box.high).any()):
+    boxes = head.boxes
+    if head.success_net is None and bool((boxes.low > boxes.high).any(dim=1).all()):
         return 0.0, "success"
-    if head.success_net is None and not bool((torch.isfinite(box.low) | torch.isfinite(box.high)).any()):
+    if head.success_net is None and not bool((torch.isfinite(boxes.low) | torch.isfinite(boxes.high)).any()):
         return 0.0, "failure"
-    shares = {}
+    each = (Box(*(part[u] for part in vars(boxes).values())) for u in range(len(boxes.low)))
+    return max(_box_coverage(model, box, obs) for box in each)
+
+
+def _box_coverage(model: Model, box: Box, obs: Float[Tensor, "n O"]) -> tuple[float, str]:
+    """The same for the states in one box."""
+    names, shares = Quantities.of(model.dynamics.layout).names, {}
     for quantity, low, high in zip(box.quantity.tolist(), box.low.tolist(), box.high.tolist(), strict=True):
         fixtures = [f for f in model.environment.spec.fixtures if f.name == names[quantity]]
         if not fixtures or low == -high == -torch.inf:

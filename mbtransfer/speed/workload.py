@@ -20,8 +20,10 @@ from world_models.dynamics.ensemble import EnsembleConfig, EnsembleDynamics
 from world_models.dynamics.inference import Precision
 from world_models.dynamics.rollout import Imagination
 from world_models.layout import Layout
-from world_models.rewards.basis import ABSOLUTE, BUMP, SIDES, Atoms, Box, quantity_names
+from world_models.rewards.basis import ABSOLUTE, BUMP, Atoms
+from world_models.rewards.boxes import SIDES, Box
 from world_models.rewards.heads import Head, RewardHeads
+from world_models.rewards.quantities import Quantities
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ class KitchenDecisions:
         layout = model_layout(kitchen.spec)
         dynamics = EnsembleDynamics(layout, EnsembleConfig(), torch.Generator().manual_seed(0)).to(device)
         names = [f"task {k}" for k in range(tasks)]
-        quantities = len(quantity_names(layout))
+        quantities = Quantities.of(layout).simple
         heads = RewardHeads(
             layout, {name: _head(k % quantities).to(torch.device(device)) for k, name in enumerate(names)}
         )
@@ -156,8 +158,7 @@ class KitchenDecisions:
 
 def _head(quantity: int) -> Head:
     """A goal-type reward: bring one quantity to the middle, with a bonus there."""
-    which = torch.tensor([quantity, quantity])
-    atoms = Atoms(which, torch.tensor([ABSOLUTE, BUMP]), torch.tensor([0.5, 0.5]), torch.tensor([1.0, 0.1]))
-    open_end = torch.full((SIDES,), torch.inf)
-    box = Box(torch.full((SIDES,), quantity), -open_end, open_end)
+    atoms = Atoms.of([(quantity, ABSOLUTE, 0.5, 1.0), (quantity, BUMP, 0.5, 0.1)])[:, None]
+    open_end = torch.full((1, SIDES), torch.inf)
+    box = Box(torch.full((1, SIDES), quantity), -open_end, open_end)
     return Head(atoms, torch.tensor([-3.0, 1.0, 0.0]), box, None, None, 0.0, 0.0)

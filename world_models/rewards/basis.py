@@ -1,30 +1,32 @@
-"""Basis functions of reward heads, and success as a box of intervals.
+"""Basis functions of reward heads.
 
-A quantity is a joint position as a share of its range, the distance to an object's handle (m), or an action.
-An atom is |x - t|, a bump 1[|x - t| <= w] or a decay exp(-|x - t| / w). Sums of such functions of single
-quantities are additive models with hinges at knots (Friedman 1991, MARS; Hastie and Tibshirani 1990).
-
-Boxes: Friedman and Fisher (1999), "Bump hunting in high-dimensional data" (PRIM), from the inside out.
+An atom is a function of one quantity x (see `quantities.py`): |x - t|, its square, a bump 1[|x - t| <= w] or a decay
+exp(-|x - t| / w). A term is a product of atoms, or the change of such a product in one control step. Sums of terms are
+additive models with hinges at knots and their interactions (Friedman 1991, MARS; Hastie and Tibshirani 1990).
 """
 
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from world_models.layout import Layout
+from world_models.rewards.quantities import Quantities
 
-ABSOLUTE, BUMP, DECAY = 0, 1, 2
+ABSOLUTE, BUMP, DECAY, SQUARE = 0, 1, 2, 3
 KNOTS = 41
 WIDTHS = (0.05, 0.1, 0.15, 0.2)
 RADII = (0.05, 0.08, 0.12, 0.2)
+REACHES = (0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8)
+"""Distances (m) at which a reward of a distance may bend."""
 EDGE = 0.01
 """Width over which a bump's edge is smoothed for the planner, in units of its quantity."""
 
 SHARP = 1e-5
 """The same while atoms are fitted: smooth bumps are patched with pairs of opposite ones, which make spikes."""
+
+FAR = 10.0
+"""No quantity ever comes here, but for velocities, which are cut there."""
 
 
 @dataclass(frozen=True)
@@ -36,148 +38,147 @@ class Atoms:
     at: Float[Tensor, "*m"]
     width: Float[Tensor, "*m"]
 
+    @classmethod
+    def of(cls, rows: list[tuple[int, int, float, float]]) -> "Atoms":
+        """From rows of quantity, kind, place and width."""
+        quantity, kind, at, width = zip(*rows, strict=True) if rows else ((), (), (), ())
+        whole = (torch.tensor(values, dtype=torch.long) for values in (quantity, kind))
+        return cls(*whole, *(torch.tensor(values, dtype=torch.float32) for values in (at, width)))
+
     def __call__(self, x: Float[Tensor, "*b Q"], edge: float = EDGE) -> Float[Tensor, "..."]:
         """The value of each atom, with edges of bumps that wide."""
         return _valued(x[..., self.quantity], self.kind, self.at, self.width, edge)
 
-    def of_columns(self, x: Float[Tensor, "*h m N"]) -> Float[Tensor, "*h m N"]:
+    def of_columns(self, x: Float[Tensor, "... N"]) -> Float[Tensor, "... N"]:
         """The value of each atom for N rows, each given its own quantity."""
         kind, at, width = (part[..., None] for part in (self.kind, self.at, self.width))
         return _valued(x, kind, at, width, EDGE)
 
-    def __getitem__(self, index: Tensor) -> "Atoms":
-        return Atoms(self.quantity[index], self.kind[index], self.at[index], self.width[index])
+    def __len__(self) -> int:
+        return len(self.at)
+
+    def __getitem__(self, index: Tensor | slice | int | tuple[object, ...]) -> "Atoms":
+        return Atoms(*(part[index] for part in vars(self).values()))
 
     def and_also(self, more: "Atoms") -> "Atoms":
         """These atoms and then others."""
         pairs = zip(vars(self).values(), vars(more).values(), strict=True)
         return Atoms(*(torch.cat(pair) for pair in pairs))
 
-    def moved(self, shift: float | Tensor) -> "Atoms":
-        """The same atoms elsewhere."""
-        return Atoms(self.quantity, self.kind, self.at + shift, self.width)
+
+ONE = (0, BUMP, 0.0, torch.inf)
+"""The atom that is 1 everywhere."""
 
 
 def _valued(x: Tensor, kind: Tensor, at: Tensor, width: Tensor, edge: float) -> Tensor:
     gap = (x - at).abs()
-    bump = torch.sigmoid((width - gap) / edge)
-    decay = torch.exp(-gap / width)
-    return torch.where(kind == ABSOLUTE, gap, torch.where(kind == BUMP, bump, decay))
-
-
-def quantities(
-    layout: Layout, action: Float[Tensor, "*b A"], obs: Float[Tensor, "*b O"]
-) -> Float[Tensor, "*b Q"]:
-    """Positions as shares of their range, distances to objects (m), actions; without objects every column."""
-    return quantity_columns(layout, action[..., None], obs[..., None])[..., 0]
-
-
-def quantity_columns(
-    layout: Layout, action: Float[Tensor, "*h A N"], obs: Float[Tensor, "*h O N"]
-) -> Float[Tensor, "*h Q N"]:
-    """The same with columns before rows, as imagined observations lie in memory."""
-    columns, low, span, vectors = _places(layout, obs.device)
-    share = (obs.index_select(-2, columns) - low) / span
-    vector = obs.index_select(-2, vectors).unflatten(-2, (-1, 3))
-    distances = vector.square().sum(dim=-2).clamp(min=1e-12).sqrt()
-    return torch.cat([share, distances, action], dim=-2)
-
-
-@lru_cache(maxsize=8)
-def _places(layout: Layout, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Columns that are shares of a range, their low ends and ranges, and the vectors to objects [3n]."""
-    named = torch.tensor(layout.limited if layout.objects else [True] * layout.obs_size, device=device)
-    low, high = torch.tensor(layout.low, device=device), torch.tensor(layout.high, device=device)
-    columns = named.nonzero()[:, 0]
-    vectors = [column for body in layout.objects for column in body.vector]
-    at = torch.tensor(vectors, dtype=torch.long, device=device)
-    return columns, low[columns, None], (high - low)[columns, None], at
-
-
-def quantity_names(layout: Layout) -> list[str]:
-    """What each of the Q quantities is."""
-    shares = [name for name, limited in zip(layout.columns, layout.limited, strict=True) if limited]
-    names = shares if layout.objects else list(layout.columns)
-    distances = [f"distance to {body.name}" for body in layout.objects]
-    return names + distances + [f"action {i}" for i in range(layout.action_size)]
-
-
-def dictionary(layout: Layout) -> Atoms:
-    """All atoms that a head may choose from."""
-    names = quantity_names(layout)
-    distances = range(len(names) - layout.action_size - len(layout.objects), len(names) - layout.action_size)
-    rows: list[tuple[int, int, float, float]] = []
-    for q in range(len(names)):
-        if q in distances:
-            rows.append((q, ABSOLUTE, 0.0, 1.0))
-            rows += [(q, kind, 0.0, radius) for kind in (BUMP, DECAY) for radius in RADII]
-        elif q >= len(names) - layout.action_size:
-            rows.append((q, ABSOLUTE, 0.0, 1.0))
-        else:
-            knots = torch.linspace(0.0, 1.0, KNOTS).tolist()
-            rows += [(q, ABSOLUTE, t, 1.0) for t in knots]
-            rows += [(q, BUMP, t, width) for t in knots for width in WIDTHS]
-    quantity, kind, at, width = zip(*rows, strict=True)
-    return Atoms(torch.tensor(quantity), torch.tensor(kind), torch.tensor(at), torch.tensor(width))
-
-
-FAR = 10.0
-"""No quantity ever comes here."""
-
-SIDES = 4
-"""Quantities that a box constrains at the most."""
+    value = torch.where(kind == BUMP, torch.sigmoid((width - gap) / edge), gap)
+    if bool((kind == DECAY).any()):
+        value = torch.where(kind == DECAY, torch.exp(-gap / width), value)
+    if bool((kind == SQUARE).any()):
+        value = torch.where(kind == SQUARE, gap.square(), value)
+    return value
 
 
 @dataclass(frozen=True)
-class Box:
-    """Intervals [low, high] of `SIDES` quantities; unused sides are infinitely wide."""
+class Terms:
+    """M products of F atoms.
 
-    quantity: Int[Tensor, "*k S"]
-    low: Float[Tensor, "*k S"]
-    high: Float[Tensor, "*k S"]
+    Attributes:
+        atoms: [M F] of them; `ONE` where there are fewer than F factors.
+        change: whether the first factor counts by its change in the control step.
+    """
 
-    def __call__(self, x: Float[Tensor, "*b Q"]) -> Float[Tensor, "..."]:
-        """How far inside each box: near one inside, near zero outside, a half on the edge; [*b *k]."""
-        return self.of_columns(x[..., self.quantity, None])[..., 0]
+    atoms: Atoms
+    change: Bool[Tensor, " M"]
 
-    def of_columns(self, x: Float[Tensor, "*h S N"]) -> Float[Tensor, "*h N"]:
-        """The same for N rows, each side given its own quantity."""
-        inside = torch.minimum(x - self.low[..., None], self.high[..., None] - x)
-        return torch.sigmoid(inside.amin(dim=-2) / EDGE)
+    @classmethod
+    def single(cls, atoms: Atoms, change: Bool[Tensor, " M"] | None = None) -> "Terms":
+        """Terms of one atom each."""
+        return cls(atoms[:, None], torch.zeros(len(atoms), dtype=torch.bool) if change is None else change)
 
-    def bumps(self) -> Atoms:
-        """Its sides as atoms: rewards often jump where success begins. An open end lies far away."""
-        low, high = self.low.clamp(min=-FAR), self.high.clamp(max=FAR)
-        used = (self.low > -FAR) | (self.high < FAR)
-        used &= self.low < self.high
-        at, width = (low + high)[used] / 2, (high - low)[used] / 2
-        return Atoms(self.quantity[used], torch.full_like(self.quantity[used], BUMP), at, width)
+    def __len__(self) -> int:
+        return len(self.change)
+
+    def __getitem__(self, index: Tensor | slice) -> "Terms":
+        return Terms(self.atoms[index], self.change[index])
+
+    def and_also(self, more: "Terms") -> "Terms":
+        """These terms and then others."""
+        most = max(self.atoms.at.shape[1], more.atoms.at.shape[1])
+        one, two = self.padded(most), more.padded(most)
+        return Terms(one.atoms.and_also(two.atoms), torch.cat([one.change, two.change]))
+
+    def padded(self, factors: int) -> "Terms":
+        """The same terms with that many factors each."""
+        gap = factors - self.atoms.at.shape[1]
+        if gap == 0:
+            return self
+        ones = Atoms.of([ONE] * (len(self) * gap))
+        parts = zip(vars(self.atoms).values(), vars(ones).values(), strict=True)
+        return Terms(Atoms(*(torch.cat([a, b.view(len(self), gap)], 1) for a, b in parts)), self.change)
+
+    def times(self, factors: Atoms) -> "Terms":
+        """Each term times its own [m F] further factors."""
+        parts = zip(vars(self.atoms).values(), vars(factors).values(), strict=True)
+        return Terms(Atoms(*(torch.cat(pair, dim=1) for pair in parts)), self.change)
+
+    def __call__(self, x: Float[Tensor, "N Q"], before: int) -> Float[Tensor, "N M"]:
+        """The value of each term, with sharp edges.
+
+        Args:
+            x: quantities of transitions.
+            before: how far behind a quantity its value before the control step lies.
+        """
+        first = self.atoms[:, 0]
+        value = first(x, SHARP)
+        if bool(self.change.any()):
+            changed = first[self.change]
+            earlier = replace(changed, quantity=changed.quantity + before)
+            value[:, self.change] -= earlier(x, SHARP)
+        for i in range(1, self.atoms.at.shape[1]):
+            more = self.atoms.width[:, i] < torch.inf
+            if bool(more.any()):
+                value[:, more] *= self.atoms[more, i](x, SHARP)
+        return value
+
+    def expanded(self, weights: Float[Tensor, " M"], before: int) -> tuple["Terms", Float[Tensor, " M"]]:
+        """The same sum without changes: each becomes a term of the state reached and one of the state before."""
+        index = self.change.nonzero()[:, 0]
+        earlier = self.atoms[index]
+        quantity = earlier.quantity.clone()
+        quantity[:, 0] += before
+        still = torch.zeros_like(self.change)
+        here = Terms(self.atoms, still)
+        there = Terms(replace(earlier, quantity=quantity), still[index])
+        return here.and_also(there), torch.cat([weights, -weights[index]])
 
 
-def find_box(x: Float[Tensor, "N Q"], success: Bool[Tensor, " N"]) -> Box:
-    """The box of few sides that holds every success and the fewest failures; empty where none succeeded."""
-    quantity = torch.zeros(SIDES, dtype=torch.long)
-    low, high = torch.full((SIDES,), -torch.inf), torch.full((SIDES,), torch.inf)
-    if not bool(success.any()):
-        return Box(quantity, high.clone(), low.clone())
-    wins, fails = x[success], x[~success]
-    floor, roof = wins.amin(dim=0), wins.amax(dim=0)
-    for side in range(SIDES):
-        shut = (fails < floor) | (fails > roof)
-        best = int(shut.sum(dim=0).argmax())
-        if int(shut[:, best].sum()) <= 0.02 * len(wins):
-            break
-        quantity[side] = best
-        low[side] = _edge(fails[:, best], floor[best], below=True)
-        high[side] = _edge(fails[:, best], roof[best], below=False)
-        fails = fails[~shut[:, best]]
-    return Box(quantity, low, high)
+def dictionary(quantities: Quantities, x: Float[Tensor, "N Q"]) -> Terms:
+    """All terms of one atom that a head may choose from; those of velocities and ways depend on the labels' range."""
+    plain: list[tuple[int, int, float, float]] = []
+    knots = torch.linspace(0.0, 1.0, KNOTS).tolist()
+    for q in quantities.shares:
+        plain += [(q, ABSOLUTE, t, 1.0) for t in knots]
+        plain += [(q, BUMP, t, width) for t in knots for width in WIDTHS]
+    for q in quantities.distances:
+        plain += [(q, ABSOLUTE, t, 1.0) for t in (0.0, *REACHES)]
+        plain += [(q, kind, 0.0, radius) for kind in (BUMP, DECAY) for radius in RADII]
+    for q in quantities.actions:
+        plain += [(q, ABSOLUTE, 0.0, 1.0), (q, SQUARE, 0.0, 1.0), (q, ABSOLUTE, -FAR, 1.0)]
+    high = x.abs().quantile(0.995, dim=0).tolist()
+    for q in (*quantities.columns, *quantities.gaps):
+        plain += [(q, ABSOLUTE, high[q] * t, 1.0) for t in torch.linspace(-1, 1, 9).tolist()]
+    for q in (*quantities.speeds, *quantities.effort, *quantities.moves):
+        steps = [high[q] * (i / 12) ** 2 for i in range(13)]
+        plain += [(q, ABSOLUTE, t, 1.0) for t in steps] + [above(q, t) for t in steps[1:-1]]
+        plain.append((q, SQUARE, 0.0, 1.0))
+    change = [(q, ABSOLUTE, t, 1.0) for q in quantities.shares for t in knots]
+    change += [(q, ABSOLUTE, 0.0, 1.0) for q in quantities.distances]
+    flags = torch.arange(len(plain) + len(change)) >= len(plain)
+    return Terms.single(Atoms.of(plain + change), flags)
 
 
-def _edge(fails: Tensor, hull: Tensor, below: bool) -> float:
-    """Half way between the outermost success and the nearest failure beyond it; open where there is none."""
-    beyond = fails[fails < hull] if below else fails[fails > hull]
-    if len(beyond) == 0:
-        return -torch.inf if below else torch.inf
-    nearest = beyond.max() if below else beyond.min()
-    return float((hull + nearest) / 2)
+def above(quantity: int, threshold: float) -> tuple[int, int, float, float]:
+    """The atom that is 1 where a quantity is above a threshold."""
+    return (quantity, BUMP, threshold + FAR, FAR)

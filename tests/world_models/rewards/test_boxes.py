@@ -1,11 +1,11 @@
-"""Success as a conjunction of intervals, found from labelled states."""
+"""Success as intervals, or as a union of such boxes, found from labelled states."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from world_models.rewards.basis import SIDES, Box, find_box
+from world_models.rewards.boxes import SIDES, Box, find_box, find_boxes
 
 
 def states(rows: int, seed: int = 0) -> Tensor:
@@ -78,3 +78,21 @@ def test_its_sides_are_bumps_that_jump_where_success_begins() -> None:
     assert sorted(bumps.quantity.tolist()) == [1, 2]
     inside = (bumps(x, 1e-5) > 0.5).all(dim=-1)
     assert (inside == success).float().mean() > 0.998
+
+
+def test_a_union_of_boxes_comes_back() -> None:
+    x = states(4000, seed=4)
+    either = both(x) | (x[:, 1] < 0.1) | ((x[:, 4] > 0.7) & (x[:, 6] < 0.3))
+    found = find_boxes(x, either)
+    assert 3 <= len(found.quantity) <= 4
+    fresh = states(5000, seed=5)
+    right = both(fresh) | (fresh[:, 1] < 0.1) | ((fresh[:, 4] > 0.7) & (fresh[:, 6] < 0.3))
+    assert ((found(fresh) > 0.5).any(dim=1) != right).float().mean() < 0.03
+
+
+def test_one_box_stays_one_where_it_is_enough() -> None:
+    x = states(2000)
+    one, found = find_box(x, both(x)), find_boxes(x, both(x))
+    assert found.quantity.shape == (1, SIDES)
+    assert torch.equal(found.low[0], one.low) and torch.equal(found.high[0], one.high)
+    assert len(find_boxes(x, torch.zeros(2000, dtype=torch.bool)).quantity) == 1

@@ -9,6 +9,7 @@ import torch
 
 from world_models.layout import Layout
 from world_models.rewards.heads import Head, Labels, RewardHeads
+from world_models.rewards.quantities import Quantities
 from world_models.rewards.residual import fit_residual
 from world_models.transitions import Transitions
 
@@ -21,7 +22,7 @@ def heads(layout: Layout, train: Transitions) -> RewardHeads:
         gap = (some.next_obs[:, column] - 0.02).abs()
         rewards = -3 * gap if number else (gap < 0.02).float() - gap - some.next_obs[:, 10:13].norm(dim=1)
         found.add(str(number), Labels(some.obs, some.actions, some.next_obs, rewards, gap < 0.02))
-    x, y = torch.randn(300, 10), torch.randn(300)
+    x, y = torch.randn(300, len(Quantities.of(layout))), torch.randn(300)
     found.heads["1"] = replace(
         found.heads["1"],
         residual=fit_residual(x, y, 0),

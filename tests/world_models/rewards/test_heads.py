@@ -12,8 +12,10 @@ from world_models.checkpoint.storage import digest
 from world_models.dynamics.ensemble import EnsembleDynamics
 from world_models.errors import ModelError
 from world_models.layout import Layout
-from world_models.rewards.basis import Atoms, Box
+from world_models.rewards.basis import Atoms
+from world_models.rewards.boxes import Box
 from world_models.rewards.heads import Head, Labels, RewardHeads
+from world_models.rewards.quantities import Quantities
 from world_models.rewards.residual import fit_residual
 from world_models.transitions import Transitions
 
@@ -30,7 +32,7 @@ def label(data: Transitions, to: float, rows: int, column: int = 3) -> Labels:
 
 def tensors(head: Head) -> dict[str, Tensor]:
     """Every number of a head."""
-    parts: list[Atoms | Box] = [head.atoms, head.box]
+    parts: list[Atoms | Box] = [head.atoms, head.boxes]
     found = {f"{type(part).__name__}.{name}": x for part in parts for name, x in vars(part).items()}
     for name, net in (("residual", head.residual), ("success_net", head.success_net)):
         found |= {f"{name}.{key}": x for key, x in net.state_dict().items()} if net else {}
@@ -79,7 +81,7 @@ def test_adding_a_head_leaves_dynamics_and_other_heads_alone(
     before, model = digest(tensors(heads.heads["left"])), digest(fitted.state_dict())
     random = torch.random.get_rng_state()
     heads.add("right", label(train, 0.05, 1000, column=4))
-    heads.add("product", product(train, 1000))
+    heads.add("product", ring(train, 1000))
     assert digest(tensors(heads.heads["left"])) == before
     assert digest(fitted.state_dict()) == model
     assert torch.equal(torch.random.get_rng_state(), random)
@@ -87,7 +89,7 @@ def test_adding_a_head_leaves_dynamics_and_other_heads_alone(
 
 
 def test_the_same_labels_give_the_same_head(layout: Layout, train: Transitions) -> None:
-    one, other = (RewardHeads(layout).add("p", product(train, 500)) for _ in range(2))
+    one, other = (RewardHeads(layout).add("p", ring(train, 500)) for _ in range(2))
     assert digest(tensors(one)) == digest(tensors(other))
 
 
@@ -100,19 +102,20 @@ def test_select_keeps_the_order_and_refuses_unknown_names(layout: Layout, train:
         heads.select(["near", "fra"])
 
 
-def product(data: Transitions, rows: int) -> Labels:
-    """A reward that no sum of single quantities explains, and a success that no box explains."""
+def ring(data: Transitions, rows: int) -> Labels:
+    """A reward that no products of few quantities explain, and a success that no box explains."""
     plain = label(data, 0.0, rows)
-    both = plain.next_obs[:, 3] * plain.next_obs[:, 4] * 100
-    return replace(plain, reward=both, success=both > 0.1)
+    x, y, z = plain.next_obs[:, :3].T * 6
+    wave = (x + y + z).sin()
+    return replace(plain, reward=wave, success=wave > 0.3)
 
 
 def test_what_no_atoms_explain_is_left_to_a_network_and_it_helps(
     layout: Layout, train: Transitions, valid: Transitions
 ) -> None:
-    heads, fresh = RewardHeads(layout), product(valid, len(valid))
-    simple = heads.add("few labels", product(train, 400))
-    rich = heads.add("many labels", product(train, len(train)))
+    heads, fresh = RewardHeads(layout), ring(valid, len(valid))
+    simple = heads.add("few labels", ring(train, 400))
+    rich = heads.add("many labels", ring(train, len(train)))
     assert simple.residual is None and simple.success_net is None
     assert rich.residual is not None and rich.success_net is not None
     assert rich.reward_error < 0.5 * simple.reward_error
@@ -136,8 +139,9 @@ def test_success_is_of_states_alone(layout: Layout, train: Transitions) -> None:
     plain = label(train, 0.03, 1000)
     actions = torch.where(plain.success[:, None], 0.9, -0.9).expand(-1, 3).clone()
     head = RewardHeads(layout).add("push", replace(plain, actions=actions))
-    bound = head.box.quantity[(head.box.low > -torch.inf) | (head.box.high < torch.inf)]
-    assert bound.tolist() and max(bound.tolist()) < 7
+    boxes, quantities = head.boxes, Quantities.of(layout)
+    bound = boxes.quantity[(boxes.low > -torch.inf) | (boxes.high < torch.inf)].tolist()
+    assert bound and not set(bound) & {*quantities.actions, *quantities.moves, *quantities.before}
 
 
 def test_a_task_that_nothing_fulfilled(layout: Layout, train: Transitions) -> None:
