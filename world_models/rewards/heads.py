@@ -331,7 +331,7 @@ def fit_head(layout: Layout, labels: Labels, seed: int) -> Head:
 
 
 def _search_first(labels: Labels, generator: torch.Generator) -> Int[Tensor, " N"]:
-    """A random order that begins with the labels to search: half of them at random, half of the best and of successes."""
+    """A random order that begins with the labels to search: half at random, half of the best and of successes."""
     order = torch.randperm(len(labels.reward), generator=generator)
     if len(order) <= SEARCH_ROWS:
         return order

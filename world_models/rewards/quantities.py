@@ -1,6 +1,6 @@
 """Quantities of a transition that rewards are made of: positions, distances, velocities, actions, changes."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import combinations
 
@@ -11,9 +11,10 @@ from torch import Tensor
 from world_models.layout import Body, Layout
 
 
-@dataclass(frozen=True, eq=False)
 class Quantities:
-    """Computes the Q quantities of transitions. They lie in this order:
+    """Computes the Q quantities of transitions.
+
+    They lie in this order:
 
     1. `simple`: of the state reached, positions as shares of their range, in a layout without objects every column;
        distances from the hand to objects (m); actions. Most rewards need no others.
@@ -26,29 +27,47 @@ class Quantities:
         shares, distances, actions, columns, gaps, speeds, effort, moves, before: where they lie.
     """
 
-    names: tuple[str, ...]
-    shares: range
-    distances: range
-    actions: range
-    columns: range
-    gaps: range
-    speeds: range
-    effort: range
-    moves: range
-    before: range
-    _share: Tensor
-    _low: Tensor
-    _span: Tensor
-    _vectors: Tensor
-    _columns: Tensor
-    _pairs: tuple[Tensor, Tensor]
-    _velocities: tuple[Tensor, ...]
-    _positions: tuple[Tensor, ...]
+    def __init__(self, layout: Layout, device: torch.device | str = "cpu") -> None:
+        limited = layout.limited if layout.objects else (True,) * layout.obs_size
+        share = [i for i, is_limited in enumerate(limited) if is_limited]
+        others = [i for i, is_limited in enumerate(limited) if not is_limited]
+        bodies: list[Body] = [body for body in (layout.hand, *layout.objects) if body]
+        fast = [body for body in bodies if body.velocities]
+        pairs = list(combinations([body.positions[0] for body in layout.objects if body.positions], 2))
+        shares = [layout.columns[i] for i in share]
+        distances = [f"distance to {body.name}" for body in layout.objects]
+        names: list[str] = []
 
-    @classmethod
-    def of(cls, layout: Layout, device: torch.device | str = "cpu") -> "Quantities":
-        """The quantities of a layout, on a device."""
-        return _quantities(layout, torch.device(device))
+        def place(group: list[str]) -> range:
+            names.extend(group)
+            return range(len(names) - len(group), len(names))
+
+        self.shares, self.distances = place(shares), place(distances)
+        self.actions = place([f"action {i}" for i in range(layout.action_size)])
+        self.columns = place([layout.columns[i] for i in others])
+        self.gaps = place([f"{layout.columns[i]} less {layout.columns[j]}" for i, j in pairs])
+        self.speeds = place([f"speed of {body.name}" for body in fast])
+        self.effort = place(["size of the action"])
+        self.moves = place([f"way of {body.name}" for body in bodies])
+        self.before = place([f"{name} before" for name in (*shares, *distances)])
+        self.names = tuple(names)
+
+        def index(columns: Iterable[int]) -> Tensor:
+            return torch.tensor(list(columns), dtype=torch.long, device=device)
+
+        low, high = torch.tensor(layout.low, device=device), torch.tensor(layout.high, device=device)
+        self._share, self._columns = index(share), index(others)
+        self._low, self._span = low[self._share, None], (high - low)[self._share, None]
+        self._vectors = index(column for body in layout.objects for column in body.vector)
+        self._pairs = index(i for i, _ in pairs), index(j for _, j in pairs)
+        self._velocities = [index(body.velocities[: max(1, len(body.positions))]) for body in fast]
+        self._positions = [index(body.positions) for body in bodies]
+
+    @staticmethod
+    @lru_cache(maxsize=8)
+    def of(layout: Layout, device: torch.device | str = "cpu") -> "Quantities":
+        """The quantities of a layout, on a device; made once."""
+        return Quantities(layout, device)
 
     def __len__(self) -> int:
         """Q."""
@@ -101,7 +120,7 @@ class Quantities:
         vector = obs.index_select(-2, self._vectors).unflatten(-2, (-1, 3))
         return vector.square().sum(dim=-2).clamp(min=1e-12).sqrt()
 
-    def _norms(self, x: Float[Tensor, "*h O N"], groups: tuple[Tensor, ...]) -> Tensor:
+    def _norms(self, x: Float[Tensor, "*h O N"], groups: Sequence[Tensor]) -> Tensor:
         if not groups:
             return x[..., :0, :]
         return torch.cat([_norm(x.index_select(-2, group)) for group in groups], dim=-2)
@@ -109,46 +128,3 @@ class Quantities:
 
 def _norm(x: Float[Tensor, "*h m N"]) -> Float[Tensor, "*h 1 N"]:
     return x.abs() if x.shape[-2] == 1 else x.square().sum(dim=-2, keepdim=True).clamp(min=1e-12).sqrt()
-
-
-@lru_cache(maxsize=8)
-def _quantities(layout: Layout, device: torch.device) -> Quantities:
-    limited = layout.limited if layout.objects else (True,) * layout.obs_size
-    share = [i for i, is_limited in enumerate(limited) if is_limited]
-    others = [i for i, is_limited in enumerate(limited) if not is_limited]
-    bodies: list[Body] = [body for body in (layout.hand, *layout.objects) if body]
-    fast = [body for body in bodies if body.velocities]
-    pairs = list(combinations([body.positions[0] for body in layout.objects if body.positions], 2))
-    simple = [layout.columns[i] for i in share] + [f"distance to {body.name}" for body in layout.objects]
-    groups = [
-        [layout.columns[i] for i in share],
-        [f"distance to {body.name}" for body in layout.objects],
-        [f"action {i}" for i in range(layout.action_size)],
-        [layout.columns[i] for i in others],
-        [f"{layout.columns[i]} less {layout.columns[j]}" for i, j in pairs],
-        [f"speed of {body.name}" for body in fast],
-        ["size of the action"],
-        [f"way of {body.name}" for body in bodies],
-        [f"{name} before" for name in simple],
-    ]
-    ends = [0]
-    for group in groups:
-        ends.append(ends[-1] + len(group))
-
-    def place(columns: list[int] | tuple[int, ...]) -> Tensor:
-        return torch.tensor(columns, dtype=torch.long, device=device)
-
-    low, high = torch.tensor(layout.low, device=device), torch.tensor(layout.high, device=device)
-    at = place(share)
-    return Quantities(
-        tuple(name for group in groups for name in group),
-        *(range(begin, end) for begin, end in zip(ends[:-1], ends[1:], strict=True)),
-        _share=at,
-        _low=low[at, None],
-        _span=(high - low)[at, None],
-        _vectors=place([column for body in layout.objects for column in body.vector]),
-        _columns=place(others),
-        _pairs=(place([i for i, _ in pairs]), place([j for _, j in pairs])),
-        _velocities=tuple(place(body.velocities[: max(1, len(body.positions))]) for body in fast),
-        _positions=tuple(place(body.positions) for body in bodies),
-    )
