@@ -40,8 +40,8 @@ def command(cls: type[T]) -> type[T]:
 class SearchFlags:
     """Settings of the search for plans."""
 
-    planner: str = "mppi"
-    """Planner: mppi, icem, cem, random_shooting, gradient or hybrid (the last two need a learned model)."""
+    planner: str = "icem"
+    """Planner: icem, mppi, cem, random_shooting, gradient or hybrid (the last two need a learned model)."""
     particles: Count = 2
     """Imagined futures (particles) per plan; each follows one member of the ensemble."""
     horizon: Count | None = None
@@ -57,7 +57,7 @@ class DecisionFlags(SearchFlags):
     """How plans are scored, and how long one decision may take."""
 
     settings: tuple[str, ...] = ()
-    """Other planner settings as NAME=VALUE, such as knots=4 temperature=0.3; an unknown name lists them all."""
+    """Other planner settings as NAME=VALUE, such as knots=4 elites=12; an unknown name lists them all."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format of the model's matrix products; states and rewards are always float32.
     auto: that of the rows being continued, otherwise bfloat16 if the hardware has instructions for it."""
@@ -178,6 +178,8 @@ class CollectConfig(SearchFlags, EngineFlags, TrackerFlags):
     """Control steps per episode."""
     noise: Annotated[float, Ge(0)] = 0.2
     """Standard deviation of the noise on planned actions, as a share of half the action range."""
+    planner: str = "mppi"
+    """Planner: mppi, icem, cem, random_shooting, gradient or hybrid. One round of mppi is enough, as actions get noise."""
     settings: tuple[str, ...] = ()
     """Other planner settings as NAME=VALUE, such as knots=4."""
     replan: Count = 1

@@ -25,10 +25,8 @@ from planners.search import SearchState, join
 class ICEMConfig(CEMConfig):
     """Settings of iCEM."""
 
-    candidates: Count = 80
+    candidates: Count = 48
     """Plans drawn in the first iteration."""
-    averaged: Count = 1
-    """Best plans of the last iteration whose mean is the plan; 1 takes the best plan of all."""
     keep: Share = 0.3
     """Share of the elites that stays among the candidates of the next iteration."""
     shrink: Annotated[float, Ge(1)] = 1.25
@@ -78,7 +76,5 @@ class ICEM(CEM):
         return state.updated(kept=state.elites[:, : self._n_kept])
 
     def result(self, search: SearchState, state: SamplingState) -> Plan:
-        """The best plan seen, or the mean of the best few of the last iteration."""
-        if self.config.averaged == 1 or state.elites is None:
-            return search.settle_on_best(state.std, state.kept)
-        return search.finish(state.elites[:, : self.config.averaged].mean(dim=1), state.std, state.kept)
+        """The best plan seen."""
+        return search.settle_on_best(state.std, state.kept)

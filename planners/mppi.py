@@ -33,10 +33,10 @@ class MPPIConfig(SamplingConfig):
     """First spread, as a share of half the action range."""
     iterations: Count = 1
     """Times the mean is moved."""
-    temperature: Positive = 0.5
-    """Returns this much below the best weigh 1/e of it."""
-    ess: Share = 0.0
+    ess: Share = 0.1
     """Effective share of the candidates in the mean: sets the temperature anew each time; 0 keeps it fixed."""
+    temperature: Positive = 0.5
+    """With ess=0: returns this much below the best weigh 1/e of it. It has the unit of the rewards."""
     min_std: Amount = 0.1
     """Spread below which the search never narrows."""
 

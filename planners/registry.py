@@ -36,7 +36,7 @@ PLUGINS = "mbtransfer.planners"
 
 Registered = TypeVar("Registered", bound=type[SamplingPlanner])
 
-_LIMIT = {"elites": "candidates", "knots": "horizon", "refined": "elites", "averaged": "elites"}
+_LIMIT = {"elites": "candidates", "knots": "horizon", "refined": "elites"}
 """A setting that may not exceed another."""
 
 

@@ -6,6 +6,7 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -16,13 +17,13 @@ from mbtransfer.evaluation.evaluate import evaluate_runs
 from mbtransfer.evaluation.parallel import make_runs
 from mbtransfer.runtime.terminal import Terminal
 
-AVERAGED = {"planner": "icem", "settings": ("averaged=3",)}
-CONDITIONS = {
+CONDITIONS: dict[str, dict[str, Any]] = {
     "learned": {"reward": "learned"},
+    "1,000 labels": {"reward": "learned", "labels": 1000},
+    "100 labels": {"reward": "learned", "labels": 100},
     "true": {"reward": "true"},
-    "learned, icem": {"reward": "learned", **AVERAGED},
-    "true, icem": {"reward": "true", **AVERAGED},
-    "simulator, icem": {"reward": "true", "dynamics": "oracle", "planner": "icem"},
+    "true, mppi": {"reward": "true", "planner": "mppi"},
+    "simulator": {"reward": "true", "dynamics": "oracle"},
 }
 """How the tasks are done; where no planner is named, by the default one."""
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from mbtransfer.model import Model
 from mbtransfer.mpc.agent import MPCAgent, action_bounds
 from mbtransfer.mpc.combined_reward import combined_rewards
+from mbtransfer.mpc.controller import PLANNER
 from mbtransfer.mpc.objective import LearnedDynamics
 from mbtransfer.mpc.task_reward import Rewards, TaskReward
 from planners.registry import make_planner
@@ -119,7 +120,7 @@ def _imagine(
     goal = TaskReward(rewards, torch.ones(len(obs), 1, device=obs.device))
     bounds = action_bounds(model.environment.spec, model.device)
     agent = MPCAgent(
-        LearnedDynamics(Imagination(model.dynamics, 2)), make_planner("mppi", bounds, SEARCH), bounds, seed
+        LearnedDynamics(Imagination(model.dynamics, 2)), make_planner(PLANNER, bounds, SEARCH), bounds, seed
     )
     world = Imagination(model.dynamics, len(model.dynamics.elites), "mean")
     reached = torch.zeros(len(obs), dtype=torch.bool, device=obs.device)

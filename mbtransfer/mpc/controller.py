@@ -20,7 +20,7 @@ from world_models.dynamics.ensemble import EnsembleDynamics
 from world_models.dynamics.inference import Precision
 from world_models.dynamics.rollout import Imagination, Propagation
 
-PLANNER = "mppi"
+PLANNER = "icem"
 PARTICLES = 2
 
 

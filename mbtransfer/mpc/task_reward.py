@@ -11,7 +11,7 @@ from torch import Tensor
 from tasks.task import Task
 
 GUARD_WEIGHT = 2.0
-"""Cost, per control step, of losing a step that was finished."""
+"""Cost, per control step, of losing a step that was finished: so many times the spread of the rewards compared."""
 
 ExtraReward = Callable[[Tensor], Tensor]
 """Maps states [*h B N O] of each episode's candidates to rewards [*h B N]."""
@@ -145,12 +145,19 @@ class TaskReward:
         total = after.new_zeros(after.shape[:-1])
         if self._active is not None:
             total = self._active.spread(self._active.pairs.reward(before, act, after))
-        if self._guarded is not None:
-            kept = self._guarded.pairs.success(after) - 1.0
-            total = total + GUARD_WEIGHT * self._guarded.spread(kept)
         if self._beside is not None:
             total = total + self._beside(after)
+        if self._guarded is not None:
+            kept = self._guarded.pairs.success(after) - 1.0
+            total = total + GUARD_WEIGHT * _spread(total) * self._guarded.spread(kept)
         return rearrange(total, "... b n -> ... (b n)")
+
+
+def _spread(rewards: Float[Tensor, "*h B N"]) -> Float[Tensor, "B 1"]:
+    """Range of each episode's rewards over candidates and steps: the unit they are in; 1 where all are equal."""
+    each = rearrange(rewards, "... b n -> b (... n)")
+    spread = each.amax(dim=1, keepdim=True) - each.amin(dim=1, keepdim=True)
+    return spread.detach().where(spread > 0, 1.0)
 
 
 def _share(rewards: Rewards, weights: Tensor | None) -> "_Share | None":

@@ -42,9 +42,8 @@ def test_the_order_of_candidates_does_not_matter(
 def test_the_unit_of_the_reward_does_not_matter(
     name: str, exact: Search, quadratic: Objective, scale: float
 ) -> None:
-    settings = {"ess": 0.2} if name == "mppi" else {}
-    plan = exact(quadratic, **settings)
-    scaled = exact(lambda candidates: scale * quadratic(candidates), **settings)
+    plan = exact(quadratic)
+    scaled = exact(lambda candidates: scale * quadratic(candidates))
     torch.testing.assert_close(scaled.actions, plan.actions)
     torch.testing.assert_close(scaled.best_return, scale * plan.best_return)
 
@@ -53,7 +52,7 @@ def test_the_unit_of_the_reward_does_not_matter(
 def test_a_bonus_for_all_does_not_matter(
     name: str, exact: Search, quadratic: Objective, bonus: float
 ) -> None:
-    for settings in [{}, {"ess": 0.2}] if name == "mppi" else [{}]:
+    for settings in [{}, {"ess": 0.0}] if name == "mppi" else [{}]:
         plan = exact(quadratic, **settings)
         shifted = exact(lambda candidates: quadratic(candidates) + bonus, **settings)
         torch.testing.assert_close(shifted.actions, plan.actions)

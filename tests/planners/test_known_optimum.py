@@ -75,7 +75,7 @@ def two_basins(candidates: Tensor) -> Tensor:
 def test_who_falls_between_two_basins_and_who_does_not(name: str, search: Search) -> None:
     """One iteration, plans of one knot: the mean of elites from both basins is bad, the best plan seen is not."""
     settings: dict[str, dict[str, float]] = {
-        "mppi": {"iterations": 1, "temperature": 0.01},
+        "mppi": {"iterations": 1, "ess": 0, "temperature": 0.01},
         "cem": {"iterations": 1},
         "icem": {"iterations": 1},
         "hybrid": {"iterations": 1},

@@ -178,17 +178,3 @@ def test_a_plan_and_its_elites_are_shifted_and_their_ends_held() -> None:
     assert elites is not None
     assert torch.equal(elites[:, 0], plan.shifted()) and torch.equal(elites[:, 1], -plan.shifted())
     assert Plan(actions, plan.std, plan.best_return, 0).shifted_elites() is None
-
-
-@pytest.mark.parametrize("name", ["icem"])
-def test_the_mean_of_the_best_few_is_the_plan(search: Search, quadratic: Objective) -> None:
-    scored: list[tuple[Tensor, Tensor]] = []
-
-    def objective(candidates: Tensor) -> Tensor:
-        scored.append((candidates, quadratic(candidates)))
-        return scored[-1][1]
-
-    plan = search(objective, averaged=3)
-    candidates, returns = scored[-1]
-    best = returns.topk(3, dim=1).indices[..., None, None]
-    torch.testing.assert_close(plan.actions, candidates.take_along_dim(best, dim=1).mean(dim=1))

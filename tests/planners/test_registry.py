@@ -45,7 +45,6 @@ def test_settings_are_frozen_and_documented(name: str) -> None:
         ("cem", {"candidates": 4}, "elites cannot be 8 with candidates 4; it is at most that"),
         ("mppi", {"knots": 11}, "knots cannot be 11 with horizon 10; it is at most that"),
         ("gradient", {"knots": 4, "horizon": 3}, "knots cannot be 4 with horizon 3"),
-        ("icem", {"averaged": 9}, "averaged cannot be 9 with elites 8"),
         ("hybrid", {"refined": 9}, "refined cannot be 9 with elites 8"),
         ("hybrid", {"refinements": 0}, "refinements cannot be 0"),
         ("cem", {"knots": -1}, "knots cannot be -1"),

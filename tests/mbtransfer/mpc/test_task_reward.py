@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 import torch
+from torch import Tensor
 
 from mbtransfer.model import Model
 from mbtransfer.mpc.task_reward import GUARD_WEIGHT, Rewards, TaskReward, TrueRewards
@@ -21,9 +23,27 @@ def test_losing_a_guarded_step_costs() -> None:
     action, active = torch.zeros(4, 2), torch.tensor([[1.0, 0.0], [1.0, 0.0]])
     guarded = torch.tensor([[0.0, 0.0], [0.0, 1.0]])
     found = TaskReward(rewards, active, guarded)(after, action, after)
-    assert found.tolist() == [1.0, -1.0, 1.0 - GUARD_WEIGHT, -1.0]
+    assert found.tolist() == [1.0, -1.0, 1.0 - 2 * GUARD_WEIGHT, -1.0]  # rewards range over 2
     for free in (None, torch.zeros(2, 2)):
         assert TaskReward(rewards, active, free)(after, action, after).tolist() == [1.0, -1.0, 1.0, -1.0]
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1e-3, 0.0), (1e3, -5.0)])
+def test_guards_weigh_the_same_in_any_unit(scale: float, shift: float) -> None:
+    after = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.3, 0.0]])
+    action, active, guarded = torch.zeros(3, 2), torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+
+    class Scaled(Toward):
+        def reward(self, obs: Tensor, action: Tensor, next_obs: Tensor) -> Tensor:
+            return scale * super().reward(obs, action, next_obs) + shift
+
+    found = [
+        TaskReward(
+            TrueRewards([kind("right", "", "user", 1.0), Toward("left", "", "user", -1.0)]), active, guarded
+        )(after, action, after)
+        for kind in (Toward, Scaled)
+    ]
+    torch.testing.assert_close(found[1], scale * found[0] + shift)
 
 
 def test_learned_heads_take_the_place_of_true_rewards(drifting: Callable[..., Model]) -> None:
