@@ -179,7 +179,7 @@ class CollectConfig(SearchFlags, EngineFlags, TrackerFlags):
     noise: Annotated[float, Ge(0)] = 0.2
     """Standard deviation of the noise on planned actions, as a share of half the action range."""
     planner: str = "mppi"
-    """Planner: mppi, icem, cem, random_shooting, gradient or hybrid. One round of mppi is enough, as actions get noise."""
+    """Planner: mppi, icem, cem, random_shooting, gradient or hybrid. One round of mppi is enough under noise."""
     settings: tuple[str, ...] = ()
     """Other planner settings as NAME=VALUE, such as knots=4."""
     replan: Count = 1

@@ -3,7 +3,7 @@
 import sys
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from difflib import get_close_matches
 from importlib.metadata import entry_points
 from importlib.util import module_from_spec, spec_from_file_location
@@ -100,6 +100,9 @@ def make_planner(name: str, bounds: Bounds, settings: Mapping[str, int | float] 
         raise PlannerError(f"planner {name}: {wrong['loc'][0]} cannot be {wrong['input']}; {must}") from error
     for key, limit in _LIMIT.items():
         if key in known and getattr(chosen, key) > getattr(chosen, limit):
+            if key not in (settings or {}):  # a default gives way
+                chosen = replace(chosen, **{key: getattr(chosen, limit)})
+                continue
             raise PlannerError(
                 f"planner {name}: {key} cannot be {getattr(chosen, key)} "
                 f"with {limit} {getattr(chosen, limit)}; it is at most that"

@@ -261,10 +261,16 @@ class EvalContext:
             return f"reward: learned from {self.controller.labels:,} labels"
         return f"reward: {REWARDS[self.config.reward]}"
 
+    def planner_note(self) -> str:
+        """Who plans, and how far ahead, in a sentence."""
+        steps = self.controller.settings["horizon"]
+        seconds = steps * self.environment.spec.control_dt
+        return f"planner: {self.config.planner}, {steps} control steps ({seconds:.2g} s) ahead"
+
     def described(self) -> dict[str, Any]:
         """Every setting that the results depend on, including the planner's defaults."""
         config = self.config
-        of_planner = asdict(find_planner(config.planner).config_type()) | config.planner_settings()
+        of_planner = asdict(find_planner(config.planner).config_type()) | dict(self.controller.settings)
         own = {field.name: getattr(config, field.name) for field in fields(config)}
         for name in ELSEWHERE:
             del own[name]

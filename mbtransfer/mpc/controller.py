@@ -23,6 +23,9 @@ from world_models.dynamics.rollout import Imagination, Propagation
 PLANNER = "icem"
 PARTICLES = 2
 
+LOOKAHEAD, FEWEST, MOST = 1.0, 10, 20
+"""Seconds that plans look ahead by default, and the fewest and most control steps."""
+
 
 @dataclass(frozen=True, repr=False)
 class Controller:
@@ -114,7 +117,7 @@ def simulator_controller(
     return Controller(
         environment, environment.make_scene(()), OracleDynamics(environment.make_scene(()), estimator),
         _of_tasks(rewards), "oracle", "learned" if rewards else "true", labels if rewards else 0,
-        planner, dict(settings or {}), "cpu", decision_ms, seeding,
+        planner, _with_horizon(environment, settings), "cpu", decision_ms, seeding,
     )  # fmt: skip
 
 
@@ -131,8 +134,16 @@ def model_controller(
     return Controller(
         environment, environment.make_scene(()), LearnedDynamics(imagination, estimator),
         _of_tasks(rewards), "learned", "learned" if rewards else "true", labels if rewards else 0,
-        planner, dict(settings or {}), device, decision_ms, seeding,
+        planner, _with_horizon(environment, settings), device, decision_ms, seeding,
     )  # fmt: skip
+
+
+def _with_horizon(
+    environment: Environment, settings: Mapping[str, int | float] | None
+) -> dict[str, int | float]:
+    """The settings, with the horizon that suits the environment's control step where they name none."""
+    steps = round(LOOKAHEAD / environment.spec.control_dt)
+    return {"horizon": min(max(steps, FEWEST), MOST), **(settings or {})}
 
 
 def _of_tasks(rewards: Callable[[Sequence[Task]], Rewards] | None) -> Callable[[Sequence[Task]], Rewards]:

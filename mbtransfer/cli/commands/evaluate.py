@@ -46,6 +46,7 @@ def run_evaluate(config: EvaluateConfig, console: Terminal | None = None) -> dic
     context = context.decide_reward(tasks)
     if config.reward in (None, "auto") and config.task_file:
         console.say(context.reward_note())
+    console.say(context.planner_note())
     runs = make_runs(tasks, config.seeds, config.episodes)
     if not runs:
         raise UserError("nothing to evaluate: give at least one seed and a task or recipe")

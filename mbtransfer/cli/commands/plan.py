@@ -42,6 +42,7 @@ def run_plan(config: PlanConfig, console: Terminal | None = None) -> EpisodeReco
         spec, renderer = controller.environment.spec, Renderer(controller.scene) if config.video else None
         console.say(f"{task.name}: {task.description}")
         console.say(context.reward_note())
+        console.say(context.planner_note())
         with LiveView(console, spec, controller.dynamics) as view:
             played = play_episodes(controller, task, config.seed, 1, watch=view)[0]
     console.say(outcome(played, spec.control_dt))
