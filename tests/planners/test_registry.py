@@ -42,7 +42,7 @@ def test_settings_are_frozen_and_documented(name: str) -> None:
         ("cem", {"candidates": -1}, "candidates cannot be -1"),
         ("cem", {"std": float("nan")}, "std cannot be nan"),
         ("icem", {"std": float("inf")}, "std cannot be inf"),
-        ("cem", {"candidates": 4}, "elites cannot be 8 with candidates 4; it is at most that"),
+        ("cem", {"candidates": 4, "elites": 8}, "elites cannot be 8 with candidates 4; it is at most that"),
         ("mppi", {"knots": 11}, "knots cannot be 11 with horizon 10; it is at most that"),
         ("gradient", {"knots": 4, "horizon": 3}, "knots cannot be 4 with horizon 3"),
         ("hybrid", {"refined": 9}, "refined cannot be 9 with elites 8"),
