@@ -227,6 +227,9 @@ MANY, ENOUGH = 300, 500
 WELL = 0.005
 """Share of the variance, or of the states, that a simple head may get wrong without a network being tried."""
 
+SEEN = 30
+"""Successes from which on a network of success is tried."""
+
 RELUCTANT = 0.5
 """Factor on the gain of atoms of the hand's absolute position: a task rather asks for things than for places."""
 
@@ -367,7 +370,7 @@ def _with_networks(head: Head, x: Tensor, still: Tensor, y: Tensor, win: Tensor,
         error = float((left[cut:] - trial(x[cut:])).square().mean() / y.var().clamp(min=1e-12))
         if error < 0.9 * reward_error:
             residual, reward_error = trial, error
-    if success_error > WELL and bool(win.any()):
+    if success_error > WELL and int(win.sum()) >= SEEN:
         trial = fit_residual(still[:cut], win[:cut].float(), seed, binary=True)
         wrong = float(((trial(still[cut:]) > 0) != win[cut:]).float().mean())
         if wrong < success_error:

@@ -23,6 +23,9 @@ RECONSIDER = 6
 PRODUCTS = 0.002
 """Share of the variance left by single atoms from which on products are tried."""
 
+SUPPORT, NOTHING = 20, 1e-3
+"""Labels at which a product must not be zero: fewer say nothing of what it is worth. Zero is less than this."""
+
 MOST_TERMS, PATIENCE = 20, 3
 """Terms at the most with products, and choices without a gain after which the search ends."""
 
@@ -243,7 +246,8 @@ class _Deflation:
 
     def __init__(self, values: Tensor, own: Tensor, y: Tensor) -> None:
         self._values = (values - values.mean(dim=0)).float()
-        self._norms = self._values.square().sum(dim=0)
+        rare = (values.abs() > NOTHING).sum(dim=0) < SUPPORT
+        self._norms = self._values.square().sum(dim=0).masked_fill(rare, 0.0)
         self._left, self._residual = self._norms.clone(), (y - y.mean()).float()
         self._basis: list[Tensor] = []
         for column in (own - own.mean(dim=0)).T:
