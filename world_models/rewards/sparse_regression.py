@@ -8,6 +8,7 @@ leave over is then looked for among products with the indicators found (Friedman
 from dataclasses import dataclass, replace
 
 import torch
+from einops import einsum
 from jaxtyping import Float
 from torch import Tensor
 
@@ -22,6 +23,9 @@ RECONSIDER = 6
 
 PRODUCTS = 0.002
 """Share of the variance left by single atoms from which on products are tried."""
+
+NARROWEST = 1e-4
+"""Half width of the narrowest bump."""
 
 SUPPORT, NOTHING = 20, 1e-3
 """Labels at which a product must not be zero: fewer say nothing of what it is worth. Zero is less than this."""
@@ -89,7 +93,8 @@ def add_products(
     data = _Data(x, y, quantities.before.start)
     plain, gates = _factors(fit.terms, quantities, sides)
     own = data.values(fit.terms)
-    values = _outer(_gate_values(gates, data.x[: data.n]), data.values(plain))
+    open_at = gates(data.x[: data.n], SHARP).prod(dim=-1).float()
+    values = einsum(open_at, data.values(plain).float(), "n gate, n plain -> n gate plain").flatten(1)
     search = _Deflation(values[: data.cut], own[: data.cut], data.train)
     best, best_error = 0, data.error(own)
     chosen: list[int] = []
@@ -105,25 +110,10 @@ def add_products(
             break
     if not best:
         return fit
-    at_gate, at_plain = _split(chosen[:best], len(plain))
-    found = fit.terms.and_also(plain[at_plain].times(gates[at_gate]))
+    index = torch.tensor(chosen[:best])
+    found = fit.terms.and_also(plain[index % len(plain)].times(gates[index // len(plain)]))
     polished = data.polished(data.pruned(found))
     return data.fitted(polished, data.error(data.values(polished)))
-
-
-def _split(chosen: list[int], plain: int) -> tuple[Tensor, Tensor]:
-    """Which gate and which plain term each choice is."""
-    at = torch.tensor(chosen)
-    return at // plain, at % plain
-
-
-def _gate_values(gates: Atoms, x: Float[Tensor, "N Q"]) -> Float[Tensor, "N G"]:
-    return gates(x, SHARP).prod(dim=-1).float()
-
-
-def _outer(gates: Float[Tensor, "N G"], plain: Float[Tensor, "N P"]) -> Float[Tensor, "N GP"]:
-    """Each gate times each plain term."""
-    return (gates[:, :, None] * plain[:, None].float()).flatten(1)
 
 
 class _Data:
@@ -185,16 +175,15 @@ class _Data:
     def _moved(
         self, terms: Terms, i: int, f: int, shape: tuple[float, float], step: float, basis: Tensor, residual: Tensor
     ) -> Terms:  # fmt: skip
-        atoms = terms.atoms
-        if not bool(torch.isfinite(atoms.width[i, f])):
+        """The terms with factor f of term i moved to the best of eleven places, if that is clearly better."""
+        if not bool(torch.isfinite(terms.atoms.width[i, f])):
             return terms
         shifts = torch.linspace(-1.0, 1.0, 11) * step
         shifts[5] = 0.0
-        many = terms[torch.full((11,), i)]
-        at, width = many.atoms.at.clone(), many.atoms.width.clone()
-        at[:, f] += shape[0] * shifts
-        width[:, f] += shape[1] * shifts
-        variants = Terms(replace(many.atoms, at=at, width=width.clamp(min=1e-4)), many.change)
+        variants = terms[torch.full((11,), i)]
+        variants.atoms.at[:, f] += shape[0] * shifts
+        variants.atoms.width[:, f] += shape[1] * shifts
+        variants.atoms.width.clamp_(min=NARROWEST)
         values = self.values(variants)
         values = values - basis @ (basis.T @ values)
         gain = (values.T @ residual).square() / values.square().sum(dim=0).clamp(min=1e-12)
@@ -202,12 +191,13 @@ class _Data:
         best = int(left.argmin())
         if float(left[best]) >= 0.9 * float(left[5]):
             return terms
-        index = torch.arange(len(terms))
-        chosen = terms.atoms
-        new_at, new_width = chosen.at.clone(), chosen.width.clone()
-        new_at[index == i] = variants.atoms.at[best]
-        new_width[index == i] = variants.atoms.width[best]
-        return Terms(replace(chosen, at=new_at, width=new_width), terms.change)
+        moved = {
+            name: getattr(terms.atoms, name).index_copy(
+                0, torch.tensor([i]), getattr(variants.atoms, name)[[best]]
+            )
+            for name in ("at", "width")
+        }
+        return Terms(replace(terms.atoms, **moved), terms.change)
 
 
 _MOVES = {ABSOLUTE: ((1.0, 0.0),), BUMP: ((0.5, 0.5), (0.5, -0.5)), SQUARE: ((1.0, 0.0),)}
