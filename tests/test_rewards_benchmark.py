@@ -26,4 +26,4 @@ def test_an_unknown_condition_is_one_line(
 ) -> None:
     monkeypatch.setattr("sys.argv", ["rewards", "--model", str(tmp_path), "--conditions", "luck"])
     assert rewards.main() == 2
-    assert capsys.readouterr().err.startswith("error: no condition 'luck'; there are learned; true;")
+    assert capsys.readouterr().err.startswith("error: no condition 'luck'; there are learned; 1,000 labels;")

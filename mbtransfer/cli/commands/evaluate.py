@@ -46,7 +46,6 @@ def run_evaluate(config: EvaluateConfig, console: Terminal | None = None) -> dic
     context = context.decide_reward(tasks)
     if config.reward in (None, "auto") and config.task_file:
         console.say(context.reward_note())
-    console.say(context.planner_note())
     runs = make_runs(tasks, config.seeds, config.episodes)
     if not runs:
         raise UserError("nothing to evaluate: give at least one seed and a task or recipe")
@@ -63,6 +62,7 @@ def run_evaluate(config: EvaluateConfig, console: Terminal | None = None) -> dic
             console=console,
             tracker=tracker,
         )
+        console.say(context.planner_note())
         summary = summary_of(context, frame, runs)
         print_table(summary, console)
         if config.json is not None:

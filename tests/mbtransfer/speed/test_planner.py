@@ -93,7 +93,7 @@ def test_the_command_writes_what_it_says(
         (["speed"], "WHAT must be given"),
         (["speed", "walk"], "WHAT cannot be 'walk'"),
         (["speed", "planner", "--planner", "cme"], "did you mean 'cem'"),
-        (["speed", "planner", "--candidates", "4"], "elites cannot be 8"),
+        (["speed", "planner", "--candidates", "0"], "candidates must be at least 1"),
         (["speed", "planner", "--plot", "x.png"], "--plot is for `speed scaling`"),
         (["speed", "scaling", "--plot", "x.doc"], "ends with .png or .svg"),
         (["speed", "planner", "--device", "cuda:77"], "not to be had"),
