@@ -88,31 +88,27 @@ SEARCHED = 2000
 
 def find_boxes(x: Float[Tensor, "N Q"], success: Bool[Tensor, " N"]) -> Box:
     """One box, or where it holds too many failures the union of a few, [U S]; the first is empty if none succeeded."""
-    one = find_box(x, success)
+    one = _joined([find_box(x, success)])
     wrong = _wrong(one, x, success)
     if wrong <= WELL * float(success.float().mean()):
-        return Box(one.quantity[None], one.low[None], one.high[None])
-    left, found = success.clone(), [one]
-    union: list[Box] = []
-    while len(union) < MOST_BOXES and int(left.sum()) > FEW * int(success.sum()):
-        box = _core(x, left, success)
-        union.append(box)
-        left &= box(x) < 0.5
-    joined = _joined(union) if union else None
-    if joined is not None and _wrong(joined, x, success) < 0.5 * wrong:
-        return joined
-    return _joined(found)
+        return one
+    left = success.clone()
+    boxes: list[Box] = []
+    while len(boxes) < MOST_BOXES and int(left.sum()) > FEW * int(success.sum()):
+        boxes.append(_core(x, left, success))
+        left &= boxes[-1](x) < 0.5
+    union = _joined(boxes)
+    return union if _wrong(union, x, success) < 0.5 * wrong else one
 
 
 def _joined(boxes: list[Box]) -> Box:
+    """Boxes side by side, [U S]."""
     return Box(*(torch.stack([vars(box)[part] for box in boxes]) for part in ("quantity", "low", "high")))
 
 
 def _wrong(box: Box, x: Tensor, success: Tensor) -> float:
-    """Share of the states whose success a box, or a union, gets wrong."""
-    inside = box(x) > 0.5
-    if inside.dim() == 2:
-        inside = inside.any(dim=1)
+    """Share of the states whose success a union gets wrong."""
+    inside = (box(x) > 0.5).any(dim=1)
     return float((inside != success).float().mean())
 
 
@@ -126,10 +122,7 @@ def _core(x: Tensor, left: Tensor, success: Tensor) -> Box:
             break
     chosen = left & ((x >= wins.amin(dim=0)) & (x <= wins.amax(dim=0))).all(dim=1)
     for _ in range(4):
-        box = find_box(
-            torch.cat([x[chosen], x[~success]]),
-            torch.arange(int(chosen.sum() + (~success).sum())) < chosen.sum(),
-        )
+        box = find_box(x[chosen | ~success], chosen[chosen | ~success])
         more = left & (box(x) > 0.5)
         if int(more.sum()) <= int(chosen.sum()):
             break

@@ -318,15 +318,15 @@ def fit_head(layout: Layout, labels: Labels, seed: int) -> Head:
     obs, actions, next_obs, y, win = (part[order] for part in vars(labels).values())
     x, still = quantities(obs, actions, next_obs), quantities.of_states(next_obs)
     boxes = find_boxes(still, win)
-    shift, scale = y.mean(), y.std().clamp(min=1e-30)
-    unit = (y.double() - shift) / scale
+    shift, scale = y.double().mean(), y.double().std().clamp(min=1e-30)
+    unit = (y - shift) / scale
     single, before = dictionary(quantities, x), quantities.before.start
     vocabulary = Terms.single(boxes.bumps()).and_also(single)
     fit = forward_selection(vocabulary, x, unit, before, prior=_prior(layout, quantities, vocabulary))
     if fit.error > PRODUCTS and len(x) >= MANY:
         fit = add_products(fit, quantities, boxes.bumps(), x, unit)
     terms, weights = fit.terms.expanded(fit.weights[:-1], before)
-    weights = torch.cat([weights * scale, (fit.weights[-1] * scale + shift)[None]])
+    weights = torch.cat([weights * scale, (fit.weights[-1] * scale + shift)[None]]).float()
     cut = len(x) - max(1, len(x) // 5)
     judged = (find_boxes(still[:cut], win[:cut])(still[cut:]) > 0.5).any(dim=1) != win[cut:]
     head = Head(terms.atoms, weights, boxes, None, None, fit.error, float(judged.float().mean()))

@@ -108,13 +108,13 @@ def test_every_planner_gets_to_the_target_and_a_warm_start_helps(name: str) -> N
     settings = {"horizon": 4, "candidates": 64, "iterations": 1}
     if name == "random_shooting":
         del settings["iterations"]
-    if name == "mppi":
-        settings |= {"ess": 0}
-    agent = MPCAgent(Target(target), make_planner(name, BOUNDS, settings), BOUNDS)
-    gaps = [float((act(agent, 2) - target).norm(dim=1).mean()) for _ in range(12)]
-    assert gaps[-1] < 0.35
+    agents = [
+        MPCAgent(Target(target), make_planner(name, BOUNDS, settings), BOUNDS, seed) for seed in range(3)
+    ]
+    gaps = np.array([[(act(agent, 2) - target).norm(dim=1).mean() for _ in range(12)] for agent in agents])
+    assert gaps[:, -1].max() < 0.35
     if name != "random_shooting":
-        assert np.mean(gaps[-4:]) < gaps[0]
+        assert gaps[:, -4:].mean() < gaps[:, 0].mean()
 
 
 def test_a_seed_gives_the_same_actions() -> None:
