@@ -26,7 +26,7 @@ SHARP = 1e-5
 """The same while atoms are fitted: smooth bumps are patched with pairs of opposite ones, which make spikes."""
 
 FAR = 10.0
-"""No quantity ever comes here, but for velocities, which are cut there."""
+"""Where open ends of intervals lie: beyond what positions, distances and actions reach, and nearly all velocities."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Reward heads: a small, detachable model of reward and success per task.
 
 A head is fitted on labelled transitions alone: on the relabelled pool, or on a few labels of a new task. Its
-reward is a handful of atoms (see `basis.py`) and, where these leave something unexplained and there are labels
-enough, a residual network. Its success is a box, or a network where no box separates the labels.
+reward is a sum of a few terms (see `basis.py`) and, where these leave something unexplained and there are labels
+enough, a residual network. Its success is a union of boxes, or a network where no boxes separate the labels.
 """
 
 from collections.abc import Mapping, Sequence
