@@ -5,6 +5,7 @@ exp(-|x - t| / w). A term is a product of atoms, or the change of such a product
 additive models with hinges at knots and their interactions (Friedman 1991, MARS; Hastie and Tibshirani 1990).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -47,12 +48,22 @@ class Atoms:
 
     def __call__(self, x: Float[Tensor, "*b Q"], edge: float = EDGE) -> Float[Tensor, "..."]:
         """The value of each atom, with edges of bumps that wide."""
-        return _valued(x[..., self.quantity], self.kind, self.at, self.width, edge)
+        values = x.new_empty(*x.shape[:-1], *self.at.shape)
+        for kind in self.kind.unique().tolist():
+            these = self.kind == kind
+            gap = (x[..., self.quantity[these]] - self.at[these]).abs()
+            values[..., these] = _VALUES[kind](gap, self.width[these], edge)
+        return values
 
     def of_columns(self, x: Float[Tensor, "... N"]) -> Float[Tensor, "... N"]:
         """The value of each atom for N rows, each given its own quantity."""
         kind, at, width = (part[..., None] for part in (self.kind, self.at, self.width))
-        return _valued(x, kind, at, width, EDGE)
+        gap = (x - at).abs()
+        value = gap
+        for k in (BUMP, DECAY, SQUARE):
+            if k == BUMP or bool((kind == k).any()):
+                value = torch.where(kind == k, _VALUES[k](gap, width, EDGE), value)
+        return value
 
     def __len__(self) -> int:
         return len(self.at)
@@ -70,14 +81,13 @@ ONE = (0, BUMP, 0.0, torch.inf)
 """The atom that is 1 everywhere."""
 
 
-def _valued(x: Tensor, kind: Tensor, at: Tensor, width: Tensor, edge: float) -> Tensor:
-    gap = (x - at).abs()
-    value = torch.where(kind == BUMP, torch.sigmoid((width - gap) / edge), gap)
-    if bool((kind == DECAY).any()):
-        value = torch.where(kind == DECAY, torch.exp(-gap / width), value)
-    if bool((kind == SQUARE).any()):
-        value = torch.where(kind == SQUARE, gap.square(), value)
-    return value
+_VALUES: dict[int, Callable[[Tensor, Tensor, float], Tensor]] = {
+    ABSOLUTE: lambda gap, width, edge: gap,
+    BUMP: lambda gap, width, edge: torch.sigmoid((width - gap) / edge),
+    DECAY: lambda gap, width, edge: torch.exp(-gap / width),
+    SQUARE: lambda gap, width, edge: gap.square(),
+}
+"""By kind: the value at a distance from the atom's place."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import pytest
 
 from mbtransfer.cli.main import main
 
-TINY = ["--episodes", "1", "--workers", "1", "--candidates", "4", "--horizon", "2", "--labels", "100"]
+TINY = ["--episodes", "1", "--workers", "1", "--candidates", "4", "--iterations", "1", "--horizon", "2"]
+TINY += ["--labels", "100"]
 
 
 @pytest.fixture

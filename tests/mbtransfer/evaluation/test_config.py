@@ -30,7 +30,7 @@ def test_a_model_is_read_once_for_all_runs_of_a_process(model: Path, monkeypatch
     monkeypatch.setattr(
         Model, "load", lambda folder, **flags: (read.append(folder), load(folder, **flags))[1]
     )
-    config = EvalConfig(model=str(model), device="cpu", reward="true", horizon=2, candidates=4)
+    config = EvalConfig(model=str(model), device="cpu", reward="true", horizon=2, candidates=4, iterations=1)
     tasks = select_tasks(config.resolve().environment, tasks=["drawer_open", "tap_open"])
     assert len(evaluate_runs(config, make_runs(tasks, (0, 1), 1), console=Terminal(quiet=True))) == 4
     assert len(read) == 2  # once here, once by evaluate_runs
