@@ -1,7 +1,9 @@
 """Layout of observations: which columns belong to which object."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge, Le
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Layout:
     low: tuple[float, ...]
     high: tuple[float, ...]
     limited: tuple[bool, ...]
-    action_size: int
+    action_size: Annotated[int, Ge(1), Le(1_000_000)]
     hand: Body | None = None
     objects: tuple[Body, ...] = ()
     hand_actions: tuple[int, ...] = ()
@@ -45,27 +47,3 @@ class Layout:
     def obs_size(self) -> int:
         """O."""
         return len(self.columns)
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain lists and numbers."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Layout":
-        """Back from `to_json`."""
-
-        def body(value: dict[str, Any]) -> Body:
-            return Body(value["name"], *(tuple(value[key]) for key in ("positions", "velocities", "vector")))
-
-        return cls(
-            columns=tuple(data["columns"]),
-            low=tuple(data["low"]),
-            high=tuple(data["high"]),
-            limited=tuple(data["limited"]),
-            action_size=data["action_size"],
-            hand=body(data["hand"]) if data["hand"] else None,
-            objects=tuple(map(body, data["objects"])),
-            hand_actions=tuple(data["hand_actions"]),
-            angles=tuple(data.get("angles", ())),  # older models have neither
-            axes=tuple(data.get("axes", ())),
-        )

@@ -5,10 +5,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from mbtransfer.errors import UserError
 from mbtransfer.runtime.files import read_sealed, write_sealed
+from mbtransfer.validation import problems
 from tasks.spec import EnvSpec, Variable
 
 HEADER_FILE = "dataset.json"
@@ -16,6 +19,17 @@ FORMAT = "mbtransfer dataset"
 VERSION = 2
 UNSEALED = 1
 """The version that had no checksum; it can still be read."""
+
+
+def _unlimited(column: Any) -> Any:
+    """A column as it is written; a limit that is null becomes infinite."""
+    if not isinstance(column, dict):
+        return column
+    limits = {"low": -math.inf, "high": math.inf}
+    return column | {end: limit for end, limit in limits.items() if column.get(end, limit) is None}
+
+
+Column = Annotated[Variable, BeforeValidator(_unlimited)]
 
 
 @dataclass(frozen=True)
@@ -31,8 +45,8 @@ class Header:
     """
 
     env: str
-    observation: tuple[Variable, ...]
-    action: tuple[Variable, ...]
+    observation: tuple[Column, ...]
+    action: tuple[Column, ...]
     state_size: int
     control_dt: float
 
@@ -118,29 +132,17 @@ def parse_header(path: Path, content: Any) -> Header:
         found = content.get("version")
         raise UserError(f"{path} has format version {found}, this program reads version {VERSION}")
     try:
-        observation, action = (_columns(content[kind]) for kind in ("observation", "action"))
-        if (len(observation), len(action)) != (content["observation_size"], content["action_size"]):
-            raise ValueError("the sizes do not fit the columns")
-        state_size, control_dt = int(content["state_size"]), float(content["control_dt"])
-        return Header(str(content["env"]), observation, action, state_size, control_dt)
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is damaged ({error}); restore it or collect anew") from error
+        header = TypeAdapter(Header).validate_python(content)
+    except ValidationError as error:
+        raise UserError(f"{path} is damaged ({problems(error)[0]}); restore it or collect anew") from error
+    sizes = len(header.observation), len(header.action)
+    if sizes != (content.get("observation_size"), content.get("action_size")):
+        raise UserError(f"{path} is damaged (the sizes do not fit the columns); restore it or collect anew")
+    return header
 
 
 def _is_unsealed(content: Mapping[str, Any]) -> bool:
     return content.get("version") == UNSEALED
-
-
-def _columns(items: list[dict[str, Any]]) -> tuple[Variable, ...]:
-    return tuple(
-        Variable(
-            name=str(item["name"]),
-            unit=str(item["unit"]),
-            low=-math.inf if item["low"] is None else float(item["low"]),
-            high=math.inf if item["high"] is None else float(item["high"]),
-        )
-        for item in items
-    )
 
 
 def _same(a: Variable, b: Variable) -> bool:

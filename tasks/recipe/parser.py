@@ -1,36 +1,37 @@
-"""Parser of recipes, with errors by file and line; shipped recipes by name."""
+"""Parser of recipes, with errors by file, line and column; shipped recipes by name."""
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from importlib.resources import files
+from itertools import combinations
 from pathlib import Path
+from typing import Annotated, Any, ClassVar
 
-import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from tasks.errors import TaskError
 from tasks.recipe.recipe import (
     DEFAULT_GRACE,
     DEFAULT_HOLD,
-    MAX_STEPS,
     Group,
     Recipe,
     RecipeEnvironment,
     RecipeStep,
     conflict,
 )
-from tasks.recipe.yaml_reader import MAX_BYTES, NodeReader, kind, quoted, read_source
-from tasks.spec import nearest
+from tasks.recipe.yaml_reader import MAX_BYTES, NodeReader, find, kind, one_line, quoted, read_source
+from tasks.spec import Fixture, nearest
 from tasks.task import Reach, Task
-
-MAX_COUNT = 100_000
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_RECIPE_KEYS = ("name", "description", "grace", "steps")
-_ACTIONS = ("task", "move", "reach")
-_STEP_KEYS = (*_ACTIONS, "to", "label", "timeout", "retries", "optional", "hold", "guard")
-
-Pairs = Mapping[str, tuple[yaml.Node, yaml.Node]]
 
 
 def load_recipe(path_or_text: str | Path, env: RecipeEnvironment) -> Recipe:
@@ -41,7 +42,7 @@ def load_recipe(path_or_text: str | Path, env: RecipeEnvironment) -> Recipe:
         env: Where names and ranges come from.
 
     Raises:
-        TaskError: `FILE:LINE: what is wrong; nearest valid name or range`, on one line.
+        TaskError: `FILE:LINE:COLUMN: what is wrong; nearest valid name or range`, on one line.
     """
     if isinstance(path_or_text, str) and "\n" in path_or_text:
         return parse_recipe(path_or_text, env)
@@ -57,132 +58,184 @@ def parse_recipe(text: str, env: RecipeEnvironment, *, source: str = "<recipe>")
     """
     reader = NodeReader(source)
     if len(text) > MAX_BYTES:
-        reader.fail(1, f"longer than {MAX_BYTES} characters; a recipe is a short text")
-    return _RecipeParser(reader, env).recipe(reader.compose(text))
+        reader.fail(None, f"longer than {MAX_BYTES} characters; a recipe is a short text")
+    root = reader.compose(text)
+    values = reader.values(root)
+    try:
+        written = _Recipe.model_validate(values, context=env)
+        return Recipe(written.name, written.description, tuple(written.steps), written.grace)
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)[0]
+        reader.fail(find(root, wrong["loc"]), _message(wrong))
+    except TaskError as error:
+        reader.fail(find(root, ["steps"]), str(error))
 
 
-class _RecipeParser:
-    def __init__(self, reader: NodeReader, env: RecipeEnvironment) -> None:
-        self.read = reader
-        self.env = env
+def _message(wrong: ErrorDetails) -> str:
+    """One of pydantic's errors in a line; those that we raise are sentences already."""
+    kind_of, text = wrong["type"], wrong["msg"].removeprefix("Value error, ")
+    if kind_of in ("value_error", "said"):
+        return text
+    key = next(part for part in reversed(wrong["loc"]) if isinstance(part, str))
+    if kind_of == "missing":
+        return f"the recipe has no '{key}'; add '{key}: ...'"
+    text = f"{key} {text.partition(' ')[2].replace(' after validation', '')}"
+    return text if kind_of in ("too_short", "too_long") else f"{text}, not {kind(wrong['input'])}"
 
-    def recipe(self, root: yaml.Node) -> Recipe:
-        pairs = self.read.mapping(root, "a recipe", _RECIPE_KEYS)
-        for key in ("name", "steps"):
-            if key not in pairs:
-                self.read.fail(root, f"the recipe has no '{key}'; add '{key}: ...'")
-        name = self._name(pairs["name"][1])
-        description = self.read.text(pairs["description"][1], "description") if "description" in pairs else ""
-        grace = self._count(pairs, "grace", 0, DEFAULT_GRACE)
-        key_node, steps_node = pairs["steps"]
-        groups = tuple(self._group(node) for node in self.read.sequence(steps_node, "steps"))
-        if sum(len(group.steps) for group in groups) > MAX_STEPS:
-            self.read.fail(key_node, f"more than {MAX_STEPS} steps; split the recipe")
-        with self._located(key_node):
-            return Recipe(name, description, groups, grace)
 
-    def _name(self, node: yaml.Node) -> str:
-        name = self.read.text(node, "name", 64)
-        if not _NAME.fullmatch(name):
-            self.read.fail(node, f"name {quoted(name)} may hold only letters, digits, '_' and '-'")
-        if name in self.env.tasks:
-            self.read.fail(node, f"name '{name}' is the name of a task; give the recipe another one")
-        return name
+def _error(problem: object, *place: str | int) -> ValidationError:
+    """An error at a place inside the value that is being validated."""
+    error = PydanticCustomError("said", "{text}", {"text": str(problem)})
+    return ValidationError.from_exception_data(
+        "recipe", [InitErrorDetails(type=error, loc=place, input=None)]
+    )
 
-    def _group(self, node: yaml.Node) -> Group:
-        keys = [key.value for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
-        if "any_order" not in keys:
-            return Group((self._step(node),))
-        pairs = self.read.mapping(node, "an any_order group", ("any_order",))
-        nodes = self.read.sequence(pairs["any_order"][1], "any_order")
-        steps: list[RecipeStep] = []
-        for step_node in nodes:
-            step = self._step(step_node)
-            for earlier in steps:
-                if problem := conflict(earlier, step):
-                    self.read.fail(step_node, problem)
-            steps.append(step)
-        return Group(tuple(steps), any_order=True)
 
-    def _step(self, node: yaml.Node) -> RecipeStep:
-        if isinstance(node, yaml.ScalarNode):  # '- light_on' is short for '- task: light_on'
-            name = self.read.text(node, "a step")
-            return RecipeStep(self._named(name, node), name, self.env.spec.episode_steps)
-        if isinstance(node, yaml.MappingNode) and any(key.value == "any_order" for key, _ in node.value):
-            self.read.fail(node, "an any_order group cannot hold another one; list all steps in one group")
-        pairs = self.read.mapping(node, "a step", _STEP_KEYS)
-        task = self._task(node, pairs)
-        guard = self._flag(pairs, "guard", not isinstance(task, Reach))
-        if guard and isinstance(task, Reach):
-            self.read.fail(pairs["guard"][0], "a reach cannot stay finished, the hand moves on; drop 'guard'")
-        label = self.read.text(pairs["label"][1], "label", 80) if "label" in pairs else task.name
-        timeout = self._count(pairs, "timeout", 1, self.env.spec.episode_steps)
-        optional, retries = self._flag(pairs, "optional", False), self._count(pairs, "retries", 0, 0)
-        hold = self._count(pairs, "hold", 1, min(DEFAULT_HOLD, timeout), high=timeout)
-        return RecipeStep(task, label, timeout, optional, retries, hold, guard)
+def _written(pattern: str, what: str) -> BeforeValidator:
+    """Takes only what stands without quotes and matches; pydantic alone would take more."""
 
-    def _task(self, node: yaml.Node, pairs: Pairs) -> Task:
-        given = [key for key in _ACTIONS if key in pairs]
-        if len(given) != 1:
-            what = "nothing to do" if not given else " and ".join(f"'{key}'" for key in given)
-            self.read.fail(node, f"a step has {what}; give one of 'task', 'move' (with 'to'), 'reach'")
-        if "to" in pairs and given != ["move"]:
-            self.read.fail(pairs["to"][0], f"'to' goes with 'move', not with '{given[0]}'; drop one")
-        value = pairs[given[0]][1]
-        if given == ["task"]:
-            return self._named(self.read.text(value, "task"), value)
-        return self._move(value, pairs) if given == ["move"] else self._reach(value)
+    def check(value: object) -> object:
+        if type(value) is not str or not re.fullmatch(pattern, value):
+            raise PydanticCustomError("written", "Input should be {what}", {"what": what})
+        return value
 
-    def _named(self, name: str, node: yaml.Node) -> Task:
-        if name not in self.env.tasks:
-            self.read.fail(node, f"no task {quoted(name)}{nearest(name[:60], list(self.env.tasks))}")
-        return self.env.tasks[name]
+    return BeforeValidator(check)
 
-    def _move(self, node: yaml.Node, pairs: Pairs) -> Task:
-        fixture = self._fixture(node, "move")
-        if "to" not in pairs:
-            self.read.fail(node, f"'move: {fixture}' has no 'to'; add 'to: ...' {self._range(fixture)}")
-        key_node, to_node = pairs["to"]
-        to = self.read.number(to_node, f"'to' of {fixture} {self._range(fixture)}")
-        with self._located(key_node):
-            return self.env.move(fixture, to)
 
-    def _reach(self, node: yaml.Node) -> Task:
-        if not isinstance(node, yaml.SequenceNode):
-            fixture = self._fixture(node, "reach")
-            return self.env.reach(fixture)
-        if len(node.value) != 3:
-            self.read.fail(node, f"reach has {len(node.value)} values; give a fixture or [x, y, z] in m")
-        point = [self.read.number(item, "a coordinate of reach") for item in node.value]
-        with self._located(node):
-            return self.env.reach(point)
+_DECIMAL = r"[+-]?([0-9]{1,30}(\.[0-9]{0,30})?|\.[0-9]{1,30})([eE][+-]?[0-9]{1,3})?"
+_LINE = BeforeValidator(lambda text: one_line(text, 1_001) if isinstance(text, str) else text)
+_Text = Annotated[str, Field(min_length=1, max_length=1_000), _LINE]
+_Count = Annotated[int, _written("[+-]?[0-9]{1,9}", "a whole number"), Field(le=100_000)]
+_Flag = Annotated[bool, _written("(?i:true|yes|on|false|no|off)", "true or false")]
+_Number = Annotated[float, _written(_DECIMAL, "a finite number such as 0.35"), Field(allow_inf_nan=False)]
+_NAME, _NUMBER, _POINT = TypeAdapter(_Text), TypeAdapter(_Number), TypeAdapter(list[_Number])
 
-    def _fixture(self, node: yaml.Node, what: str) -> str:
-        if not isinstance(node, yaml.ScalarNode):
-            self.read.fail(node, f"{what} must name a fixture, not {kind(node)}")
-        name = self.read.text(node, what)
-        names = [fixture.name for fixture in self.env.spec.fixtures]
-        if name not in names:
-            self.read.fail(node, f"no fixture {quoted(name)}{nearest(name[:60], names)}")
-        return name
 
-    def _range(self, fixture: str) -> str:
-        found = self.env.spec.fixture(fixture)
-        return f"({found.low:g} to {found.high:g} {found.unit})"
+def _known(value: object, what: str, names: list[str]) -> str:
+    name = _NAME.validate_python(value)
+    if name not in names:
+        raise TaskError(f"no {what} {quoted(name)}{nearest(name[:60], names)}")
+    return name
 
-    def _count(self, pairs: Pairs, key: str, low: int, default: int, high: int = MAX_COUNT) -> int:
-        return self.read.whole(pairs[key][1], key, low, high) if key in pairs else default
 
-    def _flag(self, pairs: Pairs, key: str, default: bool) -> bool:
-        return self.read.flag(pairs[key][1], key) if key in pairs else default
+def _task(value: object, info: Any) -> Task:
+    return info.context.tasks[_known(value, "task", list(info.context.tasks))]
 
-    @contextmanager
-    def _located(self, node: yaml.Node) -> Iterator[None]:
-        """Puts file and line before a complaint of the environment or of the recipe's own records."""
-        try:
-            yield
-        except TaskError as error:
-            self.read.fail(node, str(error))
+
+def _fixture(value: object, info: Any) -> Fixture:
+    fixtures = info.context.spec.fixtures
+    return info.context.spec.fixture(_known(value, "fixture", [fixture.name for fixture in fixtures]))
+
+
+def _move(value: object, info: Any) -> Task:
+    """The task of `move` and `to` together."""
+    fixture = info.data.get("move")
+    if fixture is None:
+        raise TaskError("'to' goes with 'move'; name the fixture to move, or drop 'to'")
+    try:
+        return info.context.move(fixture.name, _NUMBER.validate_python(value))
+    except ValidationError as error:
+        limits = _limits(fixture)
+        raise TaskError(f"'to' should be a finite number {limits}, not {kind(value)}") from error
+
+
+def _reach(value: object, info: Any) -> Task:
+    if isinstance(value, str):
+        return info.context.reach(_fixture(value, info).name)
+    if not isinstance(value, list) or len(value) != 3:
+        raise TaskError(f"reach should be a fixture or [x, y, z] in m, not {kind(value)}")
+    return info.context.reach(_POINT.validate_python(value))
+
+
+def _limits(fixture: Fixture) -> str:
+    return f"({fixture.low:g} to {fixture.high:g} {fixture.unit})"
+
+
+def _recipe_name(name: str, info: Any) -> str:
+    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]*", name):
+        raise TaskError(f"name {quoted(name)} may hold only letters, digits, '_' and '-'")
+    if name in info.context.tasks:
+        raise TaskError(f"name '{name}' is the name of a task; give the recipe another one")
+    return name
+
+
+class _Lines(BaseModel):
+    """'key: value' lines, each key a field."""
+
+    what: ClassVar[str]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_keys(cls, value: object) -> object:
+        keys = list(cls.model_fields)
+        if not isinstance(value, dict):
+            what = f"{cls.what} must be 'key: value' lines, not {kind(value)}"
+            raise TaskError(f"{what}; keys: {', '.join(keys)}")
+        for key in value:
+            if key not in keys:
+                raise _error(f"{cls.what} has no key {quoted(key)}{nearest(key[:60], keys)}", key)
+        return value
+
+
+class _Step(_Lines):
+    what = "a step"
+    task: Annotated[Task | None, PlainValidator(_task)] = None
+    move: Annotated[Fixture | None, PlainValidator(_fixture)] = None
+    to: Annotated[Task | None, PlainValidator(_move)] = None
+    reach: Annotated[Task | None, PlainValidator(_reach)] = None
+    label: Annotated[str, Field(min_length=1, max_length=80), _LINE] = ""
+    timeout: Annotated[_Count, Field(ge=1)] = 0
+    retries: Annotated[_Count, Field(ge=0)] = 0
+    optional: _Flag = False
+    hold: Annotated[_Count, Field(ge=1)] = 0
+    guard: _Flag = True
+
+
+def _step(value: object, info: Any) -> RecipeStep:
+    """A step; '- light_on' is short for '- task: light_on'."""
+    if isinstance(value, dict) and "any_order" in value:
+        raise TaskError("an any_order group cannot hold another one; list all steps in one group")
+    step = _Step.model_validate({"task": value} if isinstance(value, str) else value, context=info.context)
+    given = [key for key in ("task", "move", "reach") if key in step.model_fields_set]
+    if len(given) != 1:
+        what = " and ".join(f"'{key}'" for key in given) or "nothing to do"
+        raise TaskError(f"a step has {what}; give one of 'task', 'move' (with 'to'), 'reach'")
+    if step.move and not step.to:
+        raise _error(f"'move: {step.move.name}' has no 'to'; add 'to: ...' {_limits(step.move)}", "move")
+    task = next(filter(None, (step.task, step.to, step.reach)))
+    moves_on = isinstance(task, Reach)
+    if moves_on and step.guard and "guard" in step.model_fields_set:
+        raise _error("a reach cannot stay finished, the hand moves on; drop 'guard'", "guard")
+    timeout = step.timeout or info.context.spec.episode_steps
+    hold = step.hold or min(DEFAULT_HOLD, timeout)
+    label, guard = step.label or task.name, step.guard and not moves_on
+    try:
+        return RecipeStep(task, label, timeout, step.optional, step.retries, hold, guard)
+    except TaskError as error:
+        raise _error(error, "hold") from error
+
+
+class _AnyOrder(_Lines):
+    what = "an any_order group"
+    any_order: Annotated[list[Annotated[RecipeStep, PlainValidator(_step)]], Field(min_length=1)]
+
+
+def _group(value: object, info: Any) -> Group:
+    if not isinstance(value, dict) or "any_order" not in value:
+        return Group((_step(value, info),))
+    steps = _AnyOrder.model_validate(value, context=info.context).any_order
+    for (_, first), (i, second) in combinations(enumerate(steps), 2):
+        if problem := conflict(first, second):
+            raise _error(problem, "any_order", i)
+    return Group(tuple(steps), any_order=True)
+
+
+class _Recipe(_Lines):
+    what = "a recipe"
+    name: Annotated[str, Field(min_length=1, max_length=64), _LINE, AfterValidator(_recipe_name)]
+    description: _Text = ""
+    grace: Annotated[_Count, Field(ge=0)] = DEFAULT_GRACE
+    steps: Annotated[list[Annotated[Group, PlainValidator(_group)]], Field(min_length=1)]
 
 
 def shipped_recipes(env_name: str) -> dict[str, Path]:

@@ -1,25 +1,19 @@
-"""Typed reader of YAML nodes with errors by file and line.
+"""Reader of YAML as plain values, with errors by file, line and column.
 
 Only PyYAML's scanner and composer are used, never a constructor: a recipe holds mappings, lists, texts and
 numbers, so it cannot run code. Anchors, aliases, tags, deep nesting and second documents are refused first.
 """
 
-import re
-from collections.abc import Collection
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import yaml
 
 from tasks.errors import TaskError
-from tasks.spec import nearest
 
 MAX_DEPTH = 8
 MAX_NODES = 2_000
-MAX_TEXT = 1_000
-_WHOLE = re.compile(r"[+-]?[0-9]{1,9}")
-_NUMBER = re.compile(r"[+-]?([0-9]{1,30}(\.[0-9]{0,30})?|\.[0-9]{1,30})([eE][+-]?[0-9]{1,3})?")
-_FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
 def one_line(text: str, limit: int = 1_000) -> str:
@@ -34,7 +28,7 @@ def quoted(value: str) -> str:
 
 
 class NodeReader:
-    """Typed access to the nodes of one YAML source.
+    """The nodes of one YAML source.
 
     Args:
         source: The file's name as messages show it.
@@ -43,11 +37,11 @@ class NodeReader:
     def __init__(self, source: str) -> None:
         self.source = one_line(source)
 
-    def fail(self, where: yaml.Node | yaml.Event | yaml.Mark | int | None, message: str) -> NoReturn:
-        """Raises TaskError `source:line: message` for a node, mark or line number."""
-        mark = getattr(where, "start_mark", where)
-        line = mark if isinstance(mark, int) else getattr(mark, "line", 0) + 1
-        raise TaskError(f"{self.source}:{line}: {one_line(message)}")
+    def fail(self, where: yaml.Node | yaml.Event | yaml.Mark | None, message: str) -> NoReturn:
+        """Raises TaskError `source:line:column: message` for a node, event or mark; None is the start."""
+        mark = where.start_mark if isinstance(where, yaml.Node | yaml.Event) else where
+        line, column = (mark.line, mark.column) if mark else (0, 0)
+        raise TaskError(f"{self.source}:{line + 1}:{column + 1}: {one_line(message)}")
 
     def compose(self, text: str) -> yaml.Node:
         """The root node of `text`.
@@ -60,12 +54,14 @@ class NodeReader:
             root = yaml.compose(text, Loader=yaml.SafeLoader)
         except yaml.reader.ReaderError as error:
             shown = f"character {error.character:#x}" if isinstance(error.character, int) else "a character"
-            self.fail(text.count("\n", 0, error.position) + 1, f"{shown} may not stand in YAML; remove it")
+            before = text[: error.position]
+            line, column = before.count("\n"), len(before) - before.rfind("\n") - 1
+            self.fail(yaml.Mark("", 0, line, column, None, 0), f"{shown} may not stand in YAML; remove it")
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             self.fail(mark, f"not valid YAML: {error.problem or error.context}")
         if root is None:
-            self.fail(1, "the recipe is empty; it needs 'name' and 'steps'")
+            self.fail(None, "the recipe is empty; it needs 'name' and 'steps'")
         return root
 
     def _check_events(self, text: str) -> None:
@@ -85,83 +81,54 @@ class NodeReader:
             if documents > 1:
                 self.fail(event, "a second document starts here ('---'); one file holds one recipe")
 
-    def mapping(
-        self, node: yaml.Node, what: str, keys: Collection[str]
-    ) -> dict[str, tuple[yaml.Node, yaml.Node]]:
-        """Key to (key node, value node) of a mapping whose keys are all among `keys`, each once."""
-        if not isinstance(node, yaml.MappingNode):
-            self.fail(node, f"{what} must be 'key: value' lines, not {kind(node)}; keys: {', '.join(keys)}")
-        found: dict[str, tuple[yaml.Node, yaml.Node]] = {}
-        for key_node, value_node in node.value:
-            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else ""
-            if key in found:
-                first = found[key][0].start_mark.line + 1
-                self.fail(key_node, f"{what} has the key '{key}' twice (first on line {first}); keep one")
-            if key not in keys:
-                shown = quoted(key) if key else kind(key_node)
-                self.fail(key_node, f"{what} has no key {shown}{nearest(key[:60], list(keys))}")
-            found[key] = (key_node, value_node)
+    def values(self, node: yaml.Node) -> Any:
+        """A node as dicts, lists and texts; nothing is None, a text in quotes is `Quoted`.
+
+        Raises:
+            TaskError: If a key is no text, or is there twice.
+        """
+        if isinstance(node, yaml.SequenceNode):
+            return [self.values(item) for item in node.value]
+        if isinstance(node, yaml.ScalarNode):
+            plain = node.style is None
+            nothing = plain and node.value.lower() in ("", "~", "null")
+            return None if nothing else node.value if plain else Quoted(node.value)
+        found: dict[str, Any] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                self.fail(key, f"a key must be a text, not {kind(self.values(key))}")
+            if key.value in found:
+                first = find(node, [key.value]).start_mark.line + 1
+                self.fail(key, f"key {quoted(key.value)} twice (first on line {first}); keep one")
+            found[key.value] = self.values(value)
         return found
 
-    def sequence(self, node: yaml.Node, what: str) -> list[yaml.Node]:
-        """The items of a list that is not empty."""
-        if not isinstance(node, yaml.SequenceNode):
-            self.fail(node, f"{what} must be a list ('- ...' lines), not {kind(node)}")
-        if not node.value:
-            self.fail(node, f"{what} is an empty list; it needs at least one step")
-        return list(node.value)
 
-    def text(self, node: yaml.Node, what: str, limit: int = MAX_TEXT) -> str:
-        """A text on one line, not empty, of at most `limit` characters."""
-        if not isinstance(node, yaml.ScalarNode) or _is_null(node):
-            self.fail(node, f"{what} must be a text, not {kind(node)}")
-        value = one_line(node.value, MAX_TEXT + 1)
-        if not value or len(value) > limit:
-            self.fail(node, f"{what} must have 1 to {limit} characters")
-        return value
-
-    def whole(self, node: yaml.Node, what: str, low: int, high: int) -> int:
-        """A whole number from `low` to `high`."""
-        if not _is_plain(node) or not _WHOLE.fullmatch(node.value):
-            self.fail(node, f"{what} must be a whole number from {low} to {high}, not {kind(node)}")
-        value = int(node.value)
-        if not low <= value <= high:
-            self.fail(node, f"{what} is {value}; it must be from {low} to {high}")
-        return value
-
-    def number(self, node: yaml.Node, what: str) -> float:
-        """A finite number."""
-        if not _is_plain(node) or not _NUMBER.fullmatch(node.value):
-            self.fail(node, f"{what} must be a finite number such as 0.35, not {kind(node)}")
-        value = float(node.value)
-        if abs(value) == float("inf"):
-            self.fail(node, f"{what} must be a finite number, not {quoted(node.value)}")
-        return value
-
-    def flag(self, node: yaml.Node, what: str) -> bool:
-        """True or false."""
-        if not _is_plain(node) or node.value.lower() not in _FLAGS:
-            self.fail(node, f"{what} must be true or false, not {kind(node)}")
-        return _FLAGS[node.value.lower()]
+class Quoted(str):
+    """A text that stood in quotes: it is no number and no flag."""
 
 
-def kind(node: yaml.Node) -> str:
-    """What a node is, in words for a message."""
-    if isinstance(node, yaml.MappingNode):
+def find(node: yaml.Node, place: Iterable[str | int]) -> yaml.Node:
+    """The key or list item at a place below a node, followed as far as it goes."""
+    found = node
+    for part in place:
+        if isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            found = node = node.value[part]
+        elif isinstance(node, yaml.MappingNode):
+            pairs = (pair for pair in node.value if pair[0].value == part)
+            found, node = next(pairs, (found, node))
+    return found
+
+
+def kind(value: object) -> str:
+    """What a value is, in words for a message."""
+    if isinstance(value, dict):
         return "'key: value' lines"
-    if isinstance(node, yaml.SequenceNode):
-        return "a list"
-    if _is_null(node):
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    if value is None:
         return "nothing"
-    return quoted(node.value) if _is_plain(node) else f"the text in quotes {quoted(node.value)}"
-
-
-def _is_plain(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and node.style is None
-
-
-def _is_null(node: yaml.Node) -> bool:
-    return _is_plain(node) and node.value.lower() in ("", "~", "null")
+    return f"the text in quotes {quoted(value)}" if isinstance(value, Quoted) else quoted(str(value))
 
 
 MAX_BYTES = 64 * 1024

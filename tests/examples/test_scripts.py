@@ -84,7 +84,7 @@ def test_the_recipe_in_the_script_is_one() -> None:
 
 def test_a_mistake_in_a_recipe_is_one_line(run: Run, model: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("name: mine\nsteps: [lihgt_on]\n")
-    with pytest.raises(TaskError, match=r"mine\.yaml:2: no task 'lihgt_on'; did you mean 'light_on'\?"):
+    with pytest.raises(TaskError, match=r"mine\.yaml:2:\d+: no task 'lihgt_on'; did you mean 'light_on'\?"):
         run("new_recipe_from_yaml.py", "--model", model, "--recipe", tmp_path / "mine.yaml")
 
 

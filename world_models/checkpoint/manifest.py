@@ -5,9 +5,11 @@ import json
 import math
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, get_type_hints
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from world_models.dynamics.ensemble import EnsembleConfig
 from world_models.errors import ModelError
@@ -18,10 +20,9 @@ FORMAT = "mbtransfer-dynamics"
 VERSION = 1
 """Raised whenever an older program could not read a newer model, or would read it wrong."""
 
-LARGEST = {"members": 1000, "hidden": 16384, "layers": 64}
-"""Beyond these a setting is a mistake, not a model."""
-
 LIBRARIES = ("mbtransfer", "torch", "safetensors")
+
+Kind = TypeVar("Kind")
 
 
 def make_manifest(
@@ -40,7 +41,7 @@ def make_manifest(
         "version": VERSION,
         "libraries": {"python": platform.python_version()} | {name: _version(name) for name in LIBRARIES},
         "config": asdict(config),
-        "layout": layout.to_json(),
+        "layout": asdict(layout),
         "data_hash": data_hash,
         "tensors": dict(tensors),
         "extra": _finite(extra),
@@ -80,49 +81,54 @@ def read_config(manifest: Mapping[str, Any], name: str) -> EnsembleConfig:
     Raises:
         ModelError: a setting is missing, unknown, of a wrong type or absurd.
     """
-    values, types = manifest.get("config"), get_type_hints(EnsembleConfig)
-    expected = [field.name for field in fields(EnsembleConfig)]
-    if not isinstance(values, dict) or sorted(values) != sorted(expected):
+    values, expected = manifest.get("config"), asdict(EnsembleConfig())
+    if not isinstance(values, dict) or values.keys() != expected.keys():
         raise ModelError(f"{name}: config must hold {', '.join(expected)}")
-    for key, value in values.items():
-        if type(value) is not types[key] or (key in LARGEST and not 1 <= value <= LARGEST[key]):
-            raise ModelError(f"{name}: config has {key} {value!r}, which no model can have")
-    return EnsembleConfig(**values)
+    return _read(EnsembleConfig, manifest, "config", name)
 
 
 def read_layout(manifest: Mapping[str, Any], name: str) -> Layout:
     """What the model knows of its world.
 
     Raises:
-        ModelError: it contradicts itself.
+        ModelError: it is incomplete, or contradicts itself.
     """
-    try:
-        layout = Layout.from_json(manifest["layout"])
-        _check_layout(layout)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError(f"{name}: its layout makes no sense ({str(error).splitlines()[0]})") from error
+    layout = _read(Layout, manifest, "layout", name)
+    if problem := _contradiction(layout):
+        raise ModelError(f"{name}: its layout makes no sense ({problem}); fit the model again")
     return layout
 
 
-def _check_layout(layout: Layout) -> None:
+def _read(kind: type[Kind], manifest: Mapping[str, Any], key: str, name: str) -> Kind:
+    """One entry of a manifest; from JSON, because there a list may stand for a tuple, and nothing else is converted."""
+    try:
+        return TypeAdapter(kind).validate_json(json.dumps(manifest.get(key)), strict=True)
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)[0]
+        place = ".".join(map(str, (key, *wrong["loc"])))
+        given = repr(wrong["input"])[:100]
+        raise ModelError(f"{name}: {place} is {given}: {wrong['msg']}; fit the model again") from error
+
+
+def _contradiction(layout: Layout) -> str | None:
+    """What makes no sense in a layout; None if nothing."""
     size = layout.obs_size
     if not size or any(len(part) != size for part in (layout.low, layout.high, layout.limited)):
-        raise ValueError("columns and limits differ in number")
-    if type(layout.action_size) is not int or not 0 < layout.action_size <= 1_000_000:
-        raise ValueError(f"action_size is {layout.action_size!r}")
+        return "columns and limits differ in number"
     for column, low, high in zip(layout.columns, layout.low, layout.high, strict=True):
         if not -math.inf < low < high < math.inf:
-            raise ValueError(f"column {column} goes from {low} to {high}")
+            return f"column {column!r} goes from {low} to {high}"
     for at in layout.angles:
-        if type(at) is not int or not 0 <= at < size or layout.limited[at]:
-            raise ValueError(f"angle {at!r} is no unlimited column")
+        if not 0 <= at < size or layout.limited[at]:
+            return f"angle {at} is no unlimited column"
     if layout.axes and (len(layout.axes) != 9 or not set(layout.axes) <= set(range(size))):
-        raise ValueError(f"axes {layout.axes!r} are not nine columns")
+        return f"axes {layout.axes!r} are not nine columns"
     bodies = [*layout.objects, *([layout.hand] if layout.hand else [])]
     for body in bodies:
         for at in (*body.positions, *body.velocities, *body.vector):
-            if type(at) is not int or not 0 <= at < size:
-                raise ValueError(f"body {body.name} has column {at!r} of {size}")
+            if not 0 <= at < size:
+                return f"body {body.name!r} has column {at} of {size}"
+    return None
 
 
 def first_difference(model: Layout, world: Layout) -> str | None:

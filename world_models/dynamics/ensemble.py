@@ -11,9 +11,10 @@ relational agents (Zambaldi et al. 2019).
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
+from annotated_types import Ge, Le
 from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -70,14 +71,14 @@ def attend(
 class EnsembleConfig:
     """Shape of the ensemble."""
 
-    members: int = 5
+    members: Annotated[int, Ge(1), Le(1000)] = 5
     """Networks in the ensemble."""
     structure: str = "objects"
     """One block per body (`objects`), the same with weights shared by objects (`shared`) or with attention between
     them (`attention`), or one block for all (`dense`)."""
-    hidden: int = 64
+    hidden: Annotated[int, Ge(1), Le(16384)] = 64
     """Width of each block's hidden layers."""
-    layers: int = 2
+    layers: Annotated[int, Ge(1), Le(64)] = 2
     """Hidden layers of each block."""
     head: str = "deterministic"
     """Predict a mean (`deterministic`), or a mean and a variance (`gaussian`)."""

@@ -80,10 +80,11 @@ def test_only_task_errors_escape(text: str) -> None:
     try:
         recipe = parse_recipe(text, ENV, source="lunch.yaml")
     except TaskError as error:
-        assert re.match(r"lunch\.yaml:\d+: ", str(error))
+        found = re.match(r"lunch\.yaml:(\d+):(\d+): ", str(error))
+        assert found
         assert len(str(error).splitlines()) == 1 and str(error).isprintable()
-        last = len(text.splitlines()) + 1
-        assert 1 <= int(str(error).split(":")[1]) <= last
+        line, column = map(int, found.groups())
+        assert 1 <= line <= len(text.splitlines()) + 1 and 1 <= column <= len(text) + 1
     else:
         assert recipe.steps and recipe.total_timeout > 0
 

@@ -62,4 +62,4 @@ def test_environment_protocol() -> None:
 
 def test_carriage_returns_count_as_one_line_end() -> None:
     text = (HEAD + "  - lid_up\n  - nope\n").replace("\n", "\r\n")
-    assert complaint(text).startswith("lunch.yaml:4: ")
+    assert complaint(text).startswith("lunch.yaml:4:5: ")
