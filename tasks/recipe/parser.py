@@ -206,7 +206,8 @@ def _step(value: object, info: Any) -> RecipeStep:
     moves_on = isinstance(task, Reach)
     if moves_on and step.guard and "guard" in step.model_fields_set:
         raise _error("a reach cannot stay finished, the hand moves on; drop 'guard'", "guard")
-    timeout = step.timeout or info.context.spec.episode_steps
+    longer = max(0, step.hold - DEFAULT_HOLD)  # a long hold comes on top of the time to get there
+    timeout = step.timeout or info.context.spec.episode_steps + longer
     hold = step.hold or min(DEFAULT_HOLD, timeout)
     label, guard = step.label or task.name, step.guard and not moves_on
     try:

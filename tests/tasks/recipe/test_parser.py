@@ -44,7 +44,12 @@ steps:
     assert recipe.steps[3].hold == 4
     assert recipe.steps[4].task == reach(SPEC, "lid") and not recipe.steps[4].guard
     assert recipe.steps[5].task == reach(SPEC, (0.1, 0.0, 1.5))
-    assert recipe.total_timeout == 60 * 5 + 20 * 3 + 5
+    assert recipe.total_timeout == 60 * 5 + 1 + 20 * 3 + 5
+
+
+def test_a_long_hold_comes_on_top_of_the_default_timeout() -> None:
+    assert read(" - {task: lid_up, hold: 23}").steps[0].timeout == 60 + 20
+    assert read(" - {task: lid_up, hold: 23, timeout: 40}").steps[0].timeout == 40
 
 
 def test_a_short_timeout_shortens_the_default_hold() -> None:
