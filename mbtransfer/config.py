@@ -294,13 +294,42 @@ class AdaptConfig(SearchFlags, MachineFlags, TrackerFlags, TrustFlags):
 
 
 @command
+class LabelConfig(MachineFlags, TrustFlags):
+    """Label transitions for a reward head: by a task, a person, a spreadsheet or examples. Run again to continue."""
+
+    model: Path
+    """Model folder; its pool, and for --active its imagination, provide the transitions."""
+    out: Path
+    """Label file (.csv), new or to be continued; `--task labels.csv` makes a task of it in plan, evaluate and check."""
+    count: Count | None = None
+    """Labelled transitions in the file in the end. None: 100, or 10,000 with --successes or --preferences."""
+    active: bool = False
+    """Label half of them at random, and the others where heads disagree, in the pool and in imagined plans for them."""
+    task: str | None = None
+    """Task that labels: by name, from --task-file, or such as "move(drawer, 0.2)". None: see --task-file."""
+    task_file: Path | None = None
+    """Python file that defines the task that labels. None, without --task and --person: reward and success stay
+    empty, for somebody to fill in; with --active run the command again after each batch."""
+    person: bool = False
+    """Ask for reward and success on the terminal; Ctrl-C stops, and every answer is kept."""
+    labels_file: Path | None = None
+    """Label file to begin with while --out does not exist yet. None: begin without labels."""
+    successes: Path | None = None
+    """CSV file of observations in which the task is done; what they agree on becomes the goal of all labels."""
+    preferences: Path | None = None
+    """CSV file of pairs of segments of which one is better; the labels are of a reward that explains them."""
+    json: Path | None = None
+    """JSON file for the errors of the head after each batch."""
+
+
+@command
 class CheckConfig(MachineFlags, TrustFlags):
     """Estimate how far a model can be trusted with a task or recipe, before running it."""
 
     model: Path
     """Model folder."""
     task: str | None = None
-    """Task by name, from --task-file, or such as "move(drawer, 0.2)"; give this or --recipe."""
+    """Task by name, from --task-file, a label file (.csv), or such as "move(drawer, 0.2)"; give this or --recipe."""
     recipe: str | None = None
     """Recipe: the name of a shipped one, or a YAML file; give this or --task."""
     task_file: Path | None = None
@@ -416,7 +445,7 @@ class EvaluateConfig(DecisionFlags, EngineFlags, MachineFlags, TrackerFlags, Tru
     model: Path | None = None
     """Model folder; required unless --dynamics oracle with --reward true or distance."""
     tasks: tuple[str, ...] = ()
-    """Tasks of the environment or of --task-file by name, or with a target, such as "move(drawer, 0.2)"."""
+    """Tasks of the environment or of --task-file by name, label files (.csv), or such as "move(drawer, 0.2)"."""
     recipes: tuple[str, ...] = ()
     """Recipes: names of shipped ones, or YAML files."""
     split: Split | None = None
@@ -451,7 +480,7 @@ class PlanConfig(DecisionFlags, MachineFlags, TrustFlags):
     model: Path | None = None
     """Model folder; required unless --dynamics oracle with --reward true."""
     task: str | None = None
-    """Task by name, from --task-file, or such as "move(drawer, 0.2)"; give this or --recipe."""
+    """Task by name, from --task-file, a label file (.csv), or such as "move(drawer, 0.2)"; give this or --recipe."""
     recipe: str | None = None
     """Recipe: the name of a shipped one, or a YAML file; give this or --task."""
     task_file: Path | None = None
@@ -575,6 +604,7 @@ __all__ = [
     "DiagnoseConfig",
     "EvaluateConfig",
     "FitConfig",
+    "LabelConfig",
     "MachineFlags",
     "PlanConfig",
     "PrepareConfig",
@@ -596,6 +626,7 @@ COMMANDS: dict[str, type] = {
     "evaluate": EvaluateConfig,
     "prepare": PrepareConfig,
     "adapt": AdaptConfig,
+    "label": LabelConfig,
     "plan": PlanConfig,
     "check": CheckConfig,
     "diagnose": DiagnoseConfig,

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from mbtransfer.data.coverage import Coverage
+from mbtransfer.labels.labelled_task import LabelledTask
+from mbtransfer.task_guard import check_finite
 from tasks.environment import Environment
 from tasks.registry import make_recorded
 from tasks.spec import EnvSpec
@@ -114,15 +116,26 @@ class Model:
         return n
 
     def label(self, task: Task, n: int) -> Labels:
-        """Rewards and successes of n transitions of the pool, drawn by the task's name."""
-        generator = torch.Generator().manual_seed(zlib.crc32(task.name.encode()))
-        rows = torch.randperm(len(self.pool), generator=generator)[:n].to(self.device)
+        """Rewards and successes of n transitions of the pool, drawn by the task's name; a labelled task has its own.
+
+        Raises:
+            FaultyTask: a reward is not finite.
+        """
+        if isinstance(task, LabelledTask):
+            return Labels(*(part.to(self.device) for part in vars(task.labels).values()))
+        rows = self.draw(task.name)[:n]
         some = self.pool[rows]
         before, after = some.obs, some.next_obs
         if task.privileged:
             before, after = self._widened(task, before, rows, 0), self._widened(task, after, rows, 1)
         reward = task.reward(before, some.actions, after)
+        check_finite(task, reward)
         return Labels(some.obs, some.actions, some.next_obs, reward, task.success(after))
+
+    def draw(self, name: str) -> Int[Tensor, " B"]:
+        """All rows of the pool in the order in which they are labelled for the task of that name."""
+        generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
+        return torch.randperm(len(self.pool), generator=generator).to(self.device)
 
     def _widened(self, task: Task, obs: Tensor, rows: Tensor, end: int) -> Tensor:
         if self.states is None:

@@ -54,6 +54,8 @@ class Plan:
         cut: whether the deadline left no time for all iterations.
         elites: the best plans of the last iteration, best first, of planners that have elites;
             shifted, they are proposals for the next decision.
+        mean: where the next search begins, if not at `actions`: the centre of the last distribution, of planners that
+            settle on their best candidate.
     """
 
     actions: Float[Tensor, "B H A"]
@@ -63,10 +65,11 @@ class Plan:
     iterations: int = 1
     cut: bool = False
     elites: Float[Tensor, "B K H A"] | None = None
+    mean: Float[Tensor, "B H A"] | None = None
 
     def shifted(self, steps: int = 1) -> Float[Tensor, "B H A"]:
-        """The plan as seen `steps` later; its last action is held."""
-        return shift(self.actions, steps)
+        """Where a search `steps` later begins; the last action is held."""
+        return shift(self.actions if self.mean is None else self.mean, steps)
 
     def shifted_elites(self, steps: int = 1) -> Float[Tensor, "B K H A"] | None:
         """The elites as seen `steps` later, or None where there are none."""

@@ -37,8 +37,8 @@ class ICEM(CEM):
     """Batched iCEM.
 
     The start plan and the proposals are candidates of the first iteration, and stay as long as they are among the best;
-    the last mean is a candidate of the last one. The elites of the plan are those that another iteration would have
-    kept: shifted, they are meant to be proposed again.
+    the last mean is scored after the last one, and the next search begins at it. The elites of the plan are those that
+    another iteration would have kept: shifted, they are meant to be proposed again.
     """
 
     config_type = ICEMConfig
@@ -62,11 +62,6 @@ class ICEM(CEM):
         """See `SamplingPlanner.noise`."""
         return self.sampler.draw(batch, sum(self._sizes), generator=generator).split(self._sizes, dim=1)
 
-    def sample(self, state: SamplingState, iteration: int) -> Float[Tensor, "B N H A"]:
-        """See `SamplingPlanner.sample`."""
-        last = state.mean[:, None] if iteration == self.iterations - 1 else None
-        return join(super().sample(state, iteration), last)
-
     def update(
         self, state: SamplingState, candidates: Float[Tensor, "B N H A"], returns: Float[Tensor, "B N"]
     ) -> SamplingState:
@@ -76,5 +71,7 @@ class ICEM(CEM):
         return state.updated(kept=state.elites[:, : self._n_kept])
 
     def result(self, search: SearchState, state: SamplingState) -> Plan:
-        """The best plan seen."""
-        return search.settle_on_best(state.std, state.kept)
+        """The best plan seen; the last mean, which is smoother than any plan drawn, is scored for it."""
+        for _ in search.rounds(1):
+            search.consider(state.mean, search.score(state.mean[:, None])[:, 0])
+        return search.settle_on_best(state.std, state.kept, state.mean)

@@ -58,14 +58,17 @@ class SearchState:
         return self._plan(tops, actions, std, elites)
 
     def settle_on_best(
-        self, std: Float[Tensor, "B H A"], elites: Float[Tensor, "B K H A"] | None = None
+        self,
+        std: Float[Tensor, "B H A"],
+        elites: Float[Tensor, "B K H A"] | None = None,
+        mean: Float[Tensor, "B H A"] | None = None,
     ) -> Plan:
         """The best plan that was considered: one finite return in the whole decision is enough.
 
         Raises:
             PlannerError: no candidate of some episode had one.
         """
-        return self._plan(self._best_return[None], self._best, std, elites)
+        return self._plan(self._best_return[None], self._best, std, elites, mean)
 
     def _plan(
         self,
@@ -73,6 +76,7 @@ class SearchState:
         actions: Float[Tensor, "B H A"],
         std: Float[Tensor, "B H A"],
         elites: Float[Tensor, "B K H A"] | None,
+        mean: Float[Tensor, "B H A"] | None = None,
     ) -> Plan:
         """A plan, where each of `tops` is finite. The one place that waits for the device."""
         returns = torch.cat(self._scores, dim=1)
@@ -83,7 +87,7 @@ class SearchState:
                 "every candidate plan has a non-finite return; check the model, the reward and the data"
             )
         done, cut = self.rounds.done, self.rounds.cut
-        return Plan(actions, std, tops.amax(dim=0), n_nonfinite, done, cut, elites)
+        return Plan(actions, std, tops.amax(dim=0), n_nonfinite, done, cut, elites, mean)
 
 
 class Deadline:

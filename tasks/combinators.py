@@ -1,4 +1,5 @@
-"""Tasks made of tasks: all of them, any of them, one while another stays done, slowly, without moving other things.
+"""Tasks made of tasks: all of them, any of them, one while another stays done, one after the other, slowly, without
+moving other things.
 
 The rewards of `all_of` and `while_keeping` are right by construction: finishing a part always raises the reward, and
 undoing one lowers it, whatever the other parts' rewards are, as long as no part's reward varies by more than
@@ -12,9 +13,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from tasks.errors import TaskError
+from tasks.recipe.recipe import Group, Recipe, RecipeStep
 from tasks.spec import EnvSpec, Fixture
-from tasks.task import OPEN_COST, AllOf, Combined, Move, Task, checked_parts
+from tasks.task import OPEN_COST, AllOf, Combined, Task, Variant, checked_parts
 from tasks.task import all_of as all_of
+from tasks.task import moves_of as moves_of
 
 EXCESS_COST = 1.0
 """Cost of going twice as fast as allowed."""
@@ -48,10 +51,9 @@ class AnyOf(Combined):
 
 
 @dataclass(frozen=True)
-class Slowly(Task):
+class Slowly(Variant):
     """A task in which a fixture must not move faster than a limit, and must be at most that fast at the end."""
 
-    of: Task
     velocity: int
     limit: float
 
@@ -66,21 +68,11 @@ class Slowly(Task):
         """That of the task, within the limit."""
         return self.of.success(obs) & (obs[..., self.velocity].abs() <= self.limit)
 
-    def is_valid_start(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
-        """That of the task."""
-        return self.of.is_valid_start(obs)
-
-    @property
-    def fixtures(self) -> tuple[Fixture, ...]:
-        """Those of the task."""
-        return self.of.fixtures
-
 
 @dataclass(frozen=True)
-class WithoutMoving(Task):
+class WithoutMoving(Variant):
     """A task in which some fixtures must stay where they are. Success is that of the task alone."""
 
-    of: Task
     still: tuple[Fixture, ...]
 
     def reward(
@@ -90,19 +82,6 @@ class WithoutMoving(Task):
         moved = next_obs - obs
         cost = sum(moved[..., fixture.position].abs() / fixture.span for fixture in self.still)
         return self.of.reward(obs, action, next_obs) - MOVE_COST * cost
-
-    def success(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
-        """That of the task."""
-        return self.of.success(obs)
-
-    def is_valid_start(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
-        """That of the task."""
-        return self.of.is_valid_start(obs)
-
-    @property
-    def fixtures(self) -> tuple[Fixture, ...]:
-        """Those of the task."""
-        return self.of.fixtures
 
 
 def any_of(name: str, parts: Sequence[Task], *, split: str = "user") -> AnyOf:
@@ -124,6 +103,20 @@ def while_keeping(name: str, task: Task, kept: Sequence[Task], *, split: str = "
     held = checked_parts(name, kept)
     text = f"{task.description} and keep done: {', '.join(part.description for part in held)}"
     return WhileKeeping(name, text, split, (*held, *checked_parts(name, [task])))
+
+
+def then(name: str, parts: Sequence[Task], spec: EnvSpec) -> Recipe:
+    """Several tasks one after the other; what is done may come undone while the next ones are pursued.
+
+    As a reward has no memory, this is a recipe: its steps are the parts, each with the time of an episode. To keep
+    something done from there on, make the next parts with `while_keeping`.
+
+    Raises:
+        TaskError: no parts, a part that has no end, or two different parts of one name.
+    """
+    checked = checked_parts(name, parts)
+    steps = tuple(RecipeStep(part, part.name, spec.episode_steps, guard=False) for part in checked)
+    return Recipe(name, ", then ".join(part.description for part in checked), (Group(steps),))
 
 
 def slowly(
@@ -156,12 +149,3 @@ def without_moving(
         raise TaskError(f"task {name!r}: {what}")
     text = f"{task.description} without moving {', '.join(fixtures)}"
     return WithoutMoving(name, text, split, task, still)
-
-
-def moves_of(task: Task) -> tuple[Move, ...]:
-    """The `Move` tasks that a task consists of; none for other kinds of tasks."""
-    if isinstance(task, Combined):
-        return tuple(move for part in task.parts for move in moves_of(part))
-    if isinstance(task, Slowly | WithoutMoving):
-        return moves_of(task.of)
-    return (task,) if isinstance(task, Move) else ()

@@ -161,6 +161,32 @@ class Combined(Task):
 
 
 @dataclass(frozen=True)
+class Variant(Task):
+    """Another task with something changed; what is not changed is that of the other."""
+
+    of: Task
+
+    def reward(
+        self, obs: Float[Tensor, "*b O"], action: Float[Tensor, "*b A"], next_obs: Float[Tensor, "*b O"]
+    ) -> Float[Tensor, "*b"]:
+        """That of the task."""
+        return self.of.reward(obs, action, next_obs)
+
+    def success(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
+        """That of the task."""
+        return self.of.success(obs)
+
+    def is_valid_start(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
+        """That of the task."""
+        return self.of.is_valid_start(obs)
+
+    @property
+    def fixtures(self) -> tuple[Fixture, ...]:
+        """Those of the task."""
+        return self.of.fixtures
+
+
+@dataclass(frozen=True)
 class AllOf(Combined):
     """Several goals that must hold at once, pursued in their order."""
 
@@ -246,15 +272,31 @@ def simple_parts(task: Task) -> list[Task]:
     )
 
 
+def parts_of(task: Task) -> tuple[Task, ...]:
+    """The tasks that a task is directly made of; none for a simple one."""
+    if isinstance(task, Combined):
+        return task.parts
+    return (task.of,) if isinstance(task, Variant) else ()
+
+
+def moves_of(task: Task) -> tuple[Move, ...]:
+    """The `Move` tasks that a task consists of; none for other kinds of tasks."""
+    if isinstance(task, Move):
+        return (task,)
+    return tuple(move for part in parts_of(task) for move in moves_of(part))
+
+
 def checked_parts(name: str, parts: Sequence[Task]) -> tuple[Task, ...]:
     """Refuse what cannot be a part of a combined task.
 
     Raises:
-        TaskError: no parts, or one that has no end or is judged by the simulator's state.
+        TaskError: no parts, or one that is no task, has no end or is judged by the simulator's state.
     """
     if not parts:
-        raise TaskError(f"task {name!r}: a conjunction needs parts; none are given")
+        raise TaskError(f"task {name!r}: it needs parts; none are given")
     for part in parts:
+        if not isinstance(part, Task):
+            raise TaskError(f"task {name!r}: {getattr(part, 'name', part)!r} is no task and cannot be a part")
         if part.continuing or part.privileged:
             raise TaskError(
                 f"task {name!r}: {part.name} cannot be a part; parts need a success that observations show"
@@ -267,14 +309,13 @@ def _length(obs: Float[Tensor, "*b O"], columns: tuple[int, int, int]) -> Float[
 
 
 @dataclass(frozen=True)
-class Approach(Task):
+class Approach(Variant):
     """The task `of` judged as ever, rewarded for the nearness of hand and handle alone.
 
     What a planner reaches with this it reaches by bumping into things; only success beyond it says that
     a model knows how the thing moves.
     """
 
-    of: Task
     handle: tuple[int, int, int]
 
     def reward(
@@ -282,14 +323,6 @@ class Approach(Task):
     ) -> Float[Tensor, "*b"]:
         """Minus the way to the handle (m)."""
         return -next_obs[..., list(self.handle)].norm(dim=-1)
-
-    def success(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
-        """That of the task."""
-        return self.of.success(obs)
-
-    def is_valid_start(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
-        """That of the task."""
-        return self.of.is_valid_start(obs)
 
 
 def approaches(tasks: Sequence[Task]) -> list[Task]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from mbtransfer.model import Model
 from mbtransfer.mpc.agent import MPCAgent, action_bounds
 from mbtransfer.mpc.combined_reward import combined_rewards
-from mbtransfer.mpc.controller import PLANNER
+from mbtransfer.mpc.controller import PARTICLES, PLANNER, with_horizon
 from mbtransfer.mpc.objective import LearnedDynamics
 from mbtransfer.mpc.task_reward import Rewards, TaskReward
 from planners.registry import make_planner
@@ -27,8 +27,6 @@ from world_models.rewards.quantities import Quantities
 
 STARTS = 6
 """Number of start states from which a task is imagined."""
-
-SEARCH = {"candidates": 48, "iterations": 2}
 
 RISKY = 0.5
 """A risk above this is shown in red; coverage or imagined success below it causes a warning."""
@@ -47,7 +45,7 @@ class Finding:
         imagined_success: share of imagined episodes that end in success, by the reward head.
         true_success: the same by the task's own predicate; None where observations do not tell it.
         disagreement: percentile of the members' disagreement in these episodes, among held-out transitions.
-        risk: one minus coverage times imagined success, by head or predicate, whichever is less.
+        risk: one minus coverage times imagined success, by the predicate where there is one.
         warning: what a user should know; empty if there is nothing to warn about.
     """
 
@@ -80,7 +78,7 @@ def check_task(
     coverage, least = min(_coverage(model, head, obs) for head in heads)
     success, true_success, spread = _imagine(model, task, rewards, obs, seed)
     percentile = float(np.mean(np.array(model.notes["disagreement_percentiles"]) < spread))
-    risk = 1.0 - coverage * (success if true_success is None else min(success, true_success))
+    risk = 1.0 - coverage * (success if true_success is None else true_success)
     return Finding(
         task.name, coverage, least, max(head.reward_error for head in heads), max(head.success_error for head in heads),
         success, true_success, percentile, risk, _warning(coverage, least, success, true_success, percentile),
@@ -119,9 +117,8 @@ def _imagine(
     """Run MPC inside the model: share of successes by the head and by the task, and mean disagreement per step."""
     goal = TaskReward(rewards, torch.ones(len(obs), 1, device=obs.device))
     bounds = action_bounds(model.environment.spec, model.device)
-    agent = MPCAgent(
-        LearnedDynamics(Imagination(model.dynamics, 2)), make_planner(PLANNER, bounds, SEARCH), bounds, seed
-    )
+    planner = make_planner(PLANNER, bounds, with_horizon(model.environment))
+    agent = MPCAgent(LearnedDynamics(Imagination(model.dynamics, PARTICLES)), planner, bounds, seed)
     world = Imagination(model.dynamics, len(model.dynamics.elites), "mean")
     reached = torch.zeros(len(obs), dtype=torch.bool, device=obs.device)
     truly = reached.clone()
@@ -158,7 +155,7 @@ def _warning(
         return (
             f"the pool moved {least} over only {coverage:.0%} of the way to the target: adapt the model first"
         )
-    if success < RISKY:
+    if success < RISKY and (true_success is None or true_success < RISKY):
         return f"only {success:.0%} of the episodes succeed even in imagination"
     if true_success is not None and true_success < RISKY:
         return (

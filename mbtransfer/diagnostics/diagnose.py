@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mbtransfer.diagnostics.label_warnings import warn_of_labels
 from mbtransfer.evaluation.config import EvalConfig, EvalContext
 from mbtransfer.evaluation.episodes import play_episodes
 from mbtransfer.runtime.environment import threads
@@ -95,6 +96,7 @@ def diagnose(
     usual = replace(config, dynamics="learned", reward="learned")
     context = usual.resolve()
     task = context.find_task(task_name)
+    warn_of_labels(context.model, [task], learned=True)
     has_simulator = not context.controller.scene.live
     every: list[Cell] = [(a, b, c) for a, b, c in product((False, True), repeat=3)]
     cells = [cell for cell in every if has_simulator or not cell[1]]

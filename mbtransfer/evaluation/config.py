@@ -8,7 +8,8 @@ from typing import Any
 
 from mbtransfer.config import DecisionFlags, parse_settings
 from mbtransfer.errors import UserError
-from mbtransfer.evaluation.task_selection import find_task
+from mbtransfer.evaluation.task_selection import find_task, find_task_or_recipe
+from mbtransfer.labels.labelled_task import LabelledTask
 from mbtransfer.model import LABELS, Model
 from mbtransfer.mpc.agent import action_bounds
 from mbtransfer.mpc.controller import (
@@ -25,7 +26,7 @@ from mbtransfer.mpc.task_reward import Rewards
 from mbtransfer.task_file import load_task_file
 from planners.registry import find_planner
 from tasks.environment import Environment
-from tasks.recipe import Recipe
+from tasks.recipe.recipe import Recipe, tasks_of
 from tasks.registry import make
 from tasks.spec import nearest
 from tasks.task import Task
@@ -225,40 +226,42 @@ class EvalContext:
         config: the settings, with everything decided that other processes must not decide again.
         environment: the environment of the model, if there is one.
         model: the model; None if nothing is learned.
-        own_tasks: the user's own tasks.
+        own_tasks: the user's own tasks and recipes.
         controller: chooses the robot's actions.
     """
 
     config: EvalConfig
     environment: Environment
     model: Model | None
-    own_tasks: tuple[Task, ...]
+    own_tasks: tuple[Task | Recipe, ...]
     controller: Controller
 
     def decide_reward(self, tasks: Sequence[Task | Recipe]) -> "EvalContext":
         """The context with `reward="auto"` decided for these tasks.
 
-        It becomes `true` where the dynamics predict all that the tasks' own rewards are computed from, else `learned`.
+        It becomes `true` where the dynamics predict all that the tasks' own rewards are computed from and no task is
+        known by its labels alone, else `learned`.
         """
         if self.config.reward != "auto":
             return self
-        single = [
-            one
-            for task in tasks
-            for one in ([s.task for s in task.steps] if isinstance(task, Recipe) else [task])
-        ]
+        single = tasks_of(tasks)
         hidden = self.config.dynamics == "learned" and any(task.privileged for task in single)
-        config = replace(self.config, reward="learned" if hidden else "true")
+        labelled = self.model is not None and any(isinstance(task, LabelledTask) for task in single)
+        config = replace(self.config, reward="learned" if hidden or labelled else "true")
         return replace(self, config=config, controller=config.make_controller(self.environment, self.model))
 
     def find_task(self, name: str) -> Task:
         """Find a task by name; see `task_selection.find_task`."""
         return find_task(self.environment, name, self.own_tasks)
 
-    def reward_note(self) -> str:
+    def find_task_or_recipe(self, name: str) -> Task | Recipe:
+        """See `task_selection.find_task_or_recipe`."""
+        return find_task_or_recipe(self.environment, name, self.own_tasks)
+
+    def reward_note(self, asked: Task | Recipe | None = None) -> str:
         """Which reward is planned for, in a sentence."""
         if self.config.reward == "learned":
-            return f"reward: learned from {self.controller.labels:,} labels"
+            return f"reward: learned from {self.controller.labels_of(asked):,} labels"
         return f"reward: {REWARDS[self.config.reward]}"
 
     def planner_note(self) -> str:

@@ -7,6 +7,7 @@ from functools import partial
 from mbtransfer.evaluation.config import EvalConfig, EvalContext
 from mbtransfer.evaluation.episodes import play_episodes
 from mbtransfer.evaluation.results import EpisodeResult
+from mbtransfer.labels.labelled_task import LabelledTask
 from mbtransfer.runtime.environment import threads
 from mbtransfer.runtime.executors import Executor, LocalExecutor
 from tasks.recipe import Recipe
@@ -18,34 +19,35 @@ class Run:
     """One task or recipe with one seed.
 
     Attributes:
-        asked: the recipe, or the name of the task; a task is passed by name, because the class of a user's own task
-            exists only in the user's file.
+        asked: the recipe or labelled task, or a name; other tasks and what the user's file defines are passed by
+            name, because the class of a user's own task exists only in that file.
         seed: seed of start states and planner.
         episodes: number of episodes, run in lockstep.
+        kind: `task` or `recipe`.
     """
 
-    asked: str | Recipe
+    asked: str | Recipe | LabelledTask
     seed: int
     episodes: int
+    kind: str = "task"
 
     @property
     def name(self) -> str:
         """Name of the task or recipe."""
-        return self.asked.name if isinstance(self.asked, Recipe) else self.asked
-
-    @property
-    def kind(self) -> str:
-        """`task` or `recipe`."""
-        return "recipe" if isinstance(self.asked, Recipe) else "task"
+        return self.asked if isinstance(self.asked, str) else self.asked.name
 
 
-def make_runs(asked: Sequence[Task | Recipe], seeds: Sequence[int], episodes: int) -> list[Run]:
-    """One run for each task or recipe and each seed; seeds are the inner loop."""
-    return [
-        Run(one if isinstance(one, Recipe) else one.name, seed, episodes)
-        for one in asked
-        for seed in dict.fromkeys(seeds)
-    ]
+def make_runs(
+    asked: Sequence[Task | Recipe], seeds: Sequence[int], episodes: int, own: Sequence[Task | Recipe] = ()
+) -> list[Run]:
+    """One run for each task or recipe and seed; seeds are the inner loop. `own` is what the user's file defines."""
+
+    def run(one: Task | Recipe, seed: int) -> Run:
+        if isinstance(one, Task):
+            return Run(one if isinstance(one, LabelledTask) else one.name, seed, episodes)
+        return Run(one.name if one in own else one, seed, episodes, "recipe")
+
+    return [run(one, seed) for one in asked for seed in dict.fromkeys(seeds)]
 
 
 def do_run(context: EvalContext, run: Run) -> list[EpisodeResult]:
@@ -57,7 +59,7 @@ def do_run(context: EvalContext, run: Run) -> list[EpisodeResult]:
 
 def what(context: EvalContext, run: Run) -> Task | Recipe:
     """The task or recipe of a run."""
-    return run.asked if isinstance(run.asked, Recipe) else context.find_task(run.asked)
+    return context.find_task_or_recipe(run.asked) if isinstance(run.asked, str) else run.asked
 
 
 def do_runs(

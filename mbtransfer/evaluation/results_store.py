@@ -154,7 +154,7 @@ class ResultsStore:
     def _of(self, run: Run) -> dict[str, Any]:
         """Everything that the rows of a run depend on."""
         task_file = self._context.config.task_file
-        own = run.kind == "task" and run.name in {task.name for task in self._context.own_tasks}
+        own = isinstance(run.asked, str) and run.name in {task.name for task in self._context.own_tasks}
         if own and task_file is not None:
             definition = _file_digest(task_file)
         else:
@@ -162,7 +162,7 @@ class ResultsStore:
         return self._settings | {"episodes": run.episodes, "definition": definition}
 
     def _key(self, run: Run) -> str:
-        config, labels = self._context.config, self._context.controller.labels
+        config, labels = self._context.config, self._context.controller.labels_of(run.asked)
         return _join(run.kind, run.name, run.seed, config.planner, config.dynamics, config.reward, labels)
 
 

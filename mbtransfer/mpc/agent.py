@@ -115,7 +115,7 @@ class MPCAgent:
         action = plan.actions[:, 0]
         if self._pause is not None:
             action = torch.where(self._pause[:, None], self.bounds.middle, action)
-            self._plan = torch.where(self._pause[:, None, None], plan.actions, self._plan)
+            self._plan = torch.where(self._pause[:, None, None], plan.shifted(0), self._plan)
             self._pause = None
         self._left = self._replan - 1
         return action

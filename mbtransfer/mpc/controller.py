@@ -6,6 +6,7 @@ from functools import partial
 
 import torch
 
+from mbtransfer.labels.labelled_task import LabelledTask
 from mbtransfer.mpc.agent import MPCAgent, Seeding, action_bounds
 from mbtransfer.mpc.combined_reward import combined_rewards
 from mbtransfer.mpc.objective import Dynamics, LearnedDynamics, OracleDynamics, ReturnEstimator
@@ -23,7 +24,7 @@ from world_models.dynamics.rollout import Imagination, Propagation
 PLANNER = "icem"
 PARTICLES = 2
 
-LOOKAHEAD, FEWEST, MOST = 1.0, 10, 20
+LOOKAHEAD, FEWEST, MOST = 1.5, 10, 20
 """Seconds that plans look ahead by default, and the fewest and most control steps."""
 
 
@@ -70,17 +71,23 @@ class Controller:
         parts = f"{self.planner}{settings}; {self.dynamics_name} dynamics, {self.reward_name} reward"
         return f"Controller({name!r}: {parts})"
 
+    def labels_of(self, asked: object) -> int:
+        """Labelled transitions behind the learned reward of a task or recipe; a labelled task has its own."""
+        return len(asked.labels.reward) if self.labels and isinstance(asked, LabelledTask) else self.labels
+
     def ready_for(self, asked: object) -> "Controller":
-        """The same controller, with the prepared policy and value if `asked` is a task that has them.
+        """The same controller, with the number of labels of `asked`, and the prepared policy and value if it has them.
 
         Raises:
             UserError, ModelError: what was prepared is of another model, or damaged.
         """
         found = self.prepared(asked) if self.prepared and isinstance(asked, Task) else None
+        labels = self.labels_of(asked)
         if found is None:
-            return self
+            return self if labels == self.labels else replace(self, labels=labels)
         estimator = replace(self.dynamics.estimator, discount=found.discount, value=found.value)
-        return replace(self, dynamics=self.dynamics.with_returns(estimator), seeding=Seeding(found.policy))
+        dynamics = self.dynamics.with_returns(estimator)
+        return replace(self, dynamics=dynamics, seeding=Seeding(found.policy), labels=labels)
 
     def agent(self, seed: int) -> MPCAgent:
         """A fresh agent for a batch of episodes.
@@ -117,7 +124,7 @@ def simulator_controller(
     return Controller(
         environment, environment.make_scene(()), OracleDynamics(environment.make_scene(()), estimator),
         _of_tasks(rewards), "oracle", "learned" if rewards else "true", labels if rewards else 0,
-        planner, _with_horizon(environment, settings), "cpu", decision_ms, seeding,
+        planner, with_horizon(environment, settings), "cpu", decision_ms, seeding,
     )  # fmt: skip
 
 
@@ -134,14 +141,14 @@ def model_controller(
     return Controller(
         environment, environment.make_scene(()), LearnedDynamics(imagination, estimator),
         _of_tasks(rewards), "learned", "learned" if rewards else "true", labels if rewards else 0,
-        planner, _with_horizon(environment, settings), device, decision_ms, seeding,
+        planner, with_horizon(environment, settings), device, decision_ms, seeding,
     )  # fmt: skip
 
 
-def _with_horizon(
-    environment: Environment, settings: Mapping[str, int | float] | None
+def with_horizon(
+    environment: Environment, settings: Mapping[str, int | float] | None = None
 ) -> dict[str, int | float]:
-    """The settings, with the horizon that suits the environment's control step where they name none."""
+    """The settings of a planner, with the horizon that suits the environment's control step where they name none."""
     steps = round(LOOKAHEAD / environment.spec.control_dt)
     return {"horizon": min(max(steps, FEWEST), MOST), **(settings or {})}
 

@@ -1,7 +1,7 @@
 """Recipe records: steps, groups and stages."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -9,10 +9,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from tasks.combinators import moves_of
 from tasks.errors import TaskError
 from tasks.spec import EnvSpec
-from tasks.task import Task
+from tasks.task import Task, moves_of
 
 DEFAULT_HOLD = 3
 DEFAULT_GRACE = 3
@@ -115,7 +114,7 @@ class Recipe:
             before it counts as undone.
 
     Raises:
-        TaskError: If there is no step, no step that must be done, or too many.
+        TaskError: If there is no step, no step that must be done, too many, or two tasks of one name.
     """
 
     name: str
@@ -128,6 +127,10 @@ class Recipe:
             raise TaskError(f"recipe '{self.name}' has {len(self.steps)} steps; give it 1 to {MAX_STEPS}")
         if all(step.optional for step in self.steps):
             raise TaskError(f"recipe '{self.name}' has only optional steps; make at least one step required")
+        by_name = {step.task.name: step.task for step in self.steps}
+        clashes = [step.task.name for step in self.steps if step.task != by_name[step.task.name]]
+        if clashes:
+            raise TaskError(f"recipe '{self.name}' has two different tasks called '{clashes[0]}'; rename one")
         if self.grace < 0:
             raise TaskError(f"recipe '{self.name}' has grace {self.grace}; it must be at least 0")
 
@@ -144,6 +147,14 @@ class Recipe:
     def total_timeout(self) -> int:
         """Control steps after which an episode has ended, finished or failed, whatever happened."""
         return sum(step.timeout * (1 + step.retries) for step in self.steps) + self.grace
+
+
+def tasks_of(asked: Iterable[Task | Recipe]) -> list[Task]:
+    """The tasks, and those of the recipes' steps."""
+    found: list[Task] = []
+    for one in asked:
+        found += [step.task for step in one.steps] if isinstance(one, Recipe) else [one]
+    return found
 
 
 def conflict(first: RecipeStep, second: RecipeStep) -> str | None:

@@ -1,14 +1,16 @@
 """Combined tasks: finishing a part raises the reward, undoing one lowers it; limits and things that stay cost."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
-from tasks.combinators import all_of, any_of, moves_of, slowly, while_keeping, without_moving
+from tasks.combinators import all_of, any_of, moves_of, slowly, then, while_keeping, without_moving
 from tasks.environment import Environment
 from tasks.errors import TaskError
+from tasks.recipe import RecipeProgress
 from tasks.task import Move, Task, reach
 
 Transitions = tuple[Tensor, Tensor, Tensor]
@@ -109,9 +111,33 @@ def test_parts_may_be_combined_themselves(
     assert task.reward(*transitions).isfinite().all() and len(moves_of(task)) == 3
 
 
+def test_a_sequence_is_done_in_its_order_whatever_comes_undone(kitchen: Environment) -> None:
+    opened, shut, lit = (
+        kitchen.move("drawer", 0.2),
+        kitchen.move("drawer", 0.0),
+        kitchen.move("light_switch", 0.6),
+    )
+    for parts in ([opened, shut], [lit, opened]):
+        progress = RecipeProgress(then("task", parts, kitchen.spec))
+        for done in ([False, True], [True, False], [False, True]):
+            for _ in range(3):  # as long as a step must hold
+                assert not progress.ended
+                progress.update(done)
+        assert progress.finished
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
+        (lambda kitchen: then("none", [], kitchen.spec), "needs parts"),
+        (
+            lambda kitchen: then(
+                "x",
+                [reach(kitchen.spec, "tap"), replace(reach(kitchen.spec, "drawer"), name="reach(tap)")],
+                kitchen.spec,
+            ),
+            "two different tasks called 'reach",
+        ),
         (lambda kitchen: any_of("none", []), "needs parts"),
         (lambda kitchen: while_keeping("none", kitchen.move("tap", 0.1), []), "needs parts"),
         (lambda kitchen: slowly("x", kitchen.move("tap", 0.1), kitchen.spec, "tap", 0.0), "above zero"),
@@ -128,7 +154,16 @@ def test_parts_may_be_combined_themselves(
             "at least one fixture",
         ),
     ],
-    ids=["no part", "nothing to keep", "no speed", "no such fixture", "contradiction", "nothing stays"],
+    ids=[
+        "no step",
+        "one name",
+        "no part",
+        "nothing to keep",
+        "no speed",
+        "no such fixture",
+        "contradiction",
+        "nothing stays",
+    ],
 )
 def test_what_makes_no_sense_is_one_line(
     make: Callable[[Environment], Task], words: str, kitchen: Environment

@@ -1,17 +1,21 @@
 """`mbtransfer check`: find out what the model does not know about a task before running it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.table import Table
 
 from mbtransfer.config import CheckConfig
 from mbtransfer.diagnostics.check import RISKY, Finding, as_dict, check_task
-from mbtransfer.evaluation.task_selection import find_task
+from mbtransfer.diagnostics.label_warnings import warn_of_labels
+from mbtransfer.evaluation.task_selection import find_task_or_recipe
+from mbtransfer.labels.labelled_task import LabelledTask
 from mbtransfer.model import Model
 from mbtransfer.runtime.files import check_writable, write_json
 from mbtransfer.runtime.terminal import Terminal, styled
 from mbtransfer.task_file import load_task_file
 from tasks.recipe import find_recipe
+from tasks.recipe.recipe import Recipe, tasks_of
 from tasks.task import Task
 
 
@@ -25,7 +29,9 @@ def run_check(config: CheckConfig, console: Terminal | None = None) -> dict[str,
     check_writable(config.json)
     model = Model.load(config.model, device=config.device, trust_code=config.trust_code)
     scene = model.environment.make_scene(())
-    findings = [check_task(model, task, scene, seed=config.seed) for task in _tasks(config, model)]
+    tasks = _tasks(config, model)
+    warn_of_labels(model, tasks, learned=True)
+    findings = [check_task(model, task, scene, seed=config.seed) for task in tasks]
     risk = max(finding.risk for finding in findings)
     found = {
         "name": config.task or config.recipe, "risk": risk, "trusted": not any(f.warning for f in findings),
@@ -33,6 +39,9 @@ def run_check(config: CheckConfig, console: Terminal | None = None) -> dict[str,
         "steps": [as_dict(finding) for finding in findings],
     }  # fmt: skip
     console.print(_table(findings))
+    for task in tasks:
+        if isinstance(task, LabelledTask):
+            console.say(f"{task.name}: {task.description}")
     for finding in findings:
         if finding.warning:
             console.say(styled(("warning", "bold yellow"), f" {finding.task}: {finding.warning}"))
@@ -45,9 +54,12 @@ def run_check(config: CheckConfig, console: Terminal | None = None) -> dict[str,
 
 def _tasks(config: CheckConfig, model: Model) -> list[Task]:
     own = load_task_file(config.task_file, model.environment) if config.task_file else []
+    asked: Sequence[Task | Recipe] = own
     if config.recipe:
-        return list(dict.fromkeys(step.task for step in find_recipe(config.recipe, model.environment).steps))
-    return [find_task(model.environment, config.task, own)] if config.task else own
+        asked = [find_recipe(config.recipe, model.environment)]
+    elif config.task:
+        asked = [find_task_or_recipe(model.environment, config.task, own)]
+    return list(dict.fromkeys(tasks_of(asked)))
 
 
 def _table(findings: list[Finding]) -> Table:

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from mbtransfer.config import EvaluateConfig
+from mbtransfer.diagnostics.label_warnings import warn_of_labels
 from mbtransfer.errors import UserError
 from mbtransfer.evaluation.config import EvalConfig
 from mbtransfer.evaluation.evaluate import evaluate_runs, summary_of
 from mbtransfer.evaluation.parallel import make_runs
 from mbtransfer.evaluation.results_store import continued
 from mbtransfer.evaluation.task_selection import select_tasks
+from mbtransfer.labels.labelled_task import LabelledTask
 from mbtransfer.report.terminal import print_table
 from mbtransfer.runtime.executors import make_engine
 from mbtransfer.runtime.files import check_writable, output_lock, write_json
@@ -44,9 +46,13 @@ def run_evaluate(config: EvaluateConfig, console: Terminal | None = None) -> dic
         own=context.own_tasks,
     )
     context = context.decide_reward(tasks)
+    warn_of_labels(context.model, tasks, learned=context.config.reward == "learned")
     if config.reward in (None, "auto") and config.task_file:
         console.say(context.reward_note())
-    runs = make_runs(tasks, config.seeds, config.episodes)
+    for task in tasks:
+        if isinstance(task, LabelledTask):
+            console.say(f"{task.name}: {task.description}")
+    runs = make_runs(tasks, config.seeds, config.episodes, context.own_tasks)
     if not runs:
         raise UserError("nothing to evaluate: give at least one seed and a task or recipe")
     executor = make_engine(config.engine, config.workers, config.address)

@@ -5,6 +5,7 @@ from typing import Any
 from rich.text import Text
 
 from mbtransfer.config import PlanConfig
+from mbtransfer.diagnostics.label_warnings import warn_of_labels
 from mbtransfer.errors import UserError
 from mbtransfer.evaluation.config import EvalConfig, EvalContext
 from mbtransfer.evaluation.episodes import play_episodes
@@ -38,10 +39,11 @@ def run_plan(config: PlanConfig, console: Terminal | None = None) -> EpisodeReco
     context = EvalConfig.from_flags(config).resolve()
     task = _chosen(config, context)
     controller = (context := context.decide_reward([task])).controller
+    warn_of_labels(context.model, [task], learned=context.config.reward == "learned")
     with threads(context.config.threads):
         spec, renderer = controller.environment.spec, Renderer(controller.scene) if config.video else None
         console.say(f"{task.name}: {task.description}")
-        console.say(context.reward_note())
+        console.say(context.reward_note(task))
         console.say(context.planner_note())
         with LiveView(console, spec, controller.dynamics) as view:
             played = play_episodes(controller, task, config.seed, 1, watch=view)[0]
@@ -93,7 +95,7 @@ def _chosen(config: PlanConfig, context: EvalContext) -> Task | Recipe:
     if config.recipe is not None:
         return find_recipe(config.recipe, context.environment)
     if config.task is not None:
-        return context.find_task(config.task)
+        return context.find_task_or_recipe(config.task)
     if len(own) == 1:
         return own[0]
     there = f"; {config.task_file} defines {', '.join(task.name for task in own)}" if own else ""

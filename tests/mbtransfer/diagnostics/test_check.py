@@ -36,7 +36,7 @@ def scene() -> Simulator:
 @pytest.fixture(autouse=True)
 def _small_search(monkeypatch: pytest.MonkeyPatch) -> None:
     """The drifting model is easy to plan in."""
-    monkeypatch.setattr("mbtransfer.diagnostics.check.SEARCH", {"candidates": 24, "iterations": 1})
+    monkeypatch.setattr("mbtransfer.diagnostics.check.PLANNER", "mppi")
 
 
 @pytest.fixture

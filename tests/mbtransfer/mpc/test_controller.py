@@ -12,7 +12,7 @@ from tasks.registry import make
 KITCHEN = make("kitchen")
 
 
-@pytest.mark.parametrize(("control_dt", "steps"), [(0.1, 10), (0.08, 12), (0.05, 20), (0.02, 20), (0.5, 10)])
+@pytest.mark.parametrize(("control_dt", "steps"), [(0.15, 10), (0.1, 15), (0.08, 19), (0.02, 20), (0.5, 10)])
 def test_the_horizon_follows_the_control_step(control_dt: float, steps: int) -> None:
     other = replace(KITCHEN, spec=replace(KITCHEN.spec, control_dt=control_dt))
     assert simulator_controller(other).settings == {"horizon": steps}

@@ -1,0 +1,1 @@
+"""Labels of rewards and successes: files of them, tasks known by them, and which transitions to label."""

@@ -1,0 +1,74 @@
+"""Tasks that are known by labelled transitions alone."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from mbtransfer.errors import UserError
+from mbtransfer.labels.label_file import read_labels
+from tasks.environment import Environment
+from tasks.task import Task
+from world_models.checkpoint.storage import digest
+from world_models.layout import Layout
+from world_models.rewards.heads import Labels, RewardHeads
+
+SUFFIX = ".csv"
+"""How the name of a label file ends, which tells it from the name of a task."""
+
+LEAST = 10
+"""Labels that a reward head needs."""
+
+NO_FUNCTION = "success is judged by the reward head; there is no function"
+
+
+@dataclass(frozen=True)
+class LabelledTask(Task):
+    """A task whose reward and success are those of a head that is fitted on its labels when it is first needed.
+
+    Attributes:
+        digest: tells label files of one name apart.
+        labels: the labelled transitions, on the CPU.
+        layout: of the environment.
+    """
+
+    digest: str
+    labels: Labels = field(repr=False, compare=False)
+    layout: Layout = field(repr=False, compare=False)
+
+    def reward(
+        self, obs: Float[Tensor, "*b O"], action: Float[Tensor, "*b A"], next_obs: Float[Tensor, "*b O"]
+    ) -> Float[Tensor, "*b"]:
+        """What the head predicts."""
+        return self._heads.reward(obs.cpu(), action.cpu(), next_obs.cpu())[..., 0].to(obs.device)
+
+    def success(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
+        """Whether the head holds success for more likely than not."""
+        return (self._heads.success(obs.cpu())[..., 0] > 0.5).to(obs.device)
+
+    @cached_property
+    def _heads(self) -> RewardHeads:
+        heads = RewardHeads(self.layout)
+        heads.add(self.name, self.labels)
+        return heads
+
+
+def load_labelled_task(path: Path, environment: Environment, layout: Layout) -> LabelledTask:
+    """The task that a label file describes, named after the file; rows without a label are left out.
+
+    Raises:
+        UserError: the file is not a label file of this environment (see `read_labels`), has fewer than 10 labels, or
+            is named like a task that there is.
+    """
+    if path.stem in environment.tasks:
+        raise UserError(f"{path}: {environment.spec.name} has a task {path.stem!r} already; rename the file")
+    table = read_labels(path, environment.spec)
+    labels = table.labels
+    if (n := len(labels.reward)) < LEAST:
+        missing = f", and {len(table) - n} rows without a reward" if len(table) > n else ""
+        raise UserError(f"{path}: a task needs at least {LEAST} labels; there are {n}{missing}")
+    return LabelledTask(
+        path.stem, f"known by {n:,} labels; {NO_FUNCTION}", "user", digest(vars(labels))[:16], labels, layout
+    )
