@@ -27,6 +27,8 @@ class ICEMConfig(CEMConfig):
 
     candidates: Count = 48
     """Plans drawn in the first iteration."""
+    elites: Annotated[int, Ge(2)] = 12
+    """Best plans to which the Gaussian is refitted."""
     keep: Share = 0.3
     """Share of the elites that stays among the candidates of the next iteration."""
     shrink: Annotated[float, Ge(1)] = 1.25
