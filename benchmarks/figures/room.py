@@ -66,7 +66,7 @@ def pool(demo: Demo, figure: Figure) -> None:
 
 
 def planning(demo: Demo, figure: Figure) -> None:
-    """One decision: the plans that were drawn, by what they promise, and the plan that came of them."""
+    """One decision: the plans of all rounds, by what they promise, and the best of them."""
     kitchen, task = demo.kitchen, demo.kitchen.task(SEARCHED)
     controller = model_controller(kitchen, demo.model.dynamics, rewards=demo.model.rewards)
     planner, state = controller.make_planner(), task_starts(controller.scene, task, 0, 1)
@@ -77,11 +77,12 @@ def planning(demo: Demo, figure: Figure) -> None:
     bounds, scored = action_bounds(kitchen.spec), list[tuple[Tensor, Tensor]]()
     plan = bounds.middle.expand(1, planner.horizon, -1)
     for _ in range(DECISIONS):
+        scored.clear()
         obs = torch.from_numpy(controller.scene.observe(state))
         objective = controller.dynamics.objective(obs, state, goal, generator)
-        plan = planner.plan(_watched(objective, scored), plan, generator).actions
-        state = controller.scene.rollout(state, plan[:, :1].numpy())[:, 0]
-    (candidates,), (returns,) = scored[-1]
+        found = planner.plan(_watched(objective, scored), plan, generator)
+        plan, state = found.shifted(), controller.scene.rollout(state, found.actions[:, :1].numpy())[:, 0]
+    candidates, returns = (torch.cat(parts, dim=1)[0] for parts in zip(*scored, strict=True))
     world = Imagination(demo.model.dynamics, len(demo.model.dynamics.elites), "mean")
     axes = figure.add_subplot()
     scale = ScalarMappable(Normalize(float(returns.quantile(0.1)), float(returns.max())), "YlGnBu")
@@ -89,12 +90,12 @@ def planning(demo: Demo, figure: Figure) -> None:
     for i in returns.argsort().tolist():
         path = _hand(kitchen, world(obs, candidates[i : i + 1]).obs[:, 0, 0].numpy())
         axes.plot(path[:, 0], path[:, 2], color=scale.to_rgba(returns[i].numpy()), lw=1)
-    path = _hand(kitchen, world(obs, plan).obs[:, 0, 0].numpy())
-    axes.plot(path[:, 0], path[:, 2], color=ORANGE, lw=3, label="their weighted mean: the plan")
+    path = _hand(kitchen, world(obs, found.actions).obs[:, 0, 0].numpy())
+    axes.plot(path[:, 0], path[:, 2], color=ORANGE, lw=3, label="the best of them: the plan")
     axes.plot(path[0, 0], path[0, 2], "s", color=INK, ms=6, zorder=5, label="the hand")
     handle = obs[0, list(task.fixtures[0].handle)].numpy() + path[0]
     axes.plot(handle[0], handle[2], "+", color=RED, ms=12, mew=2, label=f"handle of {task.fixtures[0].name}")
-    _front(axes, f"{len(candidates)} plans of one decision, {planner.horizon} steps ahead")
+    _front(axes, f"{len(candidates)} plans of one decision, {planner.horizon} control steps ahead")
     legend_below(axes, 3)
 
 
