@@ -23,6 +23,7 @@ importlib.import_module("tasks")  # it registers mbtransfer/Kitchen-v0, and no m
 PUBLIC: dict[str, str] = {
     "Dataset": "mbtransfer.data.dataset",
     "Episode": "mbtransfer.data.episode",
+    "LabelledTask": "mbtransfer.labels.labelled_task",
     "MPCAgent": "mbtransfer.mpc.agent",
     "Model": "mbtransfer.model",
     "Task": "tasks.task",
@@ -36,6 +37,8 @@ PUBLIC: dict[str, str] = {
     "find_recipe": "tasks.recipe",
     "find_task": "mbtransfer.evaluation.task_selection",
     "fit_model": "mbtransfer.training.fit",
+    "labels_from_preferences": "mbtransfer.labels.preferences",
+    "labels_from_successes": "mbtransfer.labels.successes",
     "load_recipe": "tasks.recipe",
     "load_task_file": "mbtransfer.task_file",
     "make": "tasks.registry",
@@ -63,6 +66,9 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers; a test compa
     from mbtransfer.evaluation.statistics import summarise as summarise
     from mbtransfer.evaluation.task_selection import find_task as find_task
     from mbtransfer.evaluation.video import film_episode as film_episode
+    from mbtransfer.labels.labelled_task import LabelledTask as LabelledTask
+    from mbtransfer.labels.preferences import labels_from_preferences as labels_from_preferences
+    from mbtransfer.labels.successes import labels_from_successes as labels_from_successes
     from mbtransfer.model import Model as Model
     from mbtransfer.mpc.agent import MPCAgent as MPCAgent
     from mbtransfer.mpc.controller import model_controller as model_controller

@@ -54,7 +54,7 @@ def load_task_file(path: Path, env: Environment) -> list[Task | Recipe]:
         UserError: one line `FILE:LINE: ...`: the file cannot be read or run, defines no task, takes the name
             of one there is, or has a task that raises or does not return what it should, now or when called later.
     """
-    module = _run(path, env)
+    module = run_file(path, env)
     try:
         found = _tasks(module, path)
         _check_names(found, path, env)
@@ -67,7 +67,7 @@ def load_task_file(path: Path, env: Environment) -> list[Task | Recipe]:
     return found
 
 
-def _run(path: Path, env: Environment) -> ModuleType:
+def run_file(path: Path, env: Environment) -> ModuleType:
     """The module of the file, run with `spec` and `env` in it."""
     shown = one_line(str(path))
     name = f"task_file_{abs(hash(str(path.resolve()))):x}"

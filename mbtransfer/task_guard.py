@@ -60,15 +60,14 @@ def try_task(task: Task, env: Environment) -> None:
         _try(vars(part)["is_valid_start"], obs)
 
 
-def check_finite(task: Task, reward: Float[Tensor, " n"]) -> None:
-    """Refuse rewards of the pool's transitions that are no numbers.
+def check_finite(task: Task, reward: Float[Tensor, " n"], seen: str = "transitions of the pool") -> None:
+    """Refuse rewards that are not finite; `seen` says of what they are.
 
     Raises:
         FaultyTask: some are not; says how many.
     """
     if bad := int((~reward.isfinite()).sum()):
-        seen = f"{bad:,} of {len(reward):,} transitions of the pool"
-        raise fault(task, "reward", f"is NaN or infinite in {seen}; {_FINITE}")
+        raise fault(task, "reward", f"is NaN or infinite in {bad:,} of {len(reward):,} {seen}; {_FINITE}")
 
 
 def place_of(error: BaseException, path: Path) -> str:

@@ -1,5 +1,5 @@
-"""Tasks made of tasks: all of them, any of them, one while another stays done, one after the other, slowly, without
-moving other things.
+"""Tasks made of tasks: all or any of them, one after the other, one while others stay done, slowly, or without moving
+other things.
 
 The rewards of `all_of` and `while_keeping` are right by construction: finishing a part always raises the reward, and
 undoing one lowers it, whatever the other parts' rewards are, as long as no part's reward varies by more than
@@ -125,8 +125,9 @@ def slowly(
     """A task during which a fixture moves at most at `speed` (its unit per second).
 
     Raises:
-        TaskError: no such fixture, or a speed that is not above zero.
+        TaskError: no such fixture, a speed that is not above zero, or a task that has no end.
     """
+    checked_parts(name, [task])
     found = spec.fixture(fixture)
     if not speed > 0:
         raise TaskError(f"task {name!r}: a speed must be above zero, not {speed}")
@@ -140,8 +141,9 @@ def without_moving(
     """A task during which some fixtures stay where they are.
 
     Raises:
-        TaskError: no such fixture, none at all, or one that the task itself moves.
+        TaskError: no such fixture, none at all, one that the task itself moves, or a task that has no end.
     """
+    checked_parts(name, [task])
     still = tuple(spec.fixture(fixture) for fixture in fixtures)
     both = {fixture.name for fixture in still} & {fixture.name for fixture in task.fixtures}
     if not still or both:

@@ -296,7 +296,10 @@ def checked_parts(name: str, parts: Sequence[Task]) -> tuple[Task, ...]:
         raise TaskError(f"task {name!r}: it needs parts; none are given")
     for part in parts:
         if not isinstance(part, Task):
-            raise TaskError(f"task {name!r}: {getattr(part, 'name', part)!r} is no task and cannot be a part")
+            raise TaskError(
+                f"task {name!r}: {getattr(part, 'name', part)!r} is a {type(part).__name__}, not a task, "
+                "and cannot be a part"
+            )
         if part.continuing or part.privileged:
             raise TaskError(
                 f"task {name!r}: {part.name} cannot be a part; parts need a success that observations show"

@@ -12,10 +12,12 @@ import pandas as pd
 
 from mbtransfer.config import cores
 from mbtransfer.errors import USER_ERRORS, UserError
-from mbtransfer.evaluation.config import EvalConfig
+from mbtransfer.evaluation.config import EvalConfig, EvalContext
 from mbtransfer.evaluation.evaluate import evaluate_runs
-from mbtransfer.evaluation.parallel import make_runs
+from mbtransfer.evaluation.parallel import Run, make_runs
 from mbtransfer.runtime.terminal import Terminal
+
+SETS = ("develop", "held_back")
 
 CONDITIONS: dict[str, dict[str, Any]] = {
     "learned": {"reward": "learned"},
@@ -34,9 +36,7 @@ def main() -> int:
     parser.add_argument(
         "--model", type=Path, required=True, help="a model of the kitchen, such as runs/demo/model"
     )
-    parser.add_argument(
-        "--set", default="develop", choices=["develop", "held_back"], help="which tasks (develop)"
-    )
+    parser.add_argument("--set", default="develop", choices=SETS, help="which tasks (develop)")
     parser.add_argument(
         "--conditions",
         nargs="+",
@@ -44,8 +44,7 @@ def main() -> int:
         metavar="NAME",
         help=f"{'; '.join(CONDITIONS)} (all)",
     )
-    parser.add_argument("--episodes", type=int, default=10, help="for each task (10)")
-    parser.add_argument("--seed", type=int, default=1000, help="of the episodes (1000)")
+    add_episodes(parser)
     parser.add_argument("--out", type=Path, help="folder for the rows; run again to continue")
     asked = parser.parse_args()
     try:
@@ -56,20 +55,41 @@ def main() -> int:
     return 0
 
 
+def add_episodes(parser: argparse.ArgumentParser) -> None:
+    """Flags that tell which episodes are done."""
+    parser.add_argument("--episodes", type=int, default=10, help="for each task (10)")
+    parser.add_argument("--seed", type=int, default=1000, help="of the episodes (1000)")
+
+
+def task_file(tasks: str) -> Path:
+    """The file of a set of tasks."""
+    return Path(__file__).with_name(f"{tasks}.py")
+
+
+def rows_file(folder: Path, tasks: str, condition: str) -> Path:
+    """The file of the rows of a set of tasks in a condition."""
+    return folder / f"{tasks}-{condition.replace(', ', '-')}.csv"
+
+
+def in_condition(asked: argparse.Namespace, tasks: str, condition: str) -> tuple[EvalContext, list[Run]]:
+    """How the tasks of a set are done in a condition, and the runs."""
+    config = EvalConfig(model=str(asked.model), task_file=str(task_file(tasks)), **CONDITIONS[condition])
+    context = config.resolve()
+    return context, make_runs(list(context.own_tasks), [asked.seed], asked.episodes)
+
+
 def table(asked: argparse.Namespace) -> pd.DataFrame:
     """Success of each task in each condition, and the mean.
 
     Raises:
         UserError: no such condition.
     """
-    file, columns = Path(__file__).with_name(f"{asked.set}.py"), {}
+    columns = {}
     for name in asked.conditions:
         if name not in CONDITIONS:
             raise UserError(f"no condition {name!r}; there are {'; '.join(CONDITIONS)}")
-        config = EvalConfig(model=str(asked.model), task_file=str(file), **CONDITIONS[name])
-        context = config.resolve()
-        runs = make_runs(list(context.own_tasks), [asked.seed], asked.episodes)
-        rows = asked.out / f"{asked.set}-{name.replace(', ', '-')}.csv" if asked.out else None
+        context, runs = in_condition(asked, asked.set, name)
+        rows = rows_file(asked.out, asked.set, name) if asked.out else None
         if rows:
             rows.parent.mkdir(parents=True, exist_ok=True)
         frame = evaluate_runs(context, runs, workers=cores(), rows=rows, console=Terminal())

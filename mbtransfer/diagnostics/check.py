@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mbtransfer.labels.labelled_task import LabelledTask
 from mbtransfer.model import Model
 from mbtransfer.mpc.agent import MPCAgent, action_bounds
 from mbtransfer.mpc.combined_reward import combined_rewards
@@ -43,7 +44,7 @@ class Finding:
         reward_error: share of the variance of held-out reward labels that the head does not explain.
         success_error: share of held-out states whose success the head predicts wrongly.
         imagined_success: share of imagined episodes that end in success, by the reward head.
-        true_success: the same by the task's own predicate; None where observations do not tell it.
+        true_success: the same by the task's own predicate; None where it has none, or observations do not tell it.
         disagreement: percentile of the members' disagreement in these episodes, among held-out transitions.
         risk: one minus coverage times imagined success, by the predicate where there is one.
         warning: what a user should know; empty if there is nothing to warn about.
@@ -79,9 +80,10 @@ def check_task(
     success, true_success, spread = _imagine(model, task, rewards, obs, seed)
     percentile = float(np.mean(np.array(model.notes["disagreement_percentiles"]) < spread))
     risk = 1.0 - coverage * (success if true_success is None else true_success)
+    warning = _warning(task, coverage, least, success, true_success, percentile)
     return Finding(
         task.name, coverage, least, max(head.reward_error for head in heads), max(head.success_error for head in heads),
-        success, true_success, percentile, risk, _warning(coverage, least, success, true_success, percentile),
+        success, true_success, percentile, risk, warning,
     )  # fmt: skip
 
 
@@ -122,6 +124,7 @@ def _imagine(
     world = Imagination(model.dynamics, len(model.dynamics.elites), "mean")
     reached = torch.zeros(len(obs), dtype=torch.bool, device=obs.device)
     truly = reached.clone()
+    judged = not task.privileged and not isinstance(task, LabelledTask)
     spread = []
     for _ in range(0, model.environment.spec.episode_steps, 2):
         agent.act(obs, np.zeros(0), goal)
@@ -130,11 +133,11 @@ def _imagine(
         spread.append(float(step.disagreement()[0].square().mean(dim=-1).sqrt().mean()))
         obs = step.obs[-1, 0]
         reached |= rewards.success(obs)[..., 0] > 0.5
-        if not task.privileged:
+        if judged:
             truly |= task.success(obs)
-        if bool((reached if task.privileged else reached & truly).all()):
+        if bool((reached & truly if judged else reached).all()):
             break
-    true_success = None if task.privileged else float(truly.float().mean())
+    true_success = float(truly.float().mean()) if judged else None
     return float(reached.float().mean()), true_success, _mean(spread)
 
 
@@ -143,8 +146,10 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _warning(
-    coverage: float, least: str, success: float, true_success: float | None, percentile: float
+    task: Task, coverage: float, least: str, success: float, true_success: float | None, percentile: float
 ) -> str:
+    if isinstance(task, LabelledTask) and least in ("success", "failure"):
+        return f"no label is a {least}: label transitions that are"
     if least == "success":
         return "no state of the pool fulfils this task: adapt the model with a few episodes first"
     if least == "failure":

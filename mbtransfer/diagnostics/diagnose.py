@@ -15,8 +15,11 @@ import numpy as np
 import torch
 
 from mbtransfer.diagnostics.label_warnings import warn_of_labels
+from mbtransfer.errors import UserError
 from mbtransfer.evaluation.config import EvalConfig, EvalContext
 from mbtransfer.evaluation.episodes import play_episodes
+from mbtransfer.labels.labelled_task import LabelledTask
+from mbtransfer.mpc.controller import with_horizon
 from mbtransfer.runtime.environment import threads
 from mbtransfer.runtime.executors import in_processes
 from tasks.task import Task
@@ -24,7 +27,7 @@ from tasks.task import Task
 CAUSES = ("reward head", "model", "search")
 
 LARGER: dict[str, Any] = {"planner": "icem", "candidates": 96, "iterations": 3, "settings": ()}
-"""The larger search."""
+"""The larger search; it looks as far ahead as the usual one, or as the default if that is farther."""
 
 WORST = 3
 """Visited states shown at which head and truth differ most."""
@@ -75,6 +78,11 @@ class Diagnosis:
     partings: Sequence[Parting]
     advice: Sequence[str]
 
+    @property
+    def cause(self) -> str | None:
+        """The main cause; None where none loses a tenth of the episodes, or most fail with everything put right."""
+        return next(iter(_causes(self.success, self.loss)), None)
+
 
 def diagnose(
     config: EvalConfig, task_name: str, *, episodes: int = 10, seed: int = 0, workers: int = 1,
@@ -96,30 +104,43 @@ def diagnose(
     usual = replace(config, dynamics="learned", reward="learned")
     context = usual.resolve()
     task = context.find_task(task_name)
+    if isinstance(task, LabelledTask):
+        raise UserError(
+            f"{task_name} is known by labels alone: there is no reward to compare its head with; use check"
+        )
     warn_of_labels(context.model, [task], learned=True)
     has_simulator = not context.controller.scene.live
     every: list[Cell] = [(a, b, c) for a, b, c in product((False, True), repeat=3)]
     cells = [cell for cell in every if has_simulator or not cell[1]]
     if task.privileged:  # only the simulator tells its reward
         cells = [cell for cell in cells if cell[0] <= cell[1]]
+    ahead = int(max(context.controller.settings["horizon"], with_horizon(context.environment)["horizon"]))
+    larger = replace(usual, **LARGER, horizon=ahead)
     success: dict[Cell, float] = {}
-    for cell, rate in in_processes(partial(_rate, usual, task_name, seed, episodes), cells, workers):
+    for cell, rate in in_processes(partial(_rate, usual, larger, task_name, seed, episodes), cells, workers):
         success[cell] = rate
         if finished:
             finished()
     loss = losses(success)
     return Diagnosis(
-        task.name, episodes, success, loss, _partings(context, task, seed, episodes), _advice(success, loss)
+        task.name,
+        episodes,
+        success,
+        loss,
+        _partings(context, task, seed, episodes),
+        _advice(success, loss, ahead),
     )
 
 
-def _rate(config: EvalConfig, task_name: str, seed: int, episodes: int, cell: Cell) -> float:
+def _rate(
+    usual: EvalConfig, larger: EvalConfig, task_name: str, seed: int, episodes: int, cell: Cell
+) -> float:
     reward, dynamics, search = cell
     changed = replace(
-        config, reward="true" if reward else "learned", dynamics="oracle" if dynamics else "learned"
+        larger if search else usual,
+        reward="true" if reward else "learned",
+        dynamics="oracle" if dynamics else "learned",
     )
-    if search:
-        changed = replace(changed, **LARGER)
     with threads(1):
         context = changed.resolve()
         played = play_episodes(context.controller, context.find_task(task_name), seed, episodes)
@@ -175,22 +196,26 @@ def _partings(context: EvalContext, task: Task, seed: int, episodes: int) -> lis
     return sorted(found, key=lambda one: -abs(one.predicted - one.true))
 
 
-def _advice(success: Mapping[Cell, float], loss: Mapping[str, float | None]) -> list[str]:
-    best = max(success.values())
-    first, last = success[min(success)], success[max(success)]
-    if best < 0.5:
+def _causes(success: Mapping[Cell, float], loss: Mapping[str, float | None]) -> list[str]:
+    """Causes that are worth putting right, the main one first."""
+    best, gain = max(success.values()), success[max(success)] - success[min(success)]
+    if best < 0.5 or gain < SMALL:
+        return []
+    lost = {cause: share for cause, share in loss.items() if share is not None and share >= SMALL}
+    return sorted(lost, key=lambda cause: -lost[cause])
+
+
+def _advice(success: Mapping[Cell, float], loss: Mapping[str, float | None], ahead: int) -> list[str]:
+    if max(success.values()) < 0.5:
         return [
             "even with everything put right most episodes fail: does the reward lead to success, is there time for it?"
         ]
-    if last - first < SMALL:
+    if success[max(success)] - success[min(success)] < SMALL:
         return ["nothing to put right loses more than a tenth of the episodes"]
     texts = {
         "reward head": "plan with --reward true, or label more transitions near the goal",
         "model": "collect where this task leads: `mbtransfer adapt`, or `mbtransfer collect --model MODEL --tasks ...`",
         "search": f"search more: --planner {LARGER['planner']} --candidates {LARGER['candidates']} "
-        f"--iterations {LARGER['iterations']}",
+        f"--iterations {LARGER['iterations']} --horizon {ahead}",
     }
-    named = sorted(
-        (cause for cause, lost in loss.items() if (lost or 0) >= SMALL), key=lambda one: -(loss[one] or 0)
-    )
-    return [texts[cause] for cause in named]
+    return [texts[cause] for cause in _causes(success, loss)]

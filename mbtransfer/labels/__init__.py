@@ -1,1 +1,1 @@
-"""Labels of rewards and successes: files of them, tasks known by them, and which transitions to label."""
+"""Labels of reward and success: files of them, tasks made of them, which transitions to label, labels from examples."""

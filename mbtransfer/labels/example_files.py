@@ -1,15 +1,14 @@
-"""CSV files of what stands for labels: states in which a task is done, and pairs of segments of which one is better."""
+"""CSV files of examples: states in which a task is done, and pairs of segments of which one is better."""
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from mbtransfer.errors import UserError
 from mbtransfer.labels.label_file import transition_columns, transitions_of
-from mbtransfer.labels.table import numbers, place, read_table
+from mbtransfer.labels.table import numbers, read_table, truths
 from tasks.spec import EnvSpec
 from world_models.transitions import Transitions
 
@@ -31,19 +30,18 @@ def read_preferences(path: Path, spec: EnvSpec) -> tuple[list[Transitions], list
     columns are those of a label file but for reward and success. The steps of a segment are in their order.
 
     Raises:
-        UserError: as `read_table` and `numbers`; `better` is neither 1 nor 0, or a pair lacks one of its segments.
+        UserError: as `read_table`, `numbers` and `truths`, or a pair lacks one of its segments.
     """
     columns = transition_columns(spec)
     frame = read_table(path, [*columns, "pair", "better"], spec)
     steps = transitions_of(numbers(frame, columns, path), spec)
-    pair, side = frame["pair"].str.strip(), frame["better"].str.strip()
-    for row in np.flatnonzero(~side.isin(["0", "1"])).tolist():
-        raise UserError(f"{place(path, row)}: better is {side.iloc[row]!r}; write 1 or 0")
-    found: dict[str, list[Transitions]] = {"1": [], "0": []}
+    pair = frame["pair"].str.strip()
+    rows = frame.groupby([pair, truths(frame, "better", path)], sort=False).indices
     for name in pair.unique():
-        for mark, segments in found.items():
-            rows = np.flatnonzero((pair == name) & (side == mark))
-            if not len(rows):
-                raise UserError(f"{path}: pair {name!r} has no segment with better = {mark}")
-            segments.append(steps[torch.from_numpy(rows)])
-    return found["1"], found["0"]
+        for mark in (True, False):
+            if (name, mark) not in rows:
+                raise UserError(f"{path}: pair {name!r} has no segment with better = {mark:d}")
+    better, worse = (
+        [steps[torch.from_numpy(rows[name, mark])] for name in pair.unique()] for mark in (True, False)
+    )
+    return better, worse

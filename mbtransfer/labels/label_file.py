@@ -9,15 +9,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mbtransfer.errors import UserError
-from mbtransfer.labels.table import numbers, place, read_table
+from mbtransfer.labels.table import numbers, read_table, truths
 from mbtransfer.runtime.files import replacing
 from tasks.spec import EnvSpec
 from world_models.rewards.heads import Labels
 from world_models.transitions import Transitions
-
-SUCCESS = {"1": True, "true": True, "1.0": True, "0": False, "false": False, "0.0": False}
-"""What the column `success` may hold, in small or capital letters."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +106,7 @@ def read_labels(path: Path, spec: EnvSpec) -> LabelTable:
     """Read a label file. A row whose reward is empty is not labelled yet; columns of other names are left alone.
 
     Raises:
-        UserError: as `read_table` and `numbers`, or a success is neither 1 nor 0 where there is a reward.
+        UserError: as `read_table` and `numbers`, and as `truths` of success where there is a reward.
     """
     columns = transition_columns(spec)
     frame = read_table(path, [*columns, "reward", "success"], spec)
@@ -119,10 +115,5 @@ def read_labels(path: Path, spec: EnvSpec) -> LabelTable:
     open_rows = (texts == "").to_numpy()
     reward = numbers(frame.assign(reward=texts.mask(open_rows, "0")), ["reward"], path)[:, 0]
     reward[open_rows] = np.nan
-    said = frame["success"].str.strip().str.lower().map(SUCCESS)
-    wrong = np.flatnonzero(said.isna().to_numpy() & ~open_rows).tolist()
-    if wrong:
-        text = frame["success"].iloc[wrong[0]]
-        raise UserError(f"{place(path, wrong[0])}: success is {text!r}; write 1 or 0 where there is a reward")
-    success = torch.from_numpy((said.eq(True).to_numpy(bool)) & ~open_rows)
-    return LabelTable(transitions, torch.from_numpy(reward), success)
+    success = truths(frame, "success", path, ~open_rows)
+    return LabelTable(transitions, torch.from_numpy(reward), torch.from_numpy(success))

@@ -13,15 +13,10 @@ from tasks.environment import Environment
 from tasks.task import Task
 from world_models.checkpoint.storage import digest
 from world_models.layout import Layout
-from world_models.rewards.heads import Labels, RewardHeads
+from world_models.rewards.heads import LEAST, Labels, RewardHeads
 
 SUFFIX = ".csv"
 """How the name of a label file ends, which tells it from the name of a task."""
-
-LEAST = 10
-"""Labels that a reward head needs."""
-
-NO_FUNCTION = "success is judged by the reward head; there is no function"
 
 
 @dataclass(frozen=True)
@@ -29,7 +24,7 @@ class LabelledTask(Task):
     """A task whose reward and success are those of a head that is fitted on its labels when it is first needed.
 
     Attributes:
-        digest: tells label files of one name apart.
+        digest: tells tasks of one name apart.
         labels: the labelled transitions, on the CPU.
         layout: of the environment.
     """
@@ -37,6 +32,13 @@ class LabelledTask(Task):
     digest: str
     labels: Labels = field(repr=False, compare=False)
     layout: Layout = field(repr=False, compare=False)
+
+    @classmethod
+    def of(cls, name: str, labels: Labels, layout: Layout) -> "LabelledTask":
+        """The task of that name that these labels describe; the layout is the model's (`model.dynamics.layout`)."""
+        here = {key: part.cpu() for key, part in vars(labels).items()}
+        text = f"known by {len(labels.reward):,} labels; success is judged by the reward head; there is no function"
+        return cls(name, text, "user", digest(here)[:16], Labels(**here), layout)
 
     def reward(
         self, obs: Float[Tensor, "*b O"], action: Float[Tensor, "*b A"], next_obs: Float[Tensor, "*b O"]
@@ -69,6 +71,4 @@ def load_labelled_task(path: Path, environment: Environment, layout: Layout) -> 
     if (n := len(labels.reward)) < LEAST:
         missing = f", and {len(table) - n} rows without a reward" if len(table) > n else ""
         raise UserError(f"{path}: a task needs at least {LEAST} labels; there are {n}{missing}")
-    return LabelledTask(
-        path.stem, f"known by {n:,} labels; {NO_FUNCTION}", "user", digest(vars(labels))[:16], labels, layout
-    )
+    return LabelledTask.of(path.stem, labels, layout)

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 import torch
 from rich.table import Table
 
-from mbtransfer.labels.label_file import SUCCESS, LabelTable
+from mbtransfer.labels.label_file import LabelTable
+from mbtransfer.labels.table import TRUTH
 from mbtransfer.runtime.terminal import Terminal
 from tasks.spec import EnvSpec
 
-YES_NO = SUCCESS | {"y": True, "yes": True, "n": False, "no": False}
+YES_NO = TRUTH | {"y": True, "yes": True, "n": False, "no": False}
 
 
 def ask_person(table: LabelTable, spec: EnvSpec, console: Terminal) -> Iterator[LabelTable]:

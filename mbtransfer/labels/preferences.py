@@ -61,8 +61,8 @@ def labels_from_preferences(
         seed: draws the transitions.
 
     Raises:
-        ModelError: fewer than `LEAST` pairs, a segment without its counterpart or of another world, or preferences that
-            no sum of terms foretells better than chance.
+        ModelError: fewer than `LEAST` pairs, a segment without its counterpart, without steps or of another world, or
+            preferences that no sum of terms foretells better than chance.
     """
     layout = model.dynamics.layout
     if len(better) != len(worse) or len(better) < LEAST:
@@ -120,7 +120,7 @@ def fit_preferences(
     gaps = (one - other) / (length * spread)
     hand = {layout.columns[i] for i in layout.hand.positions} if layout.hand else set()
     at_hand = [quantities.names[q] in hand for q in terms.atoms.quantity[:, 0].tolist()]
-    prior = torch.where(torch.tensor(at_hand), RELUCTANT, 1.0).double()
+    prior = torch.where(torch.tensor(at_hand, dtype=torch.bool), RELUCTANT, 1.0).double()
     count = _count(gaps, prior)
     if not count:
         raise ModelError(
@@ -134,7 +134,7 @@ def fit_preferences(
 
 def _count(gaps: Float[Tensor, "P M"], prior: Float[Tensor, " M"]) -> int:
     """The number of terms under which held-out preferences are likeliest; 0 if chance is."""
-    loss = torch.zeros(MOST_TERMS + 1)
+    loss = torch.zeros(min(MOST_TERMS, gaps.shape[1]) + 1)
     loss[0] = len(gaps) * math.log(2)
     fold = torch.arange(len(gaps)) % FOLDS
     for k in range(FOLDS):

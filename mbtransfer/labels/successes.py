@@ -206,8 +206,8 @@ def _log_chance(share: Tensor, n: int) -> Tensor:
 
 def _distinct(x: Float[Tensor, "E C"]) -> int:
     """How many of the examples differ from each other by `ALIKE` in two quantities or more."""
-    kept: list[Tensor] = []
+    kept = x[:0]
     for row in x:
-        if all(int(((row - other).abs() >= ALIKE).sum()) >= 2 for other in kept):
-            kept.append(row)
+        if bool((((kept - row).abs() >= ALIKE).sum(dim=1) >= 2).all()):
+            kept = torch.cat([kept, row[None]])
     return len(kept)

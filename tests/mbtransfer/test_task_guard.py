@@ -134,6 +134,21 @@ def test_what_is_the_same_all_over_the_pool_is_warned_of_once(
     )
 
 
+def test_check_tells_once_of_a_goal_that_is_never_seen(
+    tmp_path: Path,
+    drifting: Callable[..., Model],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mbtransfer.diagnostics.check._imagine", lambda *_: (0.0, 0.0, 0.0))
+    drifting(rows=100).save(tmp_path / "model")
+    path = written(tmp_path, success="near & False")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UnseenGoalWarning)
+        assert main(["check", "--model", str(tmp_path / "model"), "--task-file", str(path)]) == 0
+    assert capsys.readouterr().out.count("no state of the pool fulfils") == 1
+
+
 def test_tasks_that_are_parts_and_steps_are_guarded(tmp_path: Path) -> None:
     more = """
 from tasks.combinators import all_of, slowly, then

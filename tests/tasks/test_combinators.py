@@ -126,6 +126,10 @@ def test_a_sequence_is_done_in_its_order_whatever_comes_undone(kitchen: Environm
         assert progress.finished
 
 
+class Endless(Task):
+    continuing = True
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -153,6 +157,11 @@ def test_a_sequence_is_done_in_its_order_whatever_comes_undone(kitchen: Environm
             lambda kitchen: without_moving("x", kitchen.move("tap", 0.1), kitchen.spec, []),
             "at least one fixture",
         ),
+        (
+            lambda kitchen: slowly("x", Endless("run", "", ""), kitchen.spec, "tap", 1.0),
+            "run cannot be a part",
+        ),
+        (lambda kitchen: without_moving("x", Endless("run", "", ""), kitchen.spec, ["tap"]), "run cannot be"),
     ],
     ids=[
         "no step",
@@ -163,6 +172,8 @@ def test_a_sequence_is_done_in_its_order_whatever_comes_undone(kitchen: Environm
         "no such fixture",
         "contradiction",
         "nothing stays",
+        "slow without end",
+        "still without end",
     ],
 )
 def test_what_makes_no_sense_is_one_line(

@@ -221,6 +221,9 @@ class HeadBatch:
         return where, StackedNets([net for _, net in chosen])
 
 
+LEAST = 10
+"""Labels that a head needs."""
+
 MANY, ENOUGH = 300, 500
 """Labels from which on products, and from which on a network are tried."""
 
@@ -269,8 +272,8 @@ class RewardHeads:
             ModelError: fewer than 10 labels, or a label that is not finite.
         """
         count, bad = len(labels.reward), int((~torch.isfinite(labels.reward)).sum())
-        if count < 10:
-            raise ModelError(f"task {name!r}: a reward head needs at least 10 labels, got {count}")
+        if count < LEAST:
+            raise ModelError(f"task {name!r}: a reward head needs at least {LEAST} labels, got {count}")
         if bad:
             raise ModelError(
                 f"task {name!r}: its reward is not finite in {bad} of {count} labelled transitions"

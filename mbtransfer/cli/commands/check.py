@@ -30,7 +30,7 @@ def run_check(config: CheckConfig, console: Terminal | None = None) -> dict[str,
     model = Model.load(config.model, device=config.device, trust_code=config.trust_code)
     scene = model.environment.make_scene(())
     tasks = _tasks(config, model)
-    warn_of_labels(model, tasks, learned=True)
+    warn_of_labels(model, tasks, learned=True, successes=False)  # check_task tells of these
     findings = [check_task(model, task, scene, seed=config.seed) for task in tasks]
     risk = max(finding.risk for finding in findings)
     found = {

@@ -1,5 +1,6 @@
 """`mbtransfer label`: choose transitions, and have them labelled by a task, by a person or in a spreadsheet."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -9,7 +10,7 @@ from rich.table import Table
 from mbtransfer.config import LabelConfig
 from mbtransfer.errors import UserError
 from mbtransfer.evaluation.task_selection import find_task
-from mbtransfer.labels.active import active_transitions, held_out, label_counts, random_transitions
+from mbtransfer.labels.active import FEWEST, active_transitions, held_out, label_counts, random_transitions
 from mbtransfer.labels.example_files import read_preferences, read_successes
 from mbtransfer.labels.label_file import LabelTable, read_labels, write_labels
 from mbtransfer.labels.labelled_task import SUFFIX
@@ -21,6 +22,7 @@ from mbtransfer.model import LABELS, Model
 from mbtransfer.runtime.files import check_writable, write_json
 from mbtransfer.runtime.terminal import Terminal
 from mbtransfer.task_file import load_task_file
+from mbtransfer.task_guard import check_finite
 from tasks.task import Task
 from world_models.rewards.heads import Labels
 from world_models.transitions import Transitions
@@ -37,6 +39,7 @@ def run_label(config: LabelConfig, console: Terminal | None = None) -> list[dict
 
     Raises:
         UserError, TaskError, ModelError: the input is wrong.
+        FaultyTask: the task that labels fails, or gives rewards that are not finite.
     """
     console = console or Terminal()
     _check_flags(config)
@@ -65,8 +68,20 @@ def _check_flags(config: LabelConfig) -> None:
     several = [flag for flag, value in given.items() if value]
     if len(several) > 1:
         raise UserError(f"{' and '.join(several)} are given; choose one to label")
-    if (config.successes or config.preferences) and config.out.exists():
-        raise UserError(f"{config.out} exists; labels from examples cannot continue it, so name another file")
+    if config.successes or config.preferences:
+        if config.out.exists():
+            raise UserError(
+                f"{config.out} exists; labels from examples cannot continue it, so name another file"
+            )
+        unused = {"--active": config.active, "--labels-file": config.labels_file, "--json": config.json}
+        for flag in (flag for flag, value in unused.items() if value):
+            raise UserError(
+                f"{flag} does not go with {several[0]}, by which the whole file is labelled at once"
+            )
+    elif config.active and (config.count or COUNT) <= FEWEST:
+        raise UserError(
+            f"--active begins with {FEWEST} random labels; give a larger --count than {config.count}"
+        )
 
 
 def _label(config: LabelConfig, model: Model, console: Terminal) -> list[dict[str, Any]]:
@@ -83,7 +98,7 @@ def _label(config: LabelConfig, model: Model, console: Terminal) -> list[dict[st
             write_labels(config.out, table, spec)
         if missing := int(table.open.sum()):
             again = " and run the same command again" if count < counts[-1] else ""
-            console.say(f"wrote {config.out}: fill in reward and success (1 or 0) of {missing} rows{again}")
+            console.say(f"{config.out}: fill in reward and success (1 or 0) of {missing} rows{again}")
             break
         found.append(_judged(model, name, task, table.labels, compared=config.active))
         console.say(_line(found[-1]))
@@ -143,6 +158,7 @@ def _answered(
 
 def _labelled(task: Task, some: Transitions) -> Labels:
     reward = task.reward(some.obs, some.actions, some.next_obs)
+    check_finite(task, reward, "transitions to label")
     return Labels(some.obs, some.actions, some.next_obs, reward, task.success(some.next_obs))
 
 
@@ -165,7 +181,9 @@ def _judged(model: Model, name: str, task: Task | None, labels: Labels, *, compa
 
 def _line(batch: dict[str, Any]) -> str:
     if "rank_error" not in batch:
-        return f"{batch['labels']} labels: a head needs at least {LEAST}"
+        return f"{batch['labels']} labels: how good they are can be told from {LEAST} on"
+    if math.isnan(batch["rank_error"]):
+        return f"{batch['labels']:,} labels: all rewards are the same, so there is nothing to learn from them"
     return (
         f"{batch['labels']:,} labels: a head puts {batch['rank_error']:.1%} of held-out pairs in the wrong order, "
         f"and gets {batch['success_error']:.1%} of successes wrong"

@@ -20,19 +20,10 @@ def label(fitted_folder: Path, tmp_path: Path) -> list[str]:
 def test_a_task_labels_actively_and_is_compared_with_random_labels(
     label: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    line = [
-        *label,
-        "--task",
-        "drawer_open",
-        "--active",
-        "--count",
-        "22",
-        "--json",
-        str(tmp_path / "gain.json"),
-    ]
-    assert main(line) == 0
+    gain = tmp_path / "gain.json"
+    assert main([*label, "--task", "drawer_open", "--active", "--count", "22", "--json", str(gain)]) == 0
     assert "at random: rank error" in capsys.readouterr().out
-    batches = json.loads((tmp_path / "gain.json").read_text())
+    batches = json.loads(gain.read_text())
     assert [batch["labels"] for batch in batches] == [20, 21, 22]
     assert batches[0]["rank_error"] == batches[0]["random_rank_error"] < 0.5
     assert len(pd.read_csv(tmp_path / "pull.csv")["reward"].dropna()) == 22
@@ -76,6 +67,27 @@ def test_labels_can_begin_with_another_file(label: list[str], tmp_path: Path) ->
     assert len(pd.read_csv(out)) == 30 and pd.read_csv(out)[:20].equals(pd.read_csv(label[-1]))
 
 
+def test_rewards_that_are_not_finite_are_refused(
+    label: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    function = "reward = lambda obs, action, next_obs: obs[..., 0] / (obs.shape[0] != 20)\n"
+    (tmp_path / "mine.py").write_text(function + "success = lambda obs: obs[..., 0] > 0\n")
+    assert main([*label, "--task-file", str(tmp_path / "mine.py"), "--count", "20"]) == 2
+    told = capsys.readouterr().err
+    assert "mine.py:1: reward of task 'mine' is NaN or infinite in 20 of 20 transitions to label" in told
+
+
+def test_equal_rewards_teach_nothing_and_diagnose_needs_a_function(
+    label: list[str], fitted_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*label, "--count", "20"]) == 0
+    pd.read_csv(tmp_path / "pull.csv").assign(reward=1, success=0).to_csv(tmp_path / "pull.csv", index=False)
+    assert main([*label, "--count", "20"]) == 0
+    assert "20 labels: all rewards are the same" in capsys.readouterr().out
+    assert main(["diagnose", "--model", str(fitted_folder), "--task", label[-1]]) == 2
+    assert "is known by labels alone: there is no reward to compare" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_label_file_is_evaluated_and_checked(
     label: list[str], fitted_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -101,6 +113,9 @@ def test_a_label_file_is_evaluated_and_checked(
         (["--task", "drawer_open", "--person"], "--task or --task-file and --person are given"),
         (["--task", "drawer_opn"], "drawer_open"),
         (["--count", "5000"], "--count is more than the model's pool offers"),
+        (["--count", "20", "--active"], "--active begins with 20 random labels"),
+        (["--successes", "done.csv", "--active"], "--active does not go with --successes"),
+        (["--labels-file", "none.csv"], "none.csv: cannot be read"),
     ],
 )
 def test_mistakes(

@@ -45,7 +45,8 @@ def test_a_sequence_of_ones_own_is_passed_by_name(path: Path) -> None:
 
 
 def test_its_rows_are_continued_until_the_file_changes(path: Path) -> None:
-    setup, rows = replace(SETUP, task_file=str(path)), path.with_suffix(".csv")
+    rows = path.with_suffix(".csv")
+    setup = replace(SETUP, task_file=str(path), horizon=2, candidates=4, iterations=1)
     own = setup.resolve().own_tasks
     runs = make_runs(select_tasks(KITCHEN, tasks=["flash"], own=own), (0,), 1, own)
     frame = evaluate_runs(setup, runs, rows=rows, console=quiet())

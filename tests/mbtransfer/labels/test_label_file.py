@@ -91,6 +91,34 @@ def test_what_is_wrong_is_told_with_its_line(
     assert "\n" not in str(told.value)
 
 
+def test_empty_rows_are_left_out_but_counted(spoilt: Callable[..., Path]) -> None:
+    path = spoilt(lambda frame: frame)
+    head, first, *rest = path.read_text().splitlines()
+    lines = [head, first, "", "," * head.count(","), *rest, "", ""]
+    path.write_text("\n".join(lines))
+    assert len(read_labels(path, KITCHEN.spec)) == 12
+    path.write_text("\n".join(lines).replace(rest[0], "x" + rest[0]))
+    with pytest.raises(UserError, match=r"labels.csv:5: "):
+        read_labels(path, KITCHEN.spec)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda text: text.replace(",", ";"), "separated by semicolons; save it with commas"),
+        (lambda text: text.replace("\n", ",\n").replace(",\n", "\n", 1), "more cells than its first line"),
+    ],
+    ids=["semicolons", "a comma at the end"],
+)
+def test_other_ways_to_write_tables_are_refused(
+    spoilt: Callable[..., Path], change: Callable[[str], str], words: str
+) -> None:
+    path = spoilt(lambda frame: frame)
+    path.write_text(change(path.read_text()))
+    with pytest.raises(UserError, match=words):
+        read_labels(path, KITCHEN.spec)
+
+
 @pytest.mark.parametrize("content", [b"", b'"', b"\xff\xfe\x00"], ids=["empty", "open quote", "not UTF-8"])
 def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "labels.csv").write_bytes(content)
