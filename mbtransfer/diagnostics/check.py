@@ -72,28 +72,31 @@ def check_task(
         TaskError: no start state leaves the task unsolved.
     """
     parts = simple_parts(task)
-    heads = list(model.rewards(parts, labels).heads.values())
+    heads = model.rewards(parts, labels).heads
     rewards = combined_rewards([task], partial(model.rewards, labels=labels))
     states = fresh_states(scene, task, np.random.default_rng([seed, 3]), STARTS)
     obs = torch.from_numpy(scene.observe(states)).to(model.device)
-    coverage, least = min(_coverage(model, head, obs) for head in heads)
+    coverage, least = min(_coverage(model, part, heads[part.name], obs) for part in parts)
     success, true_success, spread = _imagine(model, task, rewards, obs, seed)
     percentile = float(np.mean(np.array(model.notes["disagreement_percentiles"]) < spread))
     risk = 1.0 - coverage * (success if true_success is None else true_success)
     warning = _warning(task, coverage, least, success, true_success, percentile)
     return Finding(
-        task.name, coverage, least, max(head.reward_error for head in heads), max(head.success_error for head in heads),
+        task.name, coverage, least, max(head.reward_error for head in heads.values()),
+        max(head.success_error for head in heads.values()),
         success, true_success, percentile, risk, warning,
     )  # fmt: skip
 
 
-def _coverage(model: Model, head: Head, obs: Float[Tensor, "n O"]) -> tuple[float, str]:
+def _coverage(model: Model, task: Task, head: Head, obs: Float[Tensor, "n O"]) -> tuple[float, str]:
     """Covered share of the way to the states that count as success, and the least covered fixture."""
     boxes = head.boxes
-    if head.success_net is None and bool((boxes.low > boxes.high).any(dim=1).all()):
-        return 0.0, "success"
-    if head.success_net is None and not bool((torch.isfinite(boxes.low) | torch.isfinite(boxes.high)).any()):
-        return 0.0, "failure"
+    never = bool((boxes.low > boxes.high).any(dim=1).all())
+    always = not bool((torch.isfinite(boxes.low) | torch.isfinite(boxes.high)).any())
+    if head.success_net is None and (never or always):
+        success = model.label(task, len(model.pool)).success  # the head may have had too few labels to tell
+        mixed = bool(success.any() and not success.all())
+        return (1.0, "") if mixed else (0.0, "success" if never else "failure")
     each = (Box(*(part[u] for part in vars(boxes).values())) for u in range(len(boxes.low)))
     return max(_box_coverage(model, box, obs) for box in each)
 
