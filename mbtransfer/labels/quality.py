@@ -11,7 +11,7 @@ from world_models.rewards.heads import Labels, RewardHeads
 
 FOLDS = 5
 
-LEAST = 20
+MEASURABLE = 20
 """Labels from which on errors are measured: a head needs 10, and a fifth may be held out."""
 
 
@@ -47,7 +47,7 @@ def cross_validated_errors(layout: Layout, labels: Labels) -> HeadErrors:
     """Mean errors where a fifth of the labels at a time is held out.
 
     Raises:
-        ModelError: too few labels, fewer than `LEAST`.
+        ModelError: too few labels, fewer than `MEASURABLE`.
     """
     fold = torch.arange(len(labels.reward)) % FOLDS
     found = [

@@ -16,7 +16,7 @@ from mbtransfer.labels.label_file import LabelTable, read_labels, write_labels
 from mbtransfer.labels.labelled_task import SUFFIX
 from mbtransfer.labels.person import ask_person
 from mbtransfer.labels.preferences import labels_from_preferences
-from mbtransfer.labels.quality import LEAST, cross_validated_errors, held_out_errors
+from mbtransfer.labels.quality import MEASURABLE, cross_validated_errors, held_out_errors
 from mbtransfer.labels.successes import labels_from_successes
 from mbtransfer.model import LABELS, Model
 from mbtransfer.runtime.files import check_writable, write_json
@@ -166,7 +166,7 @@ def _judged(model: Model, name: str, task: Task | None, labels: Labels, *, compa
     """Errors of a head of these labels and, where that can be known, of one of as many random labels."""
     count, layout = len(labels.reward), model.dynamics.layout
     found: dict[str, Any] = {"labels": count}
-    if count < LEAST:
+    if count < MEASURABLE:
         return found
     if task is None:
         return found | asdict(cross_validated_errors(layout, labels))
@@ -181,7 +181,7 @@ def _judged(model: Model, name: str, task: Task | None, labels: Labels, *, compa
 
 def _line(batch: dict[str, Any]) -> str:
     if "rank_error" not in batch:
-        return f"{batch['labels']} labels: how good they are can be told from {LEAST} on"
+        return f"{batch['labels']} labels: how good they are can be told from {MEASURABLE} on"
     if math.isnan(batch["rank_error"]):
         return f"{batch['labels']:,} labels: all rewards are the same, so there is nothing to learn from them"
     return (
