@@ -19,7 +19,8 @@ from tasks.simulator import Simulator
 from tasks.task import Task
 from world_models.dynamics.ensemble import EnsembleConfig, EnsembleDynamics
 from world_models.dynamics.rollout import Imagination
-from world_models.rewards.heads import Labels, RewardHeads
+from world_models.rewards.head import Labels
+from world_models.rewards.heads import RewardHeads
 
 LABELS = 2_000
 REPEATS = 5

@@ -23,7 +23,8 @@ from world_models.checkpoint.storage import digest
 from world_models.dynamics.ensemble import EnsembleDynamics
 from world_models.errors import ModelError
 from world_models.layout import Body, Layout
-from world_models.rewards.heads import Labels, RewardHeads
+from world_models.rewards.head import Labels
+from world_models.rewards.heads import RewardHeads
 from world_models.transitions import Transitions, check_sizes
 
 POOL = 20_000

@@ -29,7 +29,7 @@ from mbtransfer.runtime.progress import progress_bar
 from mbtransfer.runtime.terminal import Terminal
 from tasks.task import Task
 from world_models.dynamics.ensemble import EnsembleDynamics
-from world_models.rewards.heads import Labels
+from world_models.rewards.head import Labels
 from world_models.training.trainer import TrainingConfig, fit
 
 

@@ -23,7 +23,7 @@ from tasks.task import Task, simple_parts
 from tasks.task_starts import fresh_states
 from world_models.dynamics.rollout import Imagination
 from world_models.rewards.boxes import Box
-from world_models.rewards.heads import Head
+from world_models.rewards.head import Head
 from world_models.rewards.quantities import Quantities
 
 STARTS = 6

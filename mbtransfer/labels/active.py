@@ -21,7 +21,8 @@ from mbtransfer.mpc.objective import LearnedDynamics
 from mbtransfer.mpc.task_reward import TaskReward
 from planners.registry import make_planner
 from world_models.dynamics.rollout import Imagination
-from world_models.rewards.heads import Labels, RewardHeads
+from world_models.rewards.head import Labels
+from world_models.rewards.heads import RewardHeads
 from world_models.transitions import Transitions
 
 FIRST, FEWEST = 0.5, 20

@@ -12,7 +12,7 @@ from torch import Tensor
 from mbtransfer.labels.table import numbers, read_table, truths
 from mbtransfer.runtime.files import replacing
 from tasks.spec import EnvSpec
-from world_models.rewards.heads import Labels
+from world_models.rewards.head import Labels
 from world_models.transitions import Transitions
 
 

@@ -13,7 +13,8 @@ from tasks.environment import Environment
 from tasks.task import Task
 from world_models.checkpoint.storage import digest
 from world_models.layout import Layout
-from world_models.rewards.heads import LEAST, Labels, RewardHeads
+from world_models.rewards.head import Labels
+from world_models.rewards.heads import LEAST, RewardHeads
 
 SUFFIX = ".csv"
 """How the name of a label file ends, which tells it from the name of a task."""

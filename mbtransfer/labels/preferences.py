@@ -18,7 +18,8 @@ from mbtransfer.model import LABELS, Model
 from world_models.errors import ModelError
 from world_models.layout import Layout
 from world_models.rewards.basis import ABSOLUTE, Terms, dictionary
-from world_models.rewards.heads import RELUCTANT, Labels
+from world_models.rewards.fitting import RELUCTANT
+from world_models.rewards.head import Labels
 from world_models.rewards.quantities import Quantities
 from world_models.transitions import Transitions, check_sizes
 

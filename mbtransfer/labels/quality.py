@@ -7,7 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from world_models.layout import Layout
-from world_models.rewards.heads import Labels, RewardHeads
+from world_models.rewards.head import Labels
+from world_models.rewards.heads import RewardHeads
 
 FOLDS = 5
 

@@ -18,7 +18,8 @@ from mbtransfer.model import LABELS, Model
 from world_models.errors import ModelError
 from world_models.layout import Layout
 from world_models.rewards.boxes import SIDES
-from world_models.rewards.heads import RELUCTANT, SEEN, Labels
+from world_models.rewards.fitting import RELUCTANT, SEEN
+from world_models.rewards.head import Labels
 from world_models.rewards.quantities import Quantities
 from world_models.transitions import Transitions
 

@@ -22,7 +22,8 @@ from world_models.dynamics.rollout import Imagination
 from world_models.layout import Layout
 from world_models.rewards.basis import ABSOLUTE, BUMP, Atoms
 from world_models.rewards.boxes import SIDES, Box
-from world_models.rewards.heads import Head, RewardHeads
+from world_models.rewards.head import Head
+from world_models.rewards.heads import RewardHeads
 from world_models.rewards.quantities import Quantities
 
 

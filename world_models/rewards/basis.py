@@ -171,9 +171,10 @@ def dictionary(quantities: Quantities, x: Float[Tensor, "N Q"]) -> Terms:
     for q in quantities.shares:
         plain += [(q, ABSOLUTE, t, 1.0) for t in knots]
         plain += [(q, BUMP, t, width) for t in knots for width in WIDTHS]
-    for q in quantities.distances:
+    for q in (*quantities.distances, *quantities.places):
         plain += [(q, ABSOLUTE, t, 1.0) for t in (0.0, *REACHES)]
         plain += [(q, kind, 0.0, radius) for kind in (BUMP, DECAY) for radius in RADII]
+    plain += [(q, SQUARE, 0.0, 1.0) for q in quantities.places]
     for q in quantities.actions:
         plain += [(q, ABSOLUTE, 0.0, 1.0), (q, SQUARE, 0.0, 1.0), (q, ABSOLUTE, -FAR, 1.0)]
     high = x.abs().quantile(0.995, dim=0).tolist()

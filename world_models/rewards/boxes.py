@@ -86,8 +86,24 @@ SEARCHED = 2000
 """Successes, and failures, among which an interval is searched."""
 
 
-def find_boxes(x: Float[Tensor, "N Q"], success: Bool[Tensor, " N"]) -> Box:
-    """One box, or where it holds too many failures the union of a few, [U S]; the first is empty if none succeeded."""
+def find_boxes(x: Float[Tensor, "N Q"], success: Bool[Tensor, " N"], plain: int | None = None) -> Box:
+    """One box, or the union of a few, [U S]; the first is empty if none succeeded.
+
+    Args:
+        x: quantities of states.
+        success: which of them are successes.
+        plain: how many of the quantities are used unless with all of them half as many states are judged wrongly.
+    """
+    boxes = _boxes(x[:, :plain], success)
+    wrong = _wrong(boxes, x, success)
+    if plain in (None, x.shape[1]) or wrong <= WELL * float(success.float().mean()):
+        return boxes
+    others = _boxes(x, success)
+    return others if _wrong(others, x, success) < 0.5 * wrong else boxes
+
+
+def _boxes(x: Float[Tensor, "N Q"], success: Bool[Tensor, " N"]) -> Box:
+    """One box, or where it holds too many failures the union of a few."""
     one = _joined([find_box(x, success)])
     wrong = _wrong(one, x, success)
     if wrong <= WELL * float(success.float().mean()):

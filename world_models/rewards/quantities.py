@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from world_models.layout import Body, Layout
+from world_models.rewards.places import Place
 
 
 class Quantities:
@@ -21,13 +22,16 @@ class Quantities:
     2. `columns`: all other columns; `gaps` between the positions of every two objects; `speeds` of all bodies; the norm
        of the action; `moves`, the way of each body in this control step; and the shares and distances of the state
        before.
+    3. `places`: distances (m) to places that were found from a task's labels.
 
     Attributes:
         names: name of each quantity.
-        shares, distances, actions, columns, gaps, speeds, effort, moves, before: where they lie.
+        shares, distances, actions, columns, gaps, speeds, effort, moves, before, places: where they lie.
     """
 
-    def __init__(self, layout: Layout, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, layout: Layout, device: torch.device | str = "cpu", places: tuple[Place, ...] = ()
+    ) -> None:
         limited = layout.limited if layout.objects else (True,) * layout.obs_size
         share = [i for i, is_limited in enumerate(limited) if is_limited]
         others = [i for i, is_limited in enumerate(limited) if not is_limited]
@@ -50,6 +54,7 @@ class Quantities:
         self.effort = place(["size of the action"])
         self.moves = place([f"way of {body.name}" for body in bodies])
         self.before = place([f"{name} before" for name in (*shares, *distances)])
+        self.places = place([at.name for at in places])
         self.names = tuple(names)
 
         def index(columns: Iterable[int]) -> Tensor:
@@ -62,12 +67,17 @@ class Quantities:
         self._pairs = index(i for i, _ in pairs), index(j for _, j in pairs)
         self._velocities = [index(body.velocities[: max(1, len(body.positions))]) for body in fast]
         self._positions = [index(body.positions) for body in bodies]
+        self._places = [
+            (index(at.body.positions), torch.tensor(at.point, device=device)[:, None]) for at in places
+        ]
 
     @staticmethod
-    @lru_cache(maxsize=8)
-    def of(layout: Layout, device: torch.device | str = "cpu") -> "Quantities":
+    @lru_cache(maxsize=64)
+    def of(
+        layout: Layout, device: torch.device | str = "cpu", places: tuple[Place, ...] = ()
+    ) -> "Quantities":
         """The quantities of a layout, on a device; made once."""
-        return Quantities(layout, device)
+        return Quantities(layout, device, places)
 
     def __len__(self) -> int:
         """Q."""
@@ -96,7 +106,7 @@ class Quantities:
         parts = [self._shares(next_obs), self._distances(next_obs), action]
         if not simple:
             parts += [*self._more(next_obs), _norm(action), self._norms(next_obs - obs, self._positions)]
-            parts += [self._shares(obs), self._distances(obs)]
+            parts += [self._shares(obs), self._distances(obs), *self._to_places(next_obs)]
         return torch.cat(parts, dim=-2)
 
     def rows_of_states(
@@ -106,7 +116,8 @@ class Quantities:
         nothing = obs.new_zeros(()).expand(*obs.shape[:-2], len(self), obs.shape[-1])
         parts = [self._shares(obs), self._distances(obs), nothing[..., : len(self.actions), :]]
         if not simple:
-            parts += [*self._more(obs), nothing[..., self.effort.start :, :]]
+            unknown = nothing[..., self.effort.start : self.places.start, :]
+            parts += [*self._more(obs), unknown, *self._to_places(obs)]
         return torch.cat(parts, dim=-2)
 
     def _more(self, obs: Float[Tensor, "*h O N"]) -> list[Tensor]:
@@ -119,6 +130,9 @@ class Quantities:
     def _distances(self, obs: Float[Tensor, "*h O N"]) -> Tensor:
         vector = obs.index_select(-2, self._vectors).unflatten(-2, (-1, 3))
         return vector.square().sum(dim=-2).clamp(min=1e-12).sqrt()
+
+    def _to_places(self, obs: Float[Tensor, "*h O N"]) -> list[Tensor]:
+        return [_norm(obs.index_select(-2, columns) - point) for columns, point in self._places]
 
     def _norms(self, x: Float[Tensor, "*h O N"], groups: Sequence[Tensor]) -> Tensor:
         if not groups:

@@ -26,7 +26,7 @@ class ResidualNet(nn.Module):
 
     def forward(self, x: Float[Tensor, "*b Q"]) -> Float[Tensor, "*b"]:
         """The residual of each transition."""
-        y: Tensor = self.layers((x - self.centre) / self.scale)
+        y: Tensor = self.layers((x[..., : len(self.centre)] - self.centre) / self.scale)
         return y[..., 0]
 
 
@@ -46,7 +46,7 @@ class StackedNets:
 
     def __call__(self, x: Float[Tensor, "*h S Q N"]) -> Float[Tensor, "*h S N"]:
         """The residual of each row, part s by network s."""
-        x = (x - self._centre) / self._scale
+        x = (x[..., : self._centre.shape[1], :] - self._centre) / self._scale
         for i, (weight, bias) in enumerate(zip(self._weights, self._biases, strict=True)):
             x = weight @ x + bias
             if i < len(self._weights) - 1:

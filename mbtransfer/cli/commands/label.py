@@ -24,7 +24,7 @@ from mbtransfer.runtime.terminal import Terminal
 from mbtransfer.task_file import load_task_file
 from mbtransfer.task_guard import check_finite
 from tasks.task import Task
-from world_models.rewards.heads import Labels
+from world_models.rewards.head import Labels
 from world_models.transitions import Transitions
 
 COUNT = 100

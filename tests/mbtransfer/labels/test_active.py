@@ -8,7 +8,7 @@ from mbtransfer.labels.label_file import LabelTable
 from mbtransfer.labels.quality import cross_validated_errors, held_out_errors, rank_error
 from mbtransfer.model import Model
 from tasks.registry import make
-from world_models.rewards.heads import Labels
+from world_models.rewards.head import Labels
 from world_models.transitions import Transitions
 
 TASK = make("kitchen").task("drawer_open")

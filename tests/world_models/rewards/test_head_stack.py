@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from world_models.layout import Layout
-from world_models.rewards.heads import Head, Labels, RewardHeads
+from world_models.rewards.head import Head, Labels
+from world_models.rewards.heads import RewardHeads
 from world_models.rewards.quantities import Quantities
 from world_models.rewards.residual import fit_residual
 from world_models.transitions import Transitions

@@ -14,7 +14,8 @@ from world_models.errors import ModelError
 from world_models.layout import Layout
 from world_models.rewards.basis import Atoms
 from world_models.rewards.boxes import Box
-from world_models.rewards.heads import Head, Labels, RewardHeads
+from world_models.rewards.head import Head, Labels
+from world_models.rewards.heads import RewardHeads
 from world_models.rewards.quantities import Quantities
 from world_models.rewards.residual import fit_residual
 from world_models.transitions import Transitions
@@ -106,8 +107,8 @@ def ring(data: Transitions, rows: int) -> Labels:
     """A reward that no products of few quantities explain, and a success that no box explains."""
     plain = label(data, 0.0, rows)
     x, y, z = plain.next_obs[:, :3].T * 6
-    wave = (x + y + z).sin()
-    return replace(plain, reward=wave, success=wave > 0.3)
+    waves = (1.5 * (x - y)).sin() * z.sin()
+    return replace(plain, reward=waves, success=(x + y + z).sin() > 0.3)
 
 
 def test_what_no_atoms_explain_is_left_to_a_network_and_it_helps(
