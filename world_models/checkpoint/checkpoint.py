@@ -96,9 +96,8 @@ def load_dynamics(
     if difference:
         raise ModelError(f"the model in {home} does not fit this environment: {difference}")
     tensors = _read_weights(home, manifest)
-    shapes = _shapes(config, layout, name)
-    _check_tensors(tensors, shapes, f"the model in {home}")
-    dynamics = EnsembleDynamics(layout, config)
+    dynamics = _untrained(config, layout, tensors, name)
+    _check_tensors(tensors, dynamics.state_dict(), f"the model in {home}")
     dynamics.elites = tensors["elites"]
     dynamics.load_state_dict(tensors)
     return dynamics.to(device), manifest
@@ -126,11 +125,16 @@ def _read_weights(home: Path, manifest: Mapping[str, Any]) -> dict[str, Tensor]:
     return unpack(data, path)[0]
 
 
-def _shapes(config: EnsembleConfig, layout: Layout, name: str) -> dict[str, Tensor]:
-    """What the tensors must be, without memory for any."""
+def _untrained(
+    config: EnsembleConfig, layout: Layout, tensors: Mapping[str, Tensor], name: str
+) -> EnsembleDynamics:
+    """The ensemble that the tensors are to fill; a manifest that claims more than they hold gets no memory for it."""
+    last = f"weights.{config.layers}"
+    sets, width = (*tensors["weights.0"].shape, 0, 0)[:2] if "weights.0" in tensors else (0, 0)
+    if last not in tensors or sets < config.members or width < config.hidden:
+        raise ModelError(f"{name}: its weights are not those of {config}")
     try:
-        with torch.device("meta"):
-            return EnsembleDynamics(layout, config).state_dict()
+        return EnsembleDynamics(layout, config)
     except (IndexError, ValueError) as error:
         raise ModelError(f"{name}: no model can be built from it: {error}") from error
 
