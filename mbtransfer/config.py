@@ -474,6 +474,29 @@ class EvaluateConfig(DecisionFlags, EngineFlags, MachineFlags, TrackerFlags, Tru
 
 
 @command
+class CompareConfig(MachineFlags, TrackerFlags, TrustFlags):
+    """Compare what can be carried from old tasks to new ones: model, policy or nothing. Run again to continue."""
+
+    model: Path
+    """Model folder; all methods share its pool, and its environment's source tasks are the old ones."""
+    out: Path
+    """Folder for the runs, runs.csv, summary.json, table.md and success-against-time.png."""
+    methods: tuple[str, ...] = ("all",)
+    """Methods: all, or names: policy, distilled_policy, own_model, model, or those of --method-file.
+    The ends of the score, random and oracle, always run."""
+    method_file: Path | None = None
+    """Python file that defines your own methods; it is run."""
+    targets: tuple[str, ...] = ()
+    """Tasks to solve by name, or with a target, such as "move(drawer, 0.2)". Empty: all held-out tasks."""
+    labels: Count | None = None
+    """Labelled transitions behind the reward of each task. None: 10,000, or the whole pool if it is smaller."""
+    episodes: Count = 5
+    """Episodes per target and seed, to measure success."""
+    seeds: tuple[Seed, ...] = (0,)
+    """Seeds of the methods and of the episodes."""
+
+
+@command
 class PlanConfig(DecisionFlags, MachineFlags, TrustFlags):
     """Run one episode of a task or recipe and show it live."""
 
@@ -595,6 +618,7 @@ __all__ = [
     "CalibrationConfig",
     "CheckConfig",
     "CollectConfig",
+    "CompareConfig",
     "DatasetExportConfig",
     "DatasetImportConfig",
     "DatasetInfoConfig",
@@ -624,6 +648,7 @@ COMMANDS: dict[str, type] = {
     "collect": CollectConfig,
     "fit": FitConfig,
     "evaluate": EvaluateConfig,
+    "compare": CompareConfig,
     "prepare": PrepareConfig,
     "adapt": AdaptConfig,
     "label": LabelConfig,

@@ -1,0 +1,1 @@
+"""The transfer lab: what can be carried from old tasks to a new one."""

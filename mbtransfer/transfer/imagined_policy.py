@@ -1,0 +1,40 @@
+"""A policy trained in imagination for the target, acting without a planner.
+
+Actor-critic in the pooled model with the target's learned reward (see `mbtransfer.training.policy.actor_critic`: Xu et
+al. 2022, "Accelerated policy learning with parallel differentiable simulation", section 3). It is what
+`mbtransfer prepare` makes; here it acts alone, instead of proposing plans.
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from mbtransfer.training.policy import PolicyTrainingConfig, prepare
+from mbtransfer.transfer.method import Costs, Method, Solution, Sources, parameters
+from tasks.task import Task
+
+
+@dataclass(frozen=True)
+class ImaginedPolicy(Method[Sources]):
+    """Carries the dynamics, and makes a policy of them.
+
+    Attributes:
+        updates: updates of policy and value.
+        training: how they are trained.
+    """
+
+    name: ClassVar[str] = "policy"
+    updates: int = 500
+    training: PolicyTrainingConfig = field(default_factory=PolicyTrainingConfig)
+
+    def pretrain(self, sources: Sources) -> Sources:
+        """Nothing: the pooled model is there already."""
+        return sources
+
+    def solve(self, carried: Sources, target: Task) -> Solution:
+        """Fit the target's reward head and train a policy for it, without a step in the environment."""
+        model, labels = carried.model, carried.labels
+        prepared = prepare(
+            model, target, float("inf"), updates=self.updates, labels=labels, config=self.training, seed=carried.seed
+        )  # fmt: skip
+        pool = int(model.notes.get("transitions", len(model.pool)))
+        return Solution(prepared.policy, Costs(pool, 0, labels, parameters(prepared.actor)))
