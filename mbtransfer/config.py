@@ -492,6 +492,8 @@ class CompareConfig(MachineFlags, TrackerFlags, TrustFlags):
     """Labelled transitions behind the reward of each task. None: 10,000, or the whole pool if it is smaller."""
     episodes: Count = 5
     """Episodes per target and seed, to measure success."""
+    practice: Annotated[int, Ge(0)] = 0
+    """Episodes of each target that a method may learn from before it is measured. 0: zero-shot."""
     seeds: tuple[Seed, ...] = (0,)
     """Seeds of the methods and of the episodes."""
 

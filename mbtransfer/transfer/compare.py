@@ -26,7 +26,8 @@ class Comparison:
         targets: the tasks to solve.
         labels: labelled transitions behind the reward of each task.
         seeds: seeds of methods and episodes.
-        episodes: episodes for each target and seed.
+        episodes: episodes for each target and seed, to measure success.
+        practice: episodes of each target that a method may learn from before.
         code: checksum of the file of each method that is the user's own.
     """
 
@@ -36,13 +37,14 @@ class Comparison:
     labels: int
     seeds: Sequence[int]
     episodes: int
+    practice: int = 0
     code: Mapping[str, str] = field(default_factory=dict)
 
     def settings(self, method: Method[Any], target: Task) -> dict[str, Any]:
         """Everything that a run depends on, except its seed."""
         return {
-            "model": self.model.digest, "labels": self.labels, "episodes": self.episodes, "method": repr(method),
-            "code": self.code.get(method.name, ""), "target": repr(target),
+            "model": self.model.digest, "labels": self.labels, "episodes": self.episodes, "practice": self.practice,
+            "method": repr(method), "code": self.code.get(method.name, ""), "target": repr(target),
         }  # fmt: skip
 
 
@@ -99,7 +101,7 @@ def _solved(
     model = replace(model, heads={})
     tasks = tuple(task for task in model.environment.tasks.values() if task.split == "source")
     try:
-        carried = method.pretrain(Sources(model, tasks, asked.labels, seed))
+        carried = method.pretrain(Sources(model, tasks, asked.labels, seed, asked.practice))
     except Exception as error:
         broken = error
     pretrain_seconds = perf_counter() - began

@@ -31,12 +31,14 @@ class Sources:
         tasks: the source tasks.
         labels: labelled transitions behind the reward of each task, source or target.
         seed: seed of all randomness.
+        practice: episodes of the target that a method may take before it is measured.
     """
 
     model: Model
     tasks: tuple[Task, ...]
     labels: int
     seed: int
+    practice: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class Method(ABC, Generic[Carried]):
 
     @abstractmethod
     def solve(self, carried: Carried, target: Task) -> Solution:
-        """Solve a target, of which N labelled transitions of the pool may be used and no environment step."""
+        """Solve a target, of which N labelled transitions of the pool and the episodes of `practice` may be used."""
 
 
 def parameters(*networks: nn.Module) -> int:

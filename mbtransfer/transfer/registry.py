@@ -7,6 +7,7 @@ from typing import Any
 from mbtransfer.errors import UserError
 from mbtransfer.task_file import run_file
 from mbtransfer.transfer.distilled_policy import DistilledPolicy
+from mbtransfer.transfer.fine_tuned_model import FineTunedModel
 from mbtransfer.transfer.gpi import SuccessorTransfer, SuccessorValue
 from mbtransfer.transfer.imagined_policy import ImaginedPolicy
 from mbtransfer.transfer.method import Method
@@ -31,6 +32,7 @@ METHODS: dict[str, Method[Any]] = {
         OwnModel(),
         SuccessorValue(),
         ModelTransfer(),
+        FineTunedModel(),
         UPPER,
     )
 }

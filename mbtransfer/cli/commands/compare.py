@@ -76,7 +76,8 @@ def _comparison(config: CompareConfig, console: Terminal) -> Comparison:
     code = hashlib.sha256(config.method_file.read_bytes()).hexdigest()[:16] if config.method_file else ""
     return Comparison(
         model, methods, [find_task(environment, name) for name in names], model.label_count(config.labels),
-        tuple(dict.fromkeys(config.seeds)), config.episodes, {method.name: code for method in own},
+        tuple(dict.fromkeys(config.seeds)), config.episodes, config.practice,
+        {method.name: code for method in own},
     )  # fmt: skip
 
 

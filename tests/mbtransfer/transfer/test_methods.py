@@ -16,6 +16,7 @@ from mbtransfer.mpc.controller import Controller
 from mbtransfer.mpc.task_reward import TaskReward
 from mbtransfer.training.policy import prepare
 from mbtransfer.transfer.distilled_policy import DistilledPolicy, task_vector
+from mbtransfer.transfer.fine_tuned_model import FineTunedModel
 from mbtransfer.transfer.imagined_policy import ImaginedPolicy
 from mbtransfer.transfer.method import Sources, controller_of
 from mbtransfer.transfer.model_transfer import ModelTransfer
@@ -128,3 +129,12 @@ def test_the_oracle_needs_a_simulator_that_can_return(sources: Sources) -> None:
     stuck = replace(sources.model.environment, make_scene=lambda locked: SimpleNamespace(live=True))  # type: ignore[arg-type,return-value]
     assert "simulator" in Oracle().lacks(stuck)
     assert not Oracle().lacks(sources.model.environment)
+
+
+def test_fine_tuning_counts_its_steps_and_leaves_the_pooled_model_alone(sources: Sources) -> None:
+    target = sources.model.environment.task("drawer_half")
+    before = [weight.clone() for weight in sources.model.dynamics.parameters()]
+    solution = FineTunedModel().solve(replace(sources, practice=2), target)
+    assert 0 < solution.costs.steps <= 2 * sources.model.environment.spec.episode_steps
+    assert all(map(torch.equal, before, sources.model.dynamics.parameters()))
+    assert FineTunedModel().solve(sources, target).costs.steps == 0, "zero-shot"
