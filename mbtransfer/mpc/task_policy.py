@@ -37,7 +37,7 @@ class Scaled(nn.Module):
         super().__init__()
         self.register_buffer("centre", torch.zeros(inputs))
         self.register_buffer("scale", torch.ones(inputs))
-        self.layers = nn.Sequential(
+        self.layers: nn.Module = nn.Sequential(
             nn.Linear(inputs, WIDTH), nn.LayerNorm(WIDTH), nn.ReLU(),
             nn.Linear(WIDTH, WIDTH), nn.ReLU(), nn.Linear(WIDTH, outputs),
         )  # fmt: skip

@@ -98,7 +98,8 @@ class Trainer:
     """Improves a policy and a value, update by update.
 
     Rewards are scaled so that values are from 0 to 1, and clipped to the range of the labels: a model is most wrong
-    where it promises more than was ever observed.
+    where it promises more than was ever observed. Roll-out r of each member stays in row r, so that rewards and
+    networks may differ from row to row (see `mbtransfer.transfer.contextual_policy`).
 
     Args:
         imagination: the ensemble, one particle per member, in float32.
@@ -109,20 +110,21 @@ class Trainer:
         config: settings of the training.
         seed: seed of all randomness.
         uncertainty_penalty: measures how much members differ; needed if the settings have a penalty.
+        networks: policy and value to improve, made for R rows of observations; None for new ones.
     """
 
     def __init__(
         self, imagination: Imagination, reward: Reward, span: tuple[float, float],
         starts: Float[Tensor, "N O"], bounds: Bounds, config: PolicyTrainingConfig, seed: int,
-        uncertainty_penalty: EnsemblePenalty | None = None,
+        uncertainty_penalty: EnsemblePenalty | None = None, networks: tuple[Actor, Critic] | None = None,
     ) -> None:  # fmt: skip
         self._imagination, self._reward, self._span = imagination, reward, span
         self._starts, self._bounds, self._config, self._penalty = starts, bounds, config, uncertainty_penalty
         self._generator = torch.Generator(starts.device).manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.actor = Actor(starts.shape[1], len(bounds.low)).to(starts.device)
-            self.critic = Critic(starts.shape[1]).to(starts.device)
+            actor, critic = networks or (Actor(starts.shape[1], len(bounds.low)), Critic(starts.shape[1]))
+        self.actor, self.critic = actor.to(starts.device), critic.to(starts.device)
         self.actor.fit_normalizer(starts)
         self.critic.fit_normalizer(starts)
         self.target = copy.deepcopy(self.critic).requires_grad_(False)

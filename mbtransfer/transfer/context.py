@@ -1,0 +1,203 @@
+"""Contexts: what a policy of many tasks is told about the one that it is in.
+
+A contextual MDP is one MDP for each context, all with the same states and actions (Hallak et al. 2015, "Contextual
+Markov decision processes", section 2). There are four kinds of context of a task:
+
+- `one_hot`: its number among the source tasks.
+- `embedding`: a vector for each source task, learned together with the policy.
+- `metadata`: its description in words (Sodhani, Zhang and Pineau 2021, "Multi-task reinforcement learning with
+  context-based representations", CARE, section 4). They read it by a pretrained language model; here it is a fixed bag
+  of words (`encoded`).
+- `label_vector`: where its best labels are (`mbtransfer.transfer.distilled_policy.task_vector`).
+
+The last two exist for tasks that were never seen. In place of the first two stands that of the source task with the
+nearest label vector.
+"""
+
+import re
+import zlib
+from abc import ABC, abstractmethod
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mbtransfer.errors import UserError
+from mbtransfer.labels.labelled_task import LabelledTask
+from mbtransfer.transfer.distilled_policy import task_vector
+from mbtransfer.transfer.method import Sources
+from tasks.task import Task
+
+Kind = Literal["one_hot", "embedding", "metadata", "label_vector"]
+
+COLUMNS = 1024
+"""Columns that words are hashed to, and as many for numbers: so many that two words of one environment rarely meet."""
+
+EMBEDDING = 16
+"""Size of a learned context."""
+
+_TOKEN = re.compile(r"(?<![\w.])([-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?!\w)|([^\W_]+)")
+
+
+def encoded(description: str) -> Float[Tensor, " D"]:
+    """A description as words and numbers; it depends on nothing else, so that equal descriptions are encoded equally.
+
+    Words are taken in lower case, and names are split at underscores: `left_knob` and `right_knob` share a word. Word w
+    counts in column crc32(w) mod `COLUMNS` (the hashing trick of Weinberger et al. 2009, "Feature hashing for large
+    scale multitask learning", section 2, without signs), as a share of all words (term frequency).
+
+    Numbers stay numbers, in the columns behind: number i among those of one unit, the word that follows them, is in
+    column crc32("unit i") mod `COLUMNS`. Columns without a number are NaN.
+    """
+    counts, numbers = torch.zeros(COLUMNS), torch.full((COLUMNS,), torch.nan)
+    waiting, seen = list[float](), dict[str, int]()
+
+    def place(unit: str) -> None:
+        for number in waiting:
+            index = seen[unit] = seen.get(unit, -1) + 1
+            numbers[_column(f"{unit} {index}")] = number
+        waiting.clear()
+
+    for number, word in _TOKEN.findall(description.lower()):
+        if number:
+            waiting.append(float(number))
+        else:
+            place(word)
+            counts[_column(word)] += 1.0
+    place("")
+    return torch.cat([counts / counts.sum().clamp(min=1.0), numbers])
+
+
+def _column(text: str) -> int:
+    return zlib.crc32(text.encode()) % COLUMNS
+
+
+class Contexts(ABC):
+    """Contexts of one kind: of the source tasks, and of any target.
+
+    Args:
+        sources: what they are made of.
+
+    Attributes:
+        table: a row for each source task.
+    """
+
+    learned: ClassVar[bool] = False
+    """Whether the table is only where learning begins."""
+
+    reads_labels: ClassVar[bool] = True
+    """Whether a target's context comes from its labels."""
+
+    table: Float[Tensor, "K C"]
+
+    @abstractmethod
+    def __init__(self, sources: Sources) -> None: ...
+
+    @abstractmethod
+    def of(self, target: Task, table: Float[Tensor, "K C"]) -> Float[Tensor, " C"]:
+        """The context of a target, given the table as it was learned."""
+
+
+class OneHot(Contexts):
+    """The number of the task, or of the nearest source task."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self.table = torch.eye(len(sources.tasks), device=sources.model.device)
+
+    def of(self, target: Task, table: Float[Tensor, "K C"]) -> Float[Tensor, " C"]:
+        """See `Contexts.of`."""
+        return table[nearest_source(self._sources, target)]
+
+
+class Embedding(OneHot):
+    """A vector that is learned, of the task or of the nearest source task."""
+
+    learned = True
+
+    def __init__(self, sources: Sources) -> None:
+        super().__init__(sources)
+        generator = torch.Generator().manual_seed(sources.seed)
+        self.table = torch.randn(len(sources.tasks), EMBEDDING, generator=generator).to(self.table)
+
+
+class Metadata(Contexts):
+    """The words and numbers of the description.
+
+    Columns in which the source tasks do not differ are left out, because nothing can be learned of them; the others
+    are normalised over the source tasks. A number that a description lacks is taken as their mean.
+
+    Raises:
+        UserError: the descriptions of the source tasks do not differ, or one is known by labels alone.
+    """
+
+    reads_labels = False
+
+    def __init__(self, sources: Sources) -> None:
+        self._device = sources.model.device
+        rows = torch.stack([encoded(_description(task)) for task in sources.tasks])
+        self._known = (rows[:, :COLUMNS] > 0).any(dim=0)
+        self._mean = rows.nanmean(dim=0)
+        apart = (rows - self._mean).square().nanmean(dim=0).sqrt().nan_to_num(0.0)
+        # in columns of words every source task has an entry, in those of numbers some may have none
+        self._columns = (apart > 1e-6).nonzero()[:, 0]
+        self._scale = apart[self._columns]
+        if not len(self._columns):
+            raise UserError(
+                "the descriptions of the source tasks do not differ, and tell a policy nothing; "
+                "use the context label_vector"
+            )
+        self.table = self._normalised(rows).to(self._device)
+
+    def of(self, target: Task, table: Float[Tensor, "K C"]) -> Float[Tensor, " C"]:
+        """See `Contexts.of`.
+
+        Raises:
+            UserError: the description shares no word with those of the source tasks, or there is none.
+        """
+        row = encoded(_description(target))
+        if not bool((row[:COLUMNS] > 0)[self._known].any()):
+            raise UserError(
+                f"task {target.name!r}: its description {target.description!r} shares no word with those of the "
+                "source tasks; use the context label_vector"
+            )
+        return self._normalised(row).to(self._device)
+
+    def _normalised(self, rows: Float[Tensor, "*b D"]) -> Float[Tensor, "*b C"]:
+        return ((rows - self._mean)[..., self._columns] / self._scale).nan_to_num(0.0)
+
+
+class LabelVector(Contexts):
+    """Where the best labels of the task are."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self.table = torch.stack([task_vector(sources, task) for task in sources.tasks])
+
+    def of(self, target: Task, table: Float[Tensor, "K C"]) -> Float[Tensor, " C"]:
+        """See `Contexts.of`."""
+        return task_vector(self._sources, target)
+
+
+CONTEXTS: dict[Kind, type[Contexts]] = {
+    "one_hot": OneHot,
+    "embedding": Embedding,
+    "metadata": Metadata,
+    "label_vector": LabelVector,
+}
+
+
+def nearest_source(sources: Sources, target: Task) -> int:
+    """Number of the source task whose label vector is nearest to the target's."""
+    vectors = torch.stack([task_vector(sources, task) for task in sources.tasks])
+    return int((vectors - task_vector(sources, target)).square().sum(dim=1).argmin())
+
+
+def _description(task: Task) -> str:
+    if isinstance(task, LabelledTask):
+        raise UserError(
+            f"task {task.name!r} is known by labels alone, and its description does not say what it is; "
+            "use the context label_vector"
+        )
+    return task.description
