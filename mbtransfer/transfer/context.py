@@ -44,8 +44,8 @@ def encoded(description: str) -> Float[Tensor, " D"]:
     """A description as words and numbers; it depends on nothing else, so that equal descriptions are encoded equally.
 
     Words are taken in lower case, and names are split at underscores: `left_knob` and `right_knob` share a word. Word w
-    counts in column crc32(w) mod `COLUMNS` (the hashing trick of Weinberger et al. 2009, "Feature hashing for large
-    scale multitask learning", section 2, without signs), as a share of all words (term frequency).
+    adds one in column crc32(w) mod `COLUMNS`: plain term frequencies, with the hashing trick of Weinberger et al. 2009,
+    "Feature hashing for large scale multitask learning", section 2, without its signs.
 
     Numbers stay numbers, in the columns behind: number i among those of one unit, the word that follows them, is in
     column crc32("unit i") mod `COLUMNS`. Columns without a number are NaN.
@@ -66,7 +66,7 @@ def encoded(description: str) -> Float[Tensor, " D"]:
             place(word)
             counts[_column(word)] += 1.0
     place("")
-    return torch.cat([counts / counts.sum().clamp(min=1.0), numbers])
+    return torch.cat([counts, numbers])
 
 
 def _column(text: str) -> int:

@@ -34,7 +34,7 @@ class SoftModules(nn.Module):
         self, inputs: int, context: int, outputs: int, modules: int = 4, layers: int = 2, width: int = 64
     ) -> None:
         super().__init__()
-        self._inputs, self._modules = inputs, modules
+        self._inputs, self._count = inputs, modules
         self.encoder = nn.Sequential(nn.Linear(inputs + context, width), nn.LayerNorm(width), nn.ReLU())
         self.of_context = nn.Linear(context, width)
         self.down = nn.ModuleList(nn.Linear(width, modules**2) for _ in range(layers))
@@ -45,7 +45,7 @@ class SoftModules(nn.Module):
     def forward(self, x: Float[Tensor, "*b I"]) -> Float[Tensor, "*b Y"]:
         """The output for observations, behind which are contexts."""
         f = self.encoder(x)
-        g = f[..., None, :].expand(*f.shape[:-1], self._modules, f.shape[-1])
+        g = f[..., None, :].expand(*f.shape[:-1], self._count, f.shape[-1])
         for layer, route in zip(self.layers, self._routes(f, x[..., self._inputs :]), strict=True):
             g = einsum(route, torch.relu(layer(g)), "... i j, ... j d -> ... i d")
         y: Tensor = self.last(g).sum(dim=-2)
@@ -62,7 +62,7 @@ class SoftModules(nn.Module):
         logits = [self.down[0](torch.relu(both))]
         for up, down in zip(self.up, self.down[1:], strict=True):
             logits.append(down(torch.relu(up(logits[-1]) * both)))
-        return [torch.softmax(rearrange(p, "... (i j) -> ... i j", i=self._modules), dim=-1) for p in logits]
+        return [torch.softmax(rearrange(p, "... (i j) -> ... i j", i=self._count), dim=-1) for p in logits]
 
 
 class _Layer(nn.Module):
