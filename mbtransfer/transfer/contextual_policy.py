@@ -38,6 +38,9 @@ Trunk = Literal["mlp", "soft_modules"]
 class Contextual(Scaled):
     """A network that reads observations and contexts.
 
+    Contexts are scaled so that those of the source tasks have as large a mean square as normalised observations: a few
+    numbers of a description would be lost among many columns.
+
     Args:
         inputs: O, the number of observation columns.
         outputs: number of output columns.
@@ -52,13 +55,14 @@ class Contextual(Scaled):
         super().__init__(inputs + size, outputs)
         if trunk == "soft_modules":
             self.layers = SoftModules(inputs, size, outputs)
+        self.scale[inputs:] = (contexts.table.square().sum(dim=1).mean() / inputs).sqrt().clamp(min=1e-3)
         if contexts.learned:
             self.table = nn.Parameter(contexts.table.clone())
         else:
             self.register_buffer("table", contexts.table)
 
     def fit_normalizer(self, obs: Float[Tensor, "N O"]) -> None:
-        """Fit the normalisation to observations; contexts are normalised already."""
+        """Fit the normalisation to observations; that of the contexts stays."""
         inputs = obs.shape[1]
         self.centre[:inputs] = obs.mean(dim=0)
         self.scale[:inputs] = obs.std(dim=0).clamp(min=1e-3)
