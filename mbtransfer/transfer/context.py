@@ -17,7 +17,7 @@ nearest label vector.
 import re
 import zlib
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -28,8 +28,6 @@ from mbtransfer.labels.labelled_task import LabelledTask
 from mbtransfer.transfer.distilled_policy import task_vector
 from mbtransfer.transfer.method import Sources
 from tasks.task import Task
-
-Kind = Literal["one_hot", "embedding", "metadata", "label_vector"]
 
 COLUMNS = 1024
 """Columns that words are hashed to, and as many for numbers: so many that two words of one environment rarely meet."""
@@ -180,12 +178,13 @@ class LabelVector(Contexts):
         return task_vector(self._sources, target)
 
 
-CONTEXTS: dict[Kind, type[Contexts]] = {
+CONTEXTS: dict[str, type[Contexts]] = {
     "one_hot": OneHot,
     "embedding": Embedding,
     "metadata": Metadata,
     "label_vector": LabelVector,
 }
+"""The kinds by name."""
 
 
 def nearest_source(sources: Sources, target: Task) -> int:

@@ -12,7 +12,7 @@ with the rewards of each task scaled to be from 0 to 1. A target needs its conte
 """
 
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar
 
 import torch
 from einops import rearrange, repeat
@@ -25,14 +25,14 @@ from mbtransfer.mpc.objective import Policy, Reward
 from mbtransfer.mpc.task_policy import Actor, Critic, Scaled
 from mbtransfer.mpc.task_reward import TaskReward
 from mbtransfer.training.policy.actor_critic import PolicyTrainingConfig, Trainer
-from mbtransfer.transfer.context import CONTEXTS, Contexts, Kind
+from mbtransfer.transfer.context import CONTEXTS, Contexts
 from mbtransfer.transfer.method import Costs, Method, Solution, Sources, parameters
 from mbtransfer.transfer.soft_modules import SoftModules
 from tasks.spec import nearest
 from tasks.task import Task
 from world_models.dynamics.rollout import Imagination
 
-Trunk = Literal["mlp", "soft_modules"]
+TRUNKS = ("mlp", "soft_modules")
 
 
 class Contextual(Scaled):
@@ -50,7 +50,7 @@ class Contextual(Scaled):
 
     table: Tensor
 
-    def __init__(self, inputs: int, outputs: int, contexts: Contexts, trunk: Trunk) -> None:
+    def __init__(self, inputs: int, outputs: int, contexts: Contexts, trunk: str) -> None:
         size = contexts.table.shape[1]
         super().__init__(inputs + size, outputs)
         if trunk == "soft_modules":
@@ -84,7 +84,7 @@ class ContextualActor(Contextual, Actor):
 class ContextualCritic(Critic):
     """Two estimates of the value of a state in many tasks; see `Contextual` for the arguments."""
 
-    def __init__(self, inputs: int, contexts: Contexts, trunk: Trunk) -> None:
+    def __init__(self, inputs: int, contexts: Contexts, trunk: str) -> None:
         super().__init__(inputs)
         self.first, self.second = (Contextual(inputs, 1, contexts, trunk) for _ in range(2))
 
@@ -127,8 +127,8 @@ class ContextualPolicy(Method[Carried]):
     """
 
     name: ClassVar[str] = "contextual_policy"
-    context: Kind = "metadata"
-    trunk: Trunk = "mlp"
+    context: str = "metadata"
+    trunk: str = "mlp"
     updates: int = 1500
     rows: int = 4
     training: PolicyTrainingConfig = field(default_factory=PolicyTrainingConfig)
@@ -141,7 +141,7 @@ class ContextualPolicy(Method[Carried]):
         """
         for what, name, known in (
             ("context", self.context, CONTEXTS),
-            ("trunk", self.trunk, get_args(Trunk)),
+            ("trunk", self.trunk, TRUNKS),
         ):
             if name not in known:
                 raise UserError(f"contextual_policy: no {what} {name!r}{nearest(name, list(known))}")
