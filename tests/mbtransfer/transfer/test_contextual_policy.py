@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from mbtransfer.errors import UserError
-from mbtransfer.model import Model
 from mbtransfer.mpc.task_policy import Actor
 from mbtransfer.training.policy.actor_critic import PolicyTrainingConfig, scaled
 from mbtransfer.transfer.contextual_policy import Carried, ContextualPolicy, joint_reward
