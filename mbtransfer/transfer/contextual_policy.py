@@ -140,7 +140,7 @@ class ContextualPolicy(Method[Carried]):
             UserError: no source tasks, no such context or trunk, or contexts that tell nothing.
         """
         for what, name, known in (
-            ("context", self.context, CONTEXTS),
+            ("context", self.context, tuple(CONTEXTS)),
             ("trunk", self.trunk, TRUNKS),
         ):
             if name not in known:
@@ -187,7 +187,8 @@ def joint_reward(sources: Sources) -> Reward:
     heads = model.rewards(sources.tasks, sources.labels)
     reward = TaskReward(heads, torch.eye(count, device=model.device))
     labels = [model.label(task, sources.labels).reward for task in sources.tasks]
-    low, high = (torch.stack([end(one) for one in labels])[:, None] for end in (torch.amin, torch.amax))
+    low = torch.stack([one.amin() for one in labels])[:, None]
+    high = torch.stack([one.amax() for one in labels])[:, None]
     span = (high - low).clamp(min=1e-6)
 
     def scaled(

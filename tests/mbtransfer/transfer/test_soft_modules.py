@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -42,7 +44,8 @@ def test_the_output_is_that_of_the_equations() -> None:
     p = [soft.down[0](torch.relu(f * h))]
     p.append(soft.down[1](torch.relu(soft.up[0](p[0]) * (f * h))))
     g = [f, f]
-    for layer, logits in zip(soft.layers, p, strict=True):
+    layers: list[Any] = [*soft.layers]
+    for layer, logits in zip(layers, p, strict=True):
         q = torch.softmax(logits.reshape(2, 2), dim=1)
         out = [torch.relu(layer.weight[j] @ g[j] + layer.bias[j]) for j in range(2)]
         g = [q[i, 0] * out[0] + q[i, 1] * out[1] for i in range(2)]
