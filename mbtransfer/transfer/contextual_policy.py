@@ -24,7 +24,7 @@ from mbtransfer.mpc.agent import action_bounds
 from mbtransfer.mpc.objective import Policy, Reward
 from mbtransfer.mpc.task_policy import Actor, Critic, Scaled
 from mbtransfer.mpc.task_reward import TaskReward
-from mbtransfer.training.policy.actor_critic import PolicyTrainingConfig, Trainer
+from mbtransfer.training.policy.actor_critic import EnsemblePenalty, PolicyTrainingConfig, Trainer
 from mbtransfer.transfer.context import CONTEXTS, Contexts
 from mbtransfer.transfer.method import Costs, Method, Solution, Sources, parameters
 from mbtransfer.transfer.soft_modules import SoftModules
@@ -153,10 +153,15 @@ class ContextualPolicy(Method[Carried]):
             torch.manual_seed(sources.seed)
             actor = ContextualActor(inputs, len(bounds.low), contexts, self.trunk)
             critic = ContextualCritic(inputs, contexts, self.trunk)
+        imagination = Imagination(model.dynamics, len(model.dynamics.elites))
+        penalty = (
+            EnsemblePenalty(imagination, model.dynamics.normalizer.change, model.pool)
+            if self.training.uncertainty_penalty
+            else None
+        )
         trainer = Trainer(
-            Imagination(model.dynamics, len(model.dynamics.elites)), joint_reward(sources), (0.0, 1.0),
-            model.pool.obs, bounds, replace(self.training, rows=len(sources.tasks) * self.rows), sources.seed,
-            networks=(actor, critic),
+            imagination, joint_reward(sources), (0.0, 1.0), model.pool.obs, bounds,
+            replace(self.training, rows=len(sources.tasks) * self.rows), sources.seed, penalty, (actor, critic),
         )  # fmt: skip
         for _ in range(self.updates):
             trainer.update()
