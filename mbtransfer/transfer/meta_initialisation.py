@@ -1,7 +1,7 @@
 """Initial weights from which few gradient steps learn a new task: Reptile and first-order MAML.
 
 Reptile (Nichol, Achiam and Schulman 2018, "On first-order meta-learning algorithms", algorithm 1, and with several
-tasks at a time as in section 2, its batch version) moves the initial weights w towards those that k steps of an
+tasks at a time, algorithm 2) moves the initial weights w towards those that k steps of an
 ordinary optimiser U reach in a task t:
 
     w <- w + rate * mean over t of (U^k_t(w) - w).
@@ -13,7 +13,8 @@ the task, at the weights that k steps reach:
     w <- Adam(w, mean over t of grad L'_t(U^k_t(w))).
 
 Both work on any module and any sampler of tasks. The tasks of a batch are learned side by side: each weight gets a
-leading axis N of tasks, and `torch.func.vmap` runs all of them at once.
+leading axis N of tasks, and `torch.func.vmap` runs all of them at once. Tasks are in
+`mbtransfer.transfer.meta_tasks`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,10 +29,6 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from mbtransfer.errors import UserError
-from world_models.dynamics.ensemble import EnsembleDynamics
-from world_models.training.batches import Step
-from world_models.training.losses import MultiStepLoss
-from world_models.transitions import Transitions
 
 Data = tuple[Tensor, ...]
 """A batch of one task; with a leading axis N, one of each of N tasks."""
@@ -44,6 +41,9 @@ Weights = Mapping[str, Tensor]
 
 Optimiser = Callable[[list[Tensor]], torch.optim.Optimizer]
 """Makes the optimiser of a task's weights; one that works element by element, as SGD and Adam do."""
+
+PLAIN: Optimiser = partial(torch.optim.SGD, lr=0.01)
+"""That of Finn et al., section 5.1."""
 
 
 @runtime_checkable
@@ -63,15 +63,15 @@ class MetaConfig:
         tasks: tasks in each of them.
         steps: k, gradient steps in a task.
         inner: optimiser of the steps in a task.
-        rate: of the outer loop: for Reptile the share of the way at first, falling to zero in a line (as in its
-            section 6), else the learning rate of Adam.
+        rate: of the outer loop: for Reptile the share of the way at first, falling to zero in a line as in its
+            experiments, else the learning rate of Adam.
         reuse: take all steps in a task on its first batch, as few-shot tasks have no other; else each on its own.
     """
 
     iterations: int = 1000
     tasks: int = 5
     steps: int = 5
-    inner: Optimiser = partial(torch.optim.SGD, lr=0.01)
+    inner: Optimiser = PLAIN
     rate: float = 1e-3
     reuse: bool = False
 
@@ -224,38 +224,3 @@ def _check(module: nn.Module, iteration: int) -> None:
     """See now and then that the weights are finite."""
     if iteration % 100 == 0 and not all(bool(weight.isfinite().all()) for weight in module.parameters()):
         raise UserError(f"meta-learning diverged before iteration {iteration}; lower the rates")
-
-
-def dynamics_loss(dynamics: nn.Module, data: Data) -> Tensor:
-    """The one-step loss of an ensemble, the sum over its members, on obs, actions and next obs [E B ...]."""
-    assert isinstance(dynamics, EnsembleDynamics)
-    head: bool = dynamics.config.head == "gaussian"
-    return MultiStepLoss(dynamics, "nll" if head else "mse")((Step(*data),)).sum()
-
-
-@dataclass(frozen=True, eq=False)
-class VariantSampler:
-    """Tasks that are dynamics: transitions of variants of an environment, see `tasks.variants`.
-
-    Attributes:
-        pools: those of each variant.
-        members: E, networks of the ensemble; each draws its own rows.
-        batch: rows of each batch.
-    """
-
-    pools: tuple[Transitions, ...]
-    members: int
-    batch: int = 32
-
-    def __call__(self, tasks: int, batches: int, generator: torch.Generator) -> Sequence[Data]:
-        """Variants, with replacement, and rows of each [N E B ...]."""
-        chosen = torch.randint(len(self.pools), (tasks,), generator=generator).tolist()
-        return [self.rows(chosen, generator) for _ in range(batches)]
-
-    def rows(self, chosen: Sequence[int], generator: torch.Generator) -> Data:
-        """A batch of each of the variants chosen."""
-        parts = []
-        for pool in (self.pools[k] for k in chosen):
-            rows = torch.randint(len(pool), (self.members, self.batch), generator=generator)
-            parts.append([column[rows.to(column.device)] for column in (pool.obs, pool.actions, pool.next_obs)])
-        return tuple(torch.stack(columns) for columns in zip(*parts, strict=True))

@@ -166,7 +166,9 @@ def test_a_locked_fixture_is_locked_as_the_scene_does_it(kitchen: Environment) -
 def test_friction_and_damping_change_what_is_named(kitchen: Environment) -> None:
     plain = kitchen.make_scene(()).model
     body = next(plain.body(i) for i in range(1, plain.nbody) if plain.body(i).geomnum[0])
-    slow = Variant("slow", friction={body.name: 0.25}, damping={"drawer": 4.0}).of(kitchen).make_scene(()).model
+    slow = (
+        Variant("slow", friction={body.name: 0.25}, damping={"drawer": 4.0}).of(kitchen).make_scene(()).model
+    )
     mine = np.array([plain.geom_bodyid[i] == body.id for i in range(plain.ngeom)])
     assert np.array_equal(slow.geom_friction[mine], 0.25 * plain.geom_friction[mine])
     assert np.array_equal(slow.geom_friction[~mine], plain.geom_friction[~mine])
@@ -206,7 +208,10 @@ MISTAKES = [
     ({"delay": -1}, "variant 'bad': delay: should be a whole number of control steps from 0 to 100, not -1"),
     ({"delay": True}, "variant 'bad': delay: should be a whole number"),
     ({"mass": {"cart": -1.0}}, "variant 'bad': cart: a factor should be"),
-    ({"mass": {"crat": 2.0}}, "dm_control:cartpole: variant 'bad': mass: no body 'crat'; did you mean 'cart'?"),
+    (
+        {"mass": {"crat": 2.0}},
+        "dm_control:cartpole: variant 'bad': mass: no body 'crat'; did you mean 'cart'?",
+    ),
     ({"gear": {"slid": 2.0}}, "gear: no actuator 'slid'; did you mean 'slide'?"),
     ({"damping": {"hinge": 2.0}}, "damping: no joint 'hinge'; did you mean 'hinge_1'?"),
     ({"lock": ("slidr",)}, "lock: no fixture or joint 'slidr'; did you mean 'slider'?"),
