@@ -14,10 +14,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from tasks import registry
 from tasks.environment import Environment
 from tasks.errors import TaskError
 from tasks.recipe.yaml_reader import NodeReader, find, kind, quoted, read_source
+from tasks.registry import make
 from tasks.spec import nearest
 from tasks.variants import Changes, Variant, message, misfit, said
 
@@ -73,7 +73,7 @@ class VariantFile:
         """
         variant = self.variant(name)
         try:
-            base = registry.make(self.env)
+            base = make(self.env)
         except TaskError as error:
             self._fail(str(error), "env")
         if problem := misfit(variant, base, base.make_scene(())):
@@ -114,10 +114,6 @@ def _message(wrong: ErrorDetails) -> str:
     place, kind_of = wrong["loc"], wrong["type"]
     if kind_of == "missing":
         return f"the file has no '{place[-1]}'; add '{place[-1]}: ...'"
-    if len(place) < 2 or kind_of in ("said", "extra_forbidden"):
-        keys = tuple(_File.model_fields if len(place) < 2 else Changes.model_fields)
-        if kind_of in ("extra_forbidden", "said", "model_type"):
-            return message(wrong, keys)
-    if kind_of == "model_type":
-        return message(wrong)
+    if kind_of in ("said", "extra_forbidden", "model_type"):
+        return message(wrong, tuple((_File if len(place) < 2 else Changes).model_fields))
     return f"{place[0]} {wrong['msg'].partition(' ')[2]}, not {kind(wrong['input'])}"

@@ -30,7 +30,7 @@ from tasks.gymnasium_env.mujoco_scene import MujocoScene, StateSettableEnv
 from tasks.privileged_task import PhysicsTask
 from tasks.recipe.yaml_reader import kind, quoted
 from tasks.simulator import Simulator
-from tasks.spec import nearest
+from tasks.spec import EnvSpec, nearest
 from tasks.task import Task
 
 Factors = float | Mapping[str, float]
@@ -99,23 +99,36 @@ class Variant:
         plain = environment.make_scene(())
         if problem := misfit(self, environment, plain):
             raise TaskError(f"{environment.spec.name}: variant {self.name!r}: {': '.join(said(problem))}")
-        size, spec = (
-            plain.state_size,
-            replace(environment.spec, name=name or f"{environment.spec.name}/{self.name}"),
-        )
-        fixtures = {fixture.name for fixture in spec.fixtures}
-        tasks = {key: _task(self, task, size, spec.action_size) for key, task in environment.tasks.items()}
+        spec = replace(environment.spec, name=name or f"{environment.spec.name}/{self.name}")
+        sizes = plain.state_size, spec.action_size
+        tasks = {key: _task(self, task, *sizes) for key, task in environment.tasks.items()}
+        return replace(environment, spec=spec, tasks=tasks, make_scene=VariantScenes(self, environment, spec))
 
-        def make_scene(locked: tuple[str, ...]) -> Simulator:
-            held = tuple(one for one in self.lock if one in fixtures and one not in locked)
-            scene = environment.make_scene((*locked, *held))
-            for each in (scene, scene.coarse):
-                if each is not None:
-                    each.spec = spec
-                    _change(each, self, fixtures)
-            return DelayedScene(scene, self.delay) if self.delay else scene
 
-        return replace(environment, spec=spec, tasks=tasks, make_scene=make_scene)
+@dataclass(frozen=True)
+class VariantScenes:
+    """Makes scenes of a variant.
+
+    Attributes:
+        variant: how it differs.
+        environment: from what.
+        spec: of the variant, which has another name.
+    """
+
+    variant: Variant
+    environment: Environment
+    spec: EnvSpec
+
+    def __call__(self, locked: tuple[str, ...]) -> Simulator:
+        """A new scene; fixtures named in `locked` rest where they are, as do those that the variant locks."""
+        fixtures = {fixture.name for fixture in self.spec.fixtures}
+        held = [name for name in self.variant.lock if name in fixtures and name not in locked]
+        scene = self.environment.make_scene((*locked, *held))
+        for each in (scene, scene.coarse):
+            if each is not None:
+                each.spec = self.spec
+                _change(each, self.variant, fixtures)
+        return DelayedScene(scene, self.variant.delay) if self.variant.delay else scene
 
 
 def misfit(
@@ -124,6 +137,8 @@ def misfit(
     """Where and why a variant cannot be of an environment, whose plain scene is given; None if it can."""
     if scene.live or not isinstance(scene.model, mujoco.MjModel):
         return (), "only a MuJoCo simulation that can be set to a state has variants"
+    if isinstance(environment.make_scene, VariantScenes):
+        return (), f"{environment.spec.name} is a variant itself; put all changes into one"
     fixtures, joints = [one.name for one in environment.spec.fixtures], list(_joints(scene.model))
     for i, name in enumerate(variant.lock):
         if name not in (*fixtures, *joints):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import mujoco
@@ -11,10 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from tasks import registry
 from tasks.environment import Environment
 from tasks.errors import TaskError
-from tasks.registry import make
+from tasks.registry import _FAMILIES, make
 from tasks.simulator import Simulator
 from tasks.variant_file import VariantFile, base_name, load_variant
 from tasks.variants import Variant
@@ -51,7 +51,7 @@ CHANGED = [
 
 @pytest.mark.parametrize(("changes", "mass", "gear"), CHANGED, ids=["heavy", "weak", "inverted", "both"])
 def test_the_cart_accelerates_as_the_equations_of_motion_say(
-    cartpole: Environment, changes: dict[str, float], mass: float, gear: float
+    cartpole: Environment, changes: dict[str, Any], mass: float, gear: float
 ) -> None:
     plain = cartpole.make_scene(()).model
     cart, pole = plain.body("cart"), plain.body("pole_1")
@@ -117,7 +117,7 @@ def test_a_delay_moves_the_response_by_exactly_so_many_control_steps(
 
 
 @pytest.mark.parametrize("changes", [{"mass": 1.5}, {"delay": 2, "gear": 0.5}], ids=["heavy", "late"])
-def test_recorded_states_roll_out_again_bit_for_bit(cartpole: Environment, changes: dict[str, float]) -> None:
+def test_recorded_states_roll_out_again_bit_for_bit(cartpole: Environment, changes: dict[str, Any]) -> None:
     scene = Variant("changed", **changes).of(cartpole).make_scene(())
     start, actions = scene.sample_states(np.random.default_rng(2), 3), plans(cartpole, 3, 15)
     path = scene.rollout(start, actions)
@@ -219,12 +219,16 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("changes", "said"), MISTAKES, ids=[str(i) for i in range(len(MISTAKES))])
-def test_a_mistake_in_python_is_one_line(
-    cartpole: Environment, changes: dict[str, object], said: str
-) -> None:
+def test_a_mistake_in_python_is_one_line(cartpole: Environment, changes: dict[str, Any], said: str) -> None:
     with pytest.raises(TaskError) as problem:
-        Variant("bad", **changes).of(cartpole)  # type: ignore[arg-type]
+        Variant("bad", **changes).of(cartpole)
     assert said in str(problem.value) and "\n" not in str(problem.value)
+
+
+def test_a_variant_has_no_variants(cartpole: Environment) -> None:
+    heavy = Variant("heavy", mass=2.0).of(cartpole)
+    with pytest.raises(TaskError, match="is a variant itself; put all changes into one"):
+        Variant("late", delay=1).of(heavy)
 
 
 HEAD = "env: dm_control:cartpole\nvariants:\n"
@@ -293,7 +297,7 @@ def test_a_file_of_variants_is_read_and_known_by_name(
     )
     assert list(file.environments()) == ["heavy", "weak and late"]
     assert base_name(f"{path}:heavy") == "dm_control:cartpole"
-    monkeypatch.setitem(registry._FAMILIES, "variant", load_variant)
+    monkeypatch.setitem(_FAMILIES, "variant", load_variant)
     made = make(f"variant:{path}:heavy")
     assert made.spec.name == f"variant:{path}:heavy" and made.tasks.keys() == cartpole.tasks.keys()
     by_hand = Variant("heavy", mass=2.0).of(cartpole).make_scene(())

@@ -57,12 +57,12 @@ def distance(module: nn.Module, data: Data) -> Tensor:
     return 0.5 * (module.w - data[0]).square().sum()  # type: ignore[operator]
 
 
-def targets(*batches: float) -> TaskSampler:
+def targets(*centres: float) -> TaskSampler:
     """Two tasks, c and -3 c, for c of each batch."""
 
-    def sample(tasks: int, count: int, generator: torch.Generator) -> Sequence[Data]:
-        assert (tasks, count) == (2, len(batches))
-        return [(torch.tensor([[c], [-3.0 * c]]),) for c in batches]
+    def sample(tasks: int, batches: int, generator: torch.Generator) -> Sequence[Data]:
+        assert (tasks, batches) == (2, len(centres))
+        return [(torch.tensor([[c], [-3.0 * c]]),) for c in centres]
 
     return sample
 
@@ -167,7 +167,7 @@ def test_divergence_is_named() -> None:
 def ordinary_errors() -> tuple[float, float]:
     """Few-shot errors from random weights and after ordinary pre-training, the better of two rates each."""
     pretrained = sine_network()
-    pretrain_jointly(pretrained, squared_error, Sines(), MetaConfig(100, 10, 8, rate=1e-3), gen())
+    pretrain_jointly(pretrained, squared_error, Sines(), MetaConfig(200, 10, 8, rate=1e-3), gen())
     steps = [partial(torch.optim.SGD, lr=lr) for lr in (0.01, 0.02)]
     random, joint = (min(few_shot_error(m, step, 10) for step in steps) for m in (sine_network(), pretrained))
     return random, joint
