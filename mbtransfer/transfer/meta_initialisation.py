@@ -127,7 +127,7 @@ def adapt(
 
 def adaptation_curve(
     module: nn.Module, loss: Loss, support: Sequence[Data], query: Data, inner: Optimiser
-) -> Float[Tensor, "steps+1 N"]:
+) -> Float[Tensor, "curve N"]:
     """The loss of each task on its `query` before the first and after each gradient step on a batch of `support`."""
     weights = spread(module, len(query[0]))
     optimiser, curve = inner(list(weights.values())), []
