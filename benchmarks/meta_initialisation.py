@@ -69,7 +69,7 @@ def sine_ways(scale: float) -> dict[str, Way]:
         "random weights": Way(None),
         "pre-training": Way(pretrain_jointly, MetaConfig(few(250), 10, 8, rate=1e-3)),
         "first-order MAML": Way(first_order_maml, MetaConfig(few(1000), 25, 1, rate=3e-3, reuse=True)),
-        "Reptile": Way(reptile, MetaConfig(few(250), 10, 8, partial(ADAM, lr=0.003), rate=1.0)),
+        "Reptile": Way(reptile, MetaConfig(few(250), 10, 8, partial(SGD, lr=0.02), rate=1.0)),
     }
 
 

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from mbtransfer.errors import UserError
-from mbtransfer.model import model_layout
 from mbtransfer.transfer.meta_initialisation import (
     Data,
     MetaConfig,
@@ -24,8 +23,8 @@ from mbtransfer.transfer.meta_initialisation import (
     spread,
 )
 from mbtransfer.transfer.meta_tasks import Sines, VariantSampler, dynamics_loss, squared_error
-from tasks.registry import make
 from world_models.dynamics.ensemble import EnsembleConfig, EnsembleDynamics
+from world_models.layout import Body, Layout
 from world_models.training.batches import Step
 from world_models.training.losses import MultiStepLoss
 from world_models.transitions import Transitions
@@ -169,7 +168,7 @@ def test_divergence_is_named() -> None:
 def ordinary_errors() -> tuple[float, float]:
     """Few-shot errors from random weights and after ordinary pre-training, the better of two rates each."""
     pretrained = sine_network()
-    pretrain_jointly(pretrained, squared_error, Sines(), MetaConfig(200, 10, 8, rate=1e-3), gen())
+    pretrain_jointly(pretrained, squared_error, Sines(), MetaConfig(150, 10, 8, rate=1e-3), gen())
     steps = [partial(torch.optim.SGD, lr=lr) for lr in (0.01, 0.02)]
     random, joint = (min(few_shot_error(m, step, 10) for step in steps) for m in (sine_network(), pretrained))
     return random, joint
@@ -177,7 +176,7 @@ def ordinary_errors() -> tuple[float, float]:
 
 def test_reptile_learns_to_learn_sines_from_ten_points() -> None:
     module, (random, joint) = sine_network(), ordinary_errors()
-    reptile(module, squared_error, Sines(), MetaConfig(200, 10, 8, SGD, rate=1.0), gen())
+    reptile(module, squared_error, Sines(), MetaConfig(150, 10, 8, SGD, rate=1.0), gen())
     error = few_shot_error(module, SGD, 10)
     assert error < 0.6 * joint and error < 0.4 * random
 
@@ -191,17 +190,23 @@ def test_first_order_maml_learns_to_learn_sines_from_ten_points() -> None:
     assert error < 0.6 * joint and error < 0.4 * random
 
 
+LAYOUT = Layout(
+    tuple("txyzuvwpqabc"), (-1.0,) * 12, (1.0,) * 12, (False, True, True, True, *(False,) * 3, True, *(False,) * 4), 2,
+    Body("hand", (1, 2, 3), (4, 5, 6)), (Body("drawer", (7,), (8,), (9, 10, 11)),),
+)  # fmt: skip
+"""A hand and one object."""
+
+
 def ensemble() -> EnsembleDynamics:
-    layout = model_layout(make("kitchen").spec)
-    return EnsembleDynamics(layout, EnsembleConfig(members=2, hidden=8), gen())
+    return EnsembleDynamics(LAYOUT, EnsembleConfig(members=2, hidden=8), gen())
 
 
 def pool(seed: int, rows: int = 64) -> Transitions:
-    """Made-up transitions of the kitchen's size: from variant to variant, actions move columns another way."""
-    generator, layout = gen(seed), model_layout(make("kitchen").spec)
-    obs = torch.rand(rows, layout.obs_size, generator=generator)
-    actions = 2 * torch.rand(rows, layout.action_size, generator=generator) - 1
-    way = 0.01 * torch.randn(layout.action_size, layout.obs_size, generator=generator)
+    """Made-up transitions: from variant to variant, actions move columns a bit differently."""
+    shape, generator = (LAYOUT.action_size, LAYOUT.obs_size), gen(seed)
+    way = 0.01 * torch.randn(shape, generator=gen(99)) + 0.003 * torch.randn(shape, generator=generator)
+    obs = torch.rand(rows, LAYOUT.obs_size, generator=generator)
+    actions = 2 * torch.rand(rows, LAYOUT.action_size, generator=generator) - 1
     return Transitions(obs, actions, obs + actions @ way)
 
 
@@ -241,6 +246,7 @@ def test_an_ensemble_learns_from_variants(learn: Callable[..., None]) -> None:
         return float(adaptation_curve(dynamics, dynamics_loss, support, query, ADAM)[-1].mean())
 
     before = after()
-    rate = 1.0 if learn is reptile else 3e-3
-    learn(dynamics, dynamics_loss, sampler, MetaConfig(15, 4, 3, ADAM, rate), gen())
-    assert after() < 0.9 * before and torch.equal(dynamics.normalizer.change, change)
+    rate = 1.0 if learn is reptile else 0.01
+    inner = partial(torch.optim.Adam, lr=0.01)
+    learn(dynamics, dynamics_loss, sampler, MetaConfig(40, 4, 3, inner, rate), gen())
+    assert after() < 0.7 * before and torch.equal(dynamics.normalizer.change, change)
