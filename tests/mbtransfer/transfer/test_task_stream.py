@@ -46,7 +46,7 @@ def _unplayed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_shared_dynamics_stay_and_heads_grow(model: Model, stream: list[Task]) -> None:
     before = model.digest
     found = run_stream(model, stream, SHORT)
-    np.testing.assert_array_equal(found.success, [[0.25, np.nan], [0.5, 0.5]])
+    np.testing.assert_array_equal(found.success, [[0.25, np.nan], [0.25, 0.5]])
     np.testing.assert_array_equal(found.before, [0.25, 0.5])
     assert digest(found.model.dynamics.state_dict()) == digest(model.dynamics.state_dict())
     assert found.error[0, 0] == found.error[1, 0] and np.isnan(found.error[0, 1])

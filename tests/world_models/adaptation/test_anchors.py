@@ -93,7 +93,7 @@ def test_the_information_of_a_lower_layer_is_the_sum_over_columns(
     build: Build, valid: Transitions, generator: torch.Generator
 ) -> None:
     dynamics, few = build(structure="dense", layers=1), valid[:4]
-    data = Transitions(*(x.repeat(400, 1) for x in (few.obs, few.actions, few.next_obs)))
+    data = Transitions(*(x.repeat(1000, 1) for x in (few.obs, few.actions, few.next_obs)))
     found = fisher(dynamics, data, generator)["biases.0"][..., 0]
     active = (
         hidden(dynamics, few) > 0
@@ -114,4 +114,4 @@ def test_every_weight_that_learns_has_its_information(
     assert set(found) == {name for name, _ in dynamics.named_parameters()} - {"weights.0"}
     assert all(bool((value >= 0).all()) and float(value.sum()) > 0 for value in found.values())
     spread = found["biases.2"].unflatten(0, (2, -1))[:, 0, dynamics.outputs :]
-    assert (spread.numel() > 0) == (head == "gaussian") and bool((spread > 0).all())
+    assert (float(spread.sum()) > 0) == (head == "gaussian")
