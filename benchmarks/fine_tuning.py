@@ -9,6 +9,7 @@ the pool that no variant sees. `adapt` is the method of `mbtransfer adapt`, for 
 
 import argparse
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from time import process_time
@@ -29,7 +30,7 @@ from mbtransfer.transfer.method import Sources
 from mbtransfer.transfer.model_transfer import planning
 from mbtransfer.transfer.task_stream import judged_columns, transitions
 from tasks.task import Task
-from world_models.adaptation.adapt import adapt
+from world_models.adaptation.adapt import adapt, rescale
 from world_models.adaptation.fine_tuning import VARIANTS, VariantConfig, fine_tune
 from world_models.adaptation.unexplained import unexplained
 from world_models.dynamics.ensemble import EnsembleDynamics
@@ -97,7 +98,9 @@ def tuned(work: Work, variant: str, count: int) -> EnsembleDynamics:
     if variant == "adapt":
         return adapt(model.dynamics, model.pool, new, held_out, seed=work.seed).dynamics
     config = VariantConfig(variant)  # type: ignore[arg-type]
-    return fine_tune(model.dynamics, model.pool, new, held_out, config, work.seed).dynamics
+    dynamics = deepcopy(model.dynamics)
+    rescale(dynamics, new)  # as `adapt` does: what never moved has no scale yet
+    return fine_tune(dynamics, model.pool, new, held_out, config, work.seed).dynamics
 
 
 def measure(work: Work, variant: str, count: int, success: int, labels: int) -> dict[str, float]:

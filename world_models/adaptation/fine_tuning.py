@@ -112,6 +112,9 @@ def fine_tune(
 ) -> FineTuned:
     """Fine-tune a copy; the given ensemble stays as it is, and so do weights in it that require no gradient.
 
+    Scales stay too: where something moves that never did, call `adapt.rescale` on a copy before, or its errors count
+    many times over.
+
     Of each member the epoch is kept, the start included, at which what it minimises is least: the loss on held-out new
     transitions with its penalty, or mixed with that on the pool as batches of replay are.
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from world_models.adaptation.adapt import rescale
 from world_models.adaptation.fine_tuning import VARIANTS, VariantConfig, fine_tune
 from world_models.adaptation.lateral_adapter import detach
 from world_models.adaptation.unexplained import unexplained
@@ -56,12 +57,12 @@ def test_ewc_ends_at_the_solution_of_the_quadratic_problem(
 ) -> None:
     """With frozen hidden units the network is linear in what learns, and the squared error quadratic."""
     dynamics = build(structure="dense", layers=1)
-    dynamics.normalizer.fit(pool.obs, pool.next_obs)
+    dynamics.normalizer.fit(new.obs, new.next_obs)
     for frozen in (dynamics.weights[0], dynamics.biases[0]):
         frozen.requires_grad_(False)
     old, few = pool[:1000], new[:200]
     config = VariantConfig(
-        "ewc", epochs=10, steps_per_epoch=100, batch=200, learning_rate=0.02, loss="mse", strength=2.0
+        "ewc", epochs=10, steps_per_epoch=100, batch=200, learning_rate=0.05, loss="mse", strength=2.0
     )
     found = fine_tune(dynamics, old, few, few, config).dynamics
     now, before = (torch.cat([d.weights[1], d.biases[1]], dim=2).detach().double() for d in (found, dynamics))
@@ -150,6 +151,7 @@ def test_what_holds_the_old_weights_or_replays_old_data_forgets_less(
 ) -> None:
     """In the new data the left slider does not move, as it did in the old ones."""
     known, error = play(6, 60, 9, (1.0, 0.0)), dict[str, float]()
+    rescale(locked, new)
     for variant in ("all", "l2_sp", "ewc", "replay"):
         config = VariantConfig(variant, epochs=4, steps_per_epoch=40, batch=64)  # type: ignore[arg-type]
         found = fine_tune(locked, pool, new, held_out, config).dynamics
