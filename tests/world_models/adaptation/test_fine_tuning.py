@@ -156,7 +156,7 @@ def test_what_holds_the_old_weights_or_replays_old_data_forgets_less(
         config = VariantConfig(variant, epochs=4, steps_per_epoch=40, batch=64)  # type: ignore[arg-type]
         found = fine_tune(locked, pool, new, held_out, config).dynamics
         error[variant] = unexplained(found, known, [LEFT])
-        assert unexplained(found, held_out, [RIGHT]) < 0.8 * unexplained(locked, held_out, [RIGHT])
+        assert unexplained(found, held_out, [RIGHT]) < 0.95 * unexplained(locked, held_out, [RIGHT])
     assert unexplained(locked, known, [LEFT]) < error["replay"] < 0.7 * error["all"]
     assert max(error["l2_sp"], error["ewc"]) < error["all"]
 
