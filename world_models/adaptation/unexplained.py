@@ -10,8 +10,9 @@ from world_models.transitions import Transitions, check_sizes
 CHUNK = 4096
 """Transitions predicted at once."""
 
-RESTING = 1e-9
-"""Summed squared change below which a column counts as one that never moved."""
+RESTING = 1e-3
+"""Root mean square of its change, as a share of its scale, below which a column counts as one that never moved: a
+locked joint still creeps a little."""
 
 
 @torch.no_grad()
@@ -35,4 +36,5 @@ def unexplained(dynamics: EnsembleDynamics, data: Transitions, columns: Sequence
         expected = (mean.mean(dim=0) * dynamics.normalizer.change)[:, columns]
         missed += (expected - change).square().sum(dim=0).cpu()
         moved += change.square().sum(dim=0).cpu()
-    return float((missed / moved)[moved > RESTING].mean())
+    still = RESTING * dynamics.normalizer.scale[columns].cpu()
+    return float((missed / moved)[moved > len(data) * still.square()].mean())
