@@ -144,20 +144,22 @@ class Surgeon:
         return common
 
 
-SURGERY: dict[str, Callable[[Any, int], Callable[[Tensor], Tensor]]] = {
-    "pcgrad": lambda torchjd, tasks: torchjd.PCGrad(),
-    "mgda": lambda torchjd, tasks: torchjd.MGDA(),
-    "upgrad": lambda torchjd, tasks: torchjd.UPGrad(),
-    "dual_proj": lambda torchjd, tasks: torchjd.DualProj(),
-    "cagrad": lambda torchjd, tasks: torchjd.CAGrad(c=0.4),
-    "nash_mtl": lambda torchjd, tasks: torchjd.NashMTL(n_tasks=tasks),
-    "imtl_g": lambda torchjd, tasks: torchjd.IMTLG(),
-    "aligned_mtl": lambda torchjd, tasks: torchjd.AlignedMTL(),
-    "grad_vac": lambda torchjd, tasks: torchjd.GradVac(),
-    "grad_drop": lambda torchjd, tasks: torchjd.GradDrop(),
-    "con_fig": lambda torchjd, tasks: torchjd.ConFIG(),
+SURGERY: dict[str, Callable[[Any], Callable[[Tensor], Tensor]]] = {
+    "pcgrad": lambda torchjd: torchjd.PCGrad(),
+    "mgda": lambda torchjd: torchjd.MGDA(),
+    "upgrad": lambda torchjd: torchjd.UPGrad(),
+    "dual_proj": lambda torchjd: torchjd.DualProj(),
+    "cagrad": lambda torchjd: torchjd.CAGrad(c=0.4),
+    "imtl_g": lambda torchjd: torchjd.IMTLG(),
+    "aligned_mtl": lambda torchjd: torchjd.AlignedMTL(),
+    "grad_vac": lambda torchjd: torchjd.GradVac(),
+    "grad_drop": lambda torchjd: torchjd.GradDrop(),
+    "con_fig": lambda torchjd: torchjd.ConFIG(),
 }
-"""By name: makes an aggregator of TorchJD's for so many tasks, with its default settings; c as in CAGrad's paper."""
+"""By name: makes an aggregator of TorchJD's, with its default settings; CAGrad has none, and c is its paper's.
+
+NashMTL is left out: it solves up to twenty conic programs per update.
+"""
 
 OWN: dict[str, Callable[[int, torch.device | str], Combiner]] = {
     "sum": lambda tasks, device: plain_sum,
@@ -191,7 +193,7 @@ def make_combiner(name: str, tasks: int, seed: int = 0, device: torch.device | s
     if name in OWN:
         return OWN[name](tasks, device)
     try:
-        return Surgeon(SURGERY[name](_torchjd(), tasks), seed)
+        return Surgeon(SURGERY[name](_torchjd()), seed)
     except ImportError as error:  # TorchJD itself, or the solver that some of its aggregators need
         raise UserError(
             f"combiner {name!r} needs TorchJD and its solvers: pip install 'mbtransfer[transfer]'"

@@ -111,7 +111,7 @@ class SharedNet(nn.Module):
         self.spread.copy_(torch.where(spread > CONSTANT, spread.clamp(min=1e-3), torch.inf))
 
     def features(self, x: Float[Tensor, "*b Q"]) -> Float[Tensor, "*b W"]:
-        """phi of transitions."""
+        """The columns in which rewards are linear."""
         return self.trunk((x - self.centre) / self.spread)
 
     def forward(self, x: Float[Tensor, "*b Q"]) -> Float[Tensor, "*b K"]:

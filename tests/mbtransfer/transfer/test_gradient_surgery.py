@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -34,12 +35,11 @@ def combiner(name: str, tasks: int = 2) -> Combiner:
 
 
 def descend(
-    made: Combiner, centres: Tensor, scales: Tensor, floor: float = 0.0, steps: int = 600
-) -> tuple[Tensor, Tensor]:
-    """Adam from the origin on the losses scale_k (|x - centre_k|^2 / 2 + floor); the end, and each relative gain."""
-    x = nn.Parameter(torch.zeros(2))
-    optimiser = torch.optim.Adam([x], 0.03)
-    schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, steps)
+    made: Combiner, centres: Tensor, scales: Tensor, optimiser: torch.optim.Optimizer, x: nn.Parameter,
+    floor: float = 0.0, steps: int = 600,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Minimise the losses scale_k (|x - centre_k|^2 / 2 + floor): the end, and each relative gain."""
+    schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0 if floor else 1.0, steps)
     first = losses = torch.zeros(len(centres))
     for step in range(steps):
         gap = x.detach() - centres
@@ -83,21 +83,46 @@ def test_equal_claims_are_met_half_way(name: str) -> None:
     torch.testing.assert_close(nn.functional.normalize(found, dim=0), expected, atol=1e-3, rtol=0.0)
 
 
-@pytest.mark.parametrize("name", ["pcgrad", "mgda", "upgrad", "cagrad", "nash_mtl", "imtl_g", "gradnorm"])
-def test_surgery_resolves_a_conflict_with_a_dominating_task(name: str) -> None:
-    centres, scales = torch.tensor([[-2.0, 1.0], [1.0, 1.0]]), torch.tensor([100.0, 1.0])
-    end, plain = descend(plain_sum, centres, scales)
-    torch.testing.assert_close(end, (100 * centres[0] + centres[1]) / 101, atol=0.02, rtol=0.0)
-    assert float(plain.min()) < -3.0, "the weaker task pays"
-    _, gains = descend(combiner(name), centres, scales)
-    assert float(gains.min()) > float(plain.min()) + 2.0
+WEAKER = 1.0
+"""Position of the weaker task in the planted conflict; the other one pulls ten times as hard to the other side."""
 
 
-@pytest.mark.parametrize("name", ["mgda", "imtl_g", "nash_mtl"])
-def test_no_task_pays_for_another(name: str) -> None:
-    centres, scales = torch.tensor([[-2.0, 1.0], [1.0, 1.0]]), torch.tensor([100.0, 1.0])
-    _, gains = descend(combiner(name), centres, scales)
-    assert float(gains.min()) > 0.0
+@pytest.fixture(scope="module")
+def conflict() -> Callable[[Combiner], tuple[Tensor, Tensor]]:
+    """Gradient descent on the planted conflict: the end, and each task's gain."""
+    centres, scales = torch.tensor([[-2.0, 1.0], [WEAKER, 1.0]]), torch.tensor([10.0, 1.0])
+
+    def descent(made: Combiner) -> tuple[Tensor, Tensor]:
+        x = nn.Parameter(torch.zeros(2))
+        return descend(made, centres, scales, torch.optim.SGD([x], 0.002), x, steps=1500)
+
+    return descent
+
+
+def test_the_plain_sum_sacrifices_the_weaker_task(
+    conflict: Callable[[Combiner], tuple[Tensor, Tensor]],
+) -> None:
+    end, gains = conflict(plain_sum)
+    torch.testing.assert_close(end, torch.tensor([(-20.0 + WEAKER) / 11, 1.0]), atol=0.02, rtol=0.0)
+    torch.testing.assert_close(gains, torch.tensor([0.985, -2.719]), atol=0.02, rtol=0.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "least"), [("pcgrad", 0.0), ("mgda", 0.0), ("gradnorm", 0.2), ("upgrad", -0.5), ("cagrad", -1.0)]
+)
+def test_the_weaker_task_is_saved(
+    name: str, least: float, conflict: Callable[[Combiner], tuple[Tensor, Tensor]]
+) -> None:
+    _, gains = conflict(combiner(name))
+    assert float(gains.min()) > least > -2.7, "the least gain under the plain sum"
+
+
+def test_pcgrad_leaves_the_weaker_task_as_far_off_as_it_was(
+    conflict: Callable[[Combiner], tuple[Tensor, Tensor]],
+) -> None:
+    # The stronger gradient loses its part along the weaker one: x circles round the weaker task's place.
+    end, _ = conflict(combiner("pcgrad"))
+    torch.testing.assert_close(end, torch.tensor([WEAKER - 2**0.5, 1.0]), atol=0.08, rtol=0.0)
 
 
 SCALES = torch.tensor([1.0, 1000.0])
@@ -105,15 +130,21 @@ APART = torch.tensor([[-1.0, 1.0], [1.0, 1.0]])
 """Equally far from the start, so that a fair end is half way: at (0, 1)."""
 
 
+def unequal(made: Combiner, steps: int = 600) -> tuple[Tensor, Tensor]:
+    """Adam, as in the training of networks, on two tasks of very different scale."""
+    x = nn.Parameter(torch.zeros(2))
+    return descend(made, APART, SCALES, torch.optim.Adam([x], 0.03), x, 1.0, steps)
+
+
 def test_the_sum_follows_the_larger_scale() -> None:
-    end, gains = descend(plain_sum, APART, SCALES, floor=1.0)
+    end, gains = unequal(plain_sum)
     torch.testing.assert_close(end, APART[1], atol=0.02, rtol=0.0)
     assert float(gains.min()) < -0.4
 
 
 def test_gradnorm_resolves_a_difference_of_scale() -> None:
     made = GradNorm(2)
-    end, gains = descend(made, APART, SCALES, floor=1.0)
+    end, gains = unequal(made)
     torch.testing.assert_close(end, torch.tensor([0.0, 1.0]), atol=0.1, rtol=0.0)
     assert float(gains.min()) > 0.15
     weights = made.weights.detach()
@@ -124,7 +155,7 @@ def test_gradnorm_resolves_a_difference_of_scale() -> None:
 def test_uncertainty_weighting_resolves_a_difference_of_scale() -> None:
     # sum_k log(|x - centre_k|^2 / 2 + floor) is least half way where floor > half the squared distance to it.
     made = UncertaintyWeighting(2)
-    end, gains = descend(made, APART, SCALES, floor=1.0, steps=1500)
+    end, gains = unequal(made, steps=1500)
     torch.testing.assert_close(end, torch.tensor([0.0, 1.0]), atol=0.02, rtol=0.0)
     assert float(gains.min()) > 0.2
     torch.testing.assert_close(made.variance, 1.5 * SCALES, rtol=0.02, atol=0.0)
