@@ -27,6 +27,10 @@ from tasks.spec import nearest
 
 TINY = 1e-12
 
+MEMORY = (0.9, 0.9)
+"""Adam's, for weights of losses: gradients of these shrink as they settle, and a long memory of the first ones would
+hold them back. With both alike, a step is never longer than the learning rate."""
+
 
 @runtime_checkable
 class Combiner(Protocol):
@@ -69,7 +73,7 @@ class GradNorm:
     ) -> None:
         self._alpha = alpha
         self._logits = torch.zeros(tasks, device=device, requires_grad=True)
-        self._optimiser = torch.optim.Adam([self._logits], rate)
+        self._optimiser = torch.optim.Adam([self._logits], rate, MEMORY)
         self._first: Tensor | None = None
 
     @property
@@ -101,13 +105,13 @@ class UncertaintyWeighting:
 
     Args:
         tasks: K.
-        rate: learning rate of s; Adam moves it by about as much per step, so that a factor of e takes 1 / rate steps.
+        rate: learning rate of s: a factor of e in sigma^2 takes at least 1 / rate steps.
         device: where the losses are.
     """
 
     def __init__(self, tasks: int, rate: float = 0.02, device: torch.device | str = "cpu") -> None:
         self._log_variance = torch.zeros(tasks, device=device, requires_grad=True)
-        self._optimiser = torch.optim.Adam([self._log_variance], rate)
+        self._optimiser = torch.optim.Adam([self._log_variance], rate, MEMORY)
 
     @property
     def variance(self) -> Float[Tensor, " K"]:

@@ -53,7 +53,7 @@ class SharedHeadsConfig:
         UserError: there is no such combiner.
     """
 
-    combiner: str = "pcgrad"
+    combiner: str = "gradnorm"
     updates: int = 1500
     batch: int = 64
     width: int = 128
