@@ -168,7 +168,7 @@ def fit_shared(examples: Sequence[Examples], config: SharedHeadsConfig, seed: in
         schedule.step()
     net.requires_grad_(False).eval()
     shift, scale = torch.tensor(units, device=device).T  # back to the units of the labels
-    net.weight *= scale[:, None]
+    net.weight.mul_(scale[:, None])
     net.bias.mul_(scale).add_(shift)
     return net
 
