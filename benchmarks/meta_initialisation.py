@@ -36,7 +36,7 @@ from mbtransfer.transfer.meta_initialisation import (
 from mbtransfer.transfer.meta_tasks import Sines, VariantSampler, dynamics_loss, squared_error
 from tasks.environment import Environment
 from tasks.registry import make
-from tasks.variants import Variant
+from tasks.variants import DynamicsVariant
 from world_models.dynamics.ensemble import EnsembleConfig, EnsembleDynamics
 from world_models.transitions import Transitions
 
@@ -157,10 +157,10 @@ class Pools:
         return cls(old, few, tuple(episodes(one, rng, 4) for one in drawn[known:]))
 
 
-def draw_variant(rng: np.random.Generator, name: str) -> Variant:
+def draw_variant(rng: np.random.Generator, name: str) -> DynamicsVariant:
     """Masses and motor from a quarter to four times theirs, the logarithm even."""
     cart, pole, gear = np.exp(rng.uniform(-np.log(4), np.log(4), 3)).tolist()
-    return Variant(name, mass={"cart": cart, "pole_1": pole}, gear=gear)
+    return DynamicsVariant(name, mass={"cart": cart, "pole_1": pole}, gear=gear)
 
 
 def episodes(environment: Environment, rng: np.random.Generator, count: int, steps: int = 60) -> Transitions:

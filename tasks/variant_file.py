@@ -19,7 +19,7 @@ from tasks.errors import TaskError
 from tasks.recipe.yaml_reader import NodeReader, find, kind, quoted, read_source
 from tasks.registry import make
 from tasks.spec import nearest
-from tasks.variants import Changes, Variant, message, misfit, said
+from tasks.variants import Changes, DynamicsVariant, message, misfit, said
 
 FAMILY = "variant"
 """Variants are named variant:FILE.yaml:NAME."""
@@ -55,7 +55,7 @@ class VariantFile:
         self.env, self.names = written.env, list(written.variants)
         self._changes = written.variants
 
-    def variant(self, name: str) -> Variant:
+    def variant(self, name: str) -> DynamicsVariant:
         """The variant of that name.
 
         Raises:

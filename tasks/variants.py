@@ -47,7 +47,7 @@ LOCK_DAMPING, LOCK_ARMATURE = 1e5, 1e3
 
 
 @dataclass(frozen=True)
-class Variant:
+class DynamicsVariant:
     """How dynamics differ from those of an environment; without arguments, in nothing.
 
     Attributes:
@@ -115,7 +115,7 @@ class VariantScenes:
         spec: of the variant, which has another name.
     """
 
-    variant: Variant
+    variant: DynamicsVariant
     environment: Environment
     spec: EnvSpec
 
@@ -132,7 +132,7 @@ class VariantScenes:
 
 
 def misfit(
-    variant: Variant, environment: Environment, scene: Simulator
+    variant: DynamicsVariant, environment: Environment, scene: Simulator
 ) -> tuple[tuple[str | int, ...], str] | None:
     """Where and why a variant cannot be of an environment, whose plain scene is given; None if it can."""
     if scene.live or not isinstance(scene.model, mujoco.MjModel):
@@ -207,7 +207,7 @@ def _each(factors: Factors) -> list[tuple[str, float]]:
     return list(factors.items()) if isinstance(factors, Mapping) else [("", factors)]
 
 
-def _change(scene: Simulator, variant: Variant, fixtures: set[str]) -> None:
+def _change(scene: Simulator, variant: DynamicsVariant, fixtures: set[str]) -> None:
     """Put the dynamics into a new scene."""
     if not isinstance(
         scene, MujocoScene
@@ -216,7 +216,7 @@ def _change(scene: Simulator, variant: Variant, fixtures: set[str]) -> None:
     change_model(scene.model, variant, fixtures)
 
 
-def change_model(model: mujoco.MjModel, variant: Variant, fixtures: set[str] | None = None) -> None:
+def change_model(model: mujoco.MjModel, variant: DynamicsVariant, fixtures: set[str] | None = None) -> None:
     """Change a model in place; where no factor differs from 1, not a bit of it.
 
     Args:
@@ -240,7 +240,7 @@ def change_model(model: mujoco.MjModel, variant: Variant, fixtures: set[str] | N
         mujoco.mj_setConst(model, mujoco.MjData(model))
 
 
-def _task(variant: Variant, task: Task, state_size: int, action_size: int) -> Task:
+def _task(variant: DynamicsVariant, task: Task, state_size: int, action_size: int) -> Task:
     """The task as it is judged in the variant: the same, but by the state without the actions on their way."""
     if not isinstance(task, PhysicsTask):
         return task
@@ -258,7 +258,7 @@ class ChangedReward:
     """What the own `step` of a Gymnasium environment gives when its model is changed."""
 
     asked: GymName
-    variant: Variant
+    variant: DynamicsVariant
 
     def __call__(
         self, states: Float[ndarray, "n S"], actions: Float[ndarray, "n A"], reached: Float[ndarray, "n S"]
@@ -269,7 +269,7 @@ class ChangedReward:
 
 
 @lru_cache(maxsize=4)
-def _changed_puppet(asked: GymName, variant: Variant) -> StateSettableEnv:
+def _changed_puppet(asked: GymName, variant: DynamicsVariant) -> StateSettableEnv:
     puppet = StateSettableEnv(load_env(asked))
     change_model(puppet.model, variant)
     return puppet
@@ -318,7 +318,7 @@ def _names(value: object) -> tuple[str, ...]:
 
 
 class Changes(BaseModel):
-    """The fields of a `Variant` as they are checked; see there."""
+    """The fields of a `DynamicsVariant` as they are checked; see there."""
 
     model_config = ConfigDict(extra="forbid")
     mass: Annotated[Factors, _factors(1 / MOST)] = 1.0
@@ -328,9 +328,9 @@ class Changes(BaseModel):
     delay: Annotated[int, PlainValidator(_steps)] = 0
     lock: Annotated[tuple[str, ...], PlainValidator(_names)] = ()
 
-    def named(self, name: str) -> Variant:
+    def named(self, name: str) -> DynamicsVariant:
         """The variant of that name."""
-        return Variant(name, **dict(self))
+        return DynamicsVariant(name, **dict(self))
 
 
 def _said(text: str, *place: str | int) -> ValidationError:

@@ -17,7 +17,7 @@ from tasks.errors import TaskError
 from tasks.registry import _FAMILIES, make
 from tasks.simulator import Simulator
 from tasks.variant_file import VariantFile, base_name, load_variant
-from tasks.variants import Variant
+from tasks.variants import DynamicsVariant
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_the_cart_accelerates_as_the_equations_of_motion_say(
     plain = cartpole.make_scene(()).model
     cart, pole = plain.body("cart"), plain.body("pole_1")
     arm, turning = pole.ipos[2], pole.inertia[pole.inertia.argmax()]
-    scene = Variant("changed", **changes).of(cartpole).make_scene(())
+    scene = DynamicsVariant("changed", **changes).of(cartpole).make_scene(())
     for angle, control in ((0.0, 0.7), (0.4, 0.0), (0.4, -0.3), (np.pi, 1.0)):
         force = gear * plain.actuator("slide").gear[0] * control
         # Lagrange's equations of a cart and a rigid pole at rest, angle 0 upright, with every mass `mass` times.
@@ -72,7 +72,9 @@ def test_the_cart_accelerates_as_the_equations_of_motion_say(
 
 
 def test_a_variant_without_changes_is_the_environment_bit_for_bit(cartpole: Environment) -> None:
-    same = Variant("same", mass=1.0, friction={"cart": 1.0}, damping=1.0, gear=1.0, delay=0).of(cartpole)
+    same = DynamicsVariant("same", mass=1.0, friction={"cart": 1.0}, damping=1.0, gear=1.0, delay=0).of(
+        cartpole
+    )
     assert same.spec == dataclasses.replace(cartpole.spec, name="dm_control:cartpole/same")
     assert all(same.tasks[name] is task for name, task in cartpole.tasks.items())
     one, other = cartpole.make_scene(()), same.make_scene(())
@@ -94,7 +96,7 @@ def test_a_variant_leaves_the_environment_and_its_scenes_as_they_are(cartpole: E
     before = cartpole.make_scene(())
     states, actions = before.sample_states(np.random.default_rng(0), 2), plans(cartpole, 2, 10)
     path = before.rollout(states, actions)
-    heavy = Variant("heavy", mass=2.0).of(cartpole).make_scene(())
+    heavy = DynamicsVariant("heavy", mass=2.0).of(cartpole).make_scene(())
     assert not np.array_equal(heavy.rollout(states, actions), path)
     for scene in (before, cartpole.make_scene(())):
         assert np.array_equal(scene.rollout(states, actions), path)
@@ -104,7 +106,7 @@ def test_a_variant_leaves_the_environment_and_its_scenes_as_they_are(cartpole: E
 def test_a_delay_moves_the_response_by_exactly_so_many_control_steps(
     cartpole: Environment, delay: int
 ) -> None:
-    plain, late = cartpole.make_scene(()), Variant("late", delay=delay).of(cartpole).make_scene(())
+    plain, late = cartpole.make_scene(()), DynamicsVariant("late", delay=delay).of(cartpole).make_scene(())
     start, actions = late.sample_states(np.random.default_rng(1), 2), plans(cartpole, 2, 12)
     size = plain.state_size
     path = late.rollout(start, actions)
@@ -118,7 +120,7 @@ def test_a_delay_moves_the_response_by_exactly_so_many_control_steps(
 
 @pytest.mark.parametrize("changes", [{"mass": 1.5}, {"delay": 2, "gear": 0.5}], ids=["heavy", "late"])
 def test_recorded_states_roll_out_again_bit_for_bit(cartpole: Environment, changes: dict[str, Any]) -> None:
-    scene = Variant("changed", **changes).of(cartpole).make_scene(())
+    scene = DynamicsVariant("changed", **changes).of(cartpole).make_scene(())
     start, actions = scene.sample_states(np.random.default_rng(2), 3), plans(cartpole, 3, 15)
     path = scene.rollout(start, actions)
     assert np.array_equal(scene.rollout(path[:, 6].copy(), actions[:, 7:]), path[:, 7:])
@@ -129,7 +131,7 @@ def test_recorded_states_roll_out_again_bit_for_bit(cartpole: Environment, chang
 
 
 def test_tasks_judge_a_late_transition_by_the_action_that_takes_effect(cartpole: Environment) -> None:
-    late = Variant("late", delay=1).of(cartpole)
+    late = DynamicsVariant("late", delay=1).of(cartpole)
     scene, plain = late.make_scene(()), cartpole.make_scene(())
     start, actions = scene.sample_states(np.random.default_rng(3), 4), plans(late, 4, 2)
     path, size = scene.rollout(start, actions), plain.state_size
@@ -143,7 +145,7 @@ def test_tasks_judge_a_late_transition_by_the_action_that_takes_effect(cartpole:
 
 
 def test_a_locked_joint_stays(cartpole: Environment) -> None:
-    scene = Variant("blocked", lock=("slider",)).of(cartpole).make_scene(())
+    scene = DynamicsVariant("blocked", lock=("slider",)).of(cartpole).make_scene(())
     start = scene.sample_states(np.random.default_rng(0), 2)
     start[:, 3:] = 0.0
     path = scene.rollout(start, np.ones((2, 25, 1), np.float32))
@@ -154,7 +156,7 @@ def test_a_locked_joint_stays(cartpole: Environment) -> None:
 
 
 def test_a_locked_fixture_is_locked_as_the_scene_does_it(kitchen: Environment) -> None:
-    blocked = Variant("blocked", lock=("drawer",)).of(kitchen)
+    blocked = DynamicsVariant("blocked", lock=("drawer",)).of(kitchen)
     one, other = blocked.make_scene(("tap",)), kitchen.make_scene(("tap", "drawer"))
     states = one.sample_states(np.random.default_rng(0), 3)
     assert np.array_equal(states, other.sample_states(np.random.default_rng(0), 3))
@@ -167,7 +169,10 @@ def test_friction_and_damping_change_what_is_named(kitchen: Environment) -> None
     plain = kitchen.make_scene(()).model
     body = next(plain.body(i) for i in range(1, plain.nbody) if plain.body(i).geomnum[0])
     slow = (
-        Variant("slow", friction={body.name: 0.25}, damping={"drawer": 4.0}).of(kitchen).make_scene(()).model
+        DynamicsVariant("slow", friction={body.name: 0.25}, damping={"drawer": 4.0})
+        .of(kitchen)
+        .make_scene(())
+        .model
     )
     mine = np.array([plain.geom_bodyid[i] == body.id for i in range(plain.ngeom)])
     assert np.array_equal(slow.geom_friction[mine], 0.25 * plain.geom_friction[mine])
@@ -180,7 +185,7 @@ def test_friction_and_damping_change_what_is_named(kitchen: Environment) -> None
 
 def test_a_gymnasium_environment_is_that_environment_with_a_changed_model() -> None:
     base = make("gym:InvertedPendulum-v5")
-    late_and_heavy = Variant("heavy", mass=2.0, gear=0.5, delay=1).of(base)
+    late_and_heavy = DynamicsVariant("heavy", mass=2.0, gear=0.5, delay=1).of(base)
     scene = late_and_heavy.make_scene(())
     start, actions = scene.sample_states(np.random.default_rng(0), 1), plans(base, 1, 4)
     path = scene.rollout(start, actions)
@@ -221,14 +226,14 @@ MISTAKES = [
 @pytest.mark.parametrize(("changes", "said"), MISTAKES, ids=[str(i) for i in range(len(MISTAKES))])
 def test_a_mistake_in_python_is_one_line(cartpole: Environment, changes: dict[str, Any], said: str) -> None:
     with pytest.raises(TaskError) as problem:
-        Variant("bad", **changes).of(cartpole)
+        DynamicsVariant("bad", **changes).of(cartpole)
     assert said in str(problem.value) and "\n" not in str(problem.value)
 
 
 def test_a_variant_has_no_variants(cartpole: Environment) -> None:
-    heavy = Variant("heavy", mass=2.0).of(cartpole)
+    heavy = DynamicsVariant("heavy", mass=2.0).of(cartpole)
     with pytest.raises(TaskError, match="is a variant itself; put all changes into one"):
-        Variant("late", delay=1).of(heavy)
+        DynamicsVariant("late", delay=1).of(heavy)
 
 
 HEAD = "env: dm_control:cartpole\nvariants:\n"
@@ -292,7 +297,7 @@ def test_a_file_of_variants_is_read_and_known_by_name(
     )
     path.write_text(HEAD + body, encoding="utf-8")
     file = VariantFile(path)
-    assert file.variant("weak and late") == Variant(
+    assert file.variant("weak and late") == DynamicsVariant(
         "weak and late", gear={"slide": 0.5}, delay=1, lock=("hinge_1",)
     )
     assert list(file.environments()) == ["heavy", "weak and late"]
@@ -300,7 +305,7 @@ def test_a_file_of_variants_is_read_and_known_by_name(
     monkeypatch.setitem(_FAMILIES, "variant", load_variant)
     made = make(f"variant:{path}:heavy")
     assert made.spec.name == f"variant:{path}:heavy" and made.tasks.keys() == cartpole.tasks.keys()
-    by_hand = Variant("heavy", mass=2.0).of(cartpole).make_scene(())
+    by_hand = DynamicsVariant("heavy", mass=2.0).of(cartpole).make_scene(())
     states = by_hand.sample_states(np.random.default_rng(0), 2)
     path_by_hand = by_hand.rollout(states, plans(made, 2, 5))
     assert np.array_equal(made.make_scene(()).rollout(states, plans(made, 2, 5)), path_by_hand)
