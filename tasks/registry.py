@@ -48,10 +48,19 @@ def _franka_kitchen() -> Environment:
 
 
 _REGISTRY: dict[str, Callable[[], Environment]] = {"kitchen": _kitchen, "franka_kitchen": _franka_kitchen}
+
+
+def _variant(text: str) -> Environment:
+    from tasks.variant_file import load_variant
+
+    return load_variant(text)
+
+
 _FAMILIES: dict[str, Callable[[str], Environment]] = {
     "dm_control": _control_suite,
     "gym": _gymnasium,
     "metaworld": _metaworld,
+    "variant": _variant,
 }
 """Environments called FAMILY:NAME."""
 _MADE: set[str] = set()

@@ -47,6 +47,10 @@ def named_code(name: str) -> NamedCode | None:
         TaskError: the name cannot be read.
     """
     family, colon, text = name.partition(":")
+    if colon and family == "variant":
+        from tasks.variant_file import base_name
+
+        return named_code(base_name(text))
     if not colon or family != FAMILY:
         return None
     asked = parse_name(text)

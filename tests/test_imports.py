@@ -12,7 +12,7 @@ import pytest
 
 LEAVES = ("tasks", "world_models", "planners")
 HOUSE = (*LEAVES, "mbtransfer")
-EXTRAS = ("gymnasium_robotics", "ray", "sklearn", "tensorboard")
+EXTRAS = ("gymnasium_robotics", "ray", "sklearn", "tensorboard", "torchjd")
 DYNAMIC = ("import_module", "__import__", "find_spec")
 
 

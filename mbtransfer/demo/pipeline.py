@@ -27,7 +27,7 @@ from tasks.registry import make
 from world_models.checkpoint.atomic import listed
 from world_models.checkpoint.checkpoint import MANIFEST
 
-EPOCHS = {"first": 4, "model": 20, "locked": 16}
+EPOCHS = {"first": 4, "model": 60, "locked": 16}
 LOCKED_SHARE = 0.7
 """Size of the pool with locked fixtures, as a share of the main one."""
 

@@ -99,7 +99,7 @@ def reward_scatter(model: Model, names: list[str]) -> list[dict[str, Any]]:
     return found
 
 
-ON_POLICY = 0.02
+ON_POLICY = 0.06
 """Share of the control steps that the planner collects with the first model."""
 
 EPISODE_STEPS = 30
@@ -132,7 +132,7 @@ def on_policy(steps: int, seed: int, environment: Environment, model: Path) -> l
     tasks = tuple(name for name, task in environment.tasks.items() if task.split == "source")
     digest = weights_digest(model, environment)
     planning = PlannerConfig(
-        model=str(model), model_digest=digest, noise=0.3, candidates=CANDIDATES, particles=2
+        model=str(model), model_digest=digest, noise=0.3, candidates=CANDIDATES, particles=2, chain=True
     )
     return plan_units(
         steps, seed, {"planner": 0.75, "explore": 0.25}, episode_steps=50, unit_episodes=14, tasks=tasks,

@@ -78,17 +78,18 @@ def adaptations(
     adaptation = Adaptation(model, None, [])
     for stop in sorted({*counts, *(n for n in ROUNDS if n < max(counts))}):
         while len(gathered) < stop:
-            k, now = len(gathered), adaptation.model
-            probes = k < PROBES or k % 4 == 3
-            gathered.append(
-                _probed(task, scene, 1000 * seed + k)
-                if probes
-                else _planned(now, task, scene, 1000 * seed + k)
-            )
+            gathered.append(practise(adaptation.model, task, scene, len(gathered), seed))
         if gathered:
-            adaptation = _adapted(model, scene, gathered, seed)
+            adaptation = _adapted(model, gathered, seed)
         if stop in counts:
             yield stop, adaptation if _shown(task, gathered) else Adaptation(model, None, list(gathered))
+
+
+def practise(model: Model, task: Task, scene: Simulator, number: int, seed: int = 0) -> Episode:
+    """Episode number `number` of a practice: it probes, or plans with noise in the model; see `adaptations`."""
+    own = 1000 * seed + number
+    probes = number < PROBES or number % 4 == 3
+    return _probed(task, scene, own) if probes else _planned(model, task, scene, own)
 
 
 def _shown(task: Task, gathered: list[Episode]) -> bool:
@@ -96,17 +97,21 @@ def _shown(task: Task, gathered: list[Episode]) -> bool:
     return any(bool(task.success(torch.from_numpy(episode.obs)).any()) for episode in gathered)
 
 
-def _adapted(model: Model, scene: Simulator, gathered: list[Episode], seed: int) -> Adaptation:
-    new, held_out = (part.to(model.device) for part in _split(gathered))
+def _adapted(model: Model, gathered: list[Episode], seed: int) -> Adaptation:
+    new, held_out = (part.to(model.device) for part in split(gathered))
     result = adapt(model.dynamics, model.pool, new, held_out, seed=seed)
-    coverage = model.coverage
-    for episode in gathered:
-        coverage = coverage.plus(Coverage.of(scene.spec, episode.obs[:-1], episode.obs[1:]))
-    fresh = Transitions.join([new, held_out])
-    copies = max(1, round(FRESH * len(model.pool) / len(fresh)))
-    pool = Transitions.join([model.pool, *[fresh] * copies])
-    changed = replace(model, dynamics=result.dynamics, coverage=coverage, pool=pool, heads={})
+    changed = replace(with_episodes(model, gathered), dynamics=result.dynamics, heads={})
     return Adaptation(changed, result, list(gathered))
+
+
+def with_episodes(model: Model, gathered: Sequence[Episode]) -> Model:
+    """The same dynamics and heads, with coverage and pool that know of more episodes."""
+    coverage, spec = model.coverage, model.environment.spec
+    for episode in gathered:
+        coverage = coverage.plus(Coverage.of(spec, episode.obs[:-1], episode.obs[1:]))
+    fresh = Transitions.join([part.to(model.device) for part in split(gathered)])
+    copies = max(1, round(FRESH * len(model.pool) / len(fresh)))
+    return replace(model, coverage=coverage, pool=Transitions.join([model.pool, *[fresh] * copies]))
 
 
 def _probed(task: Task, scene: Simulator, seed: int) -> Episode:
@@ -125,7 +130,7 @@ def _planned(model: Model, task: Task, scene: Simulator, seed: int) -> Episode:
     return run_lockstep(scene, behaviour, states, scene.spec.episode_steps, tag="planner", seed=seed)[0]
 
 
-def _split(episodes: list[Episode]) -> tuple[Transitions, Transitions]:
+def split(episodes: Sequence[Episode]) -> tuple[Transitions, Transitions]:
     """Hold out every fifth segment of ten steps, so that even a single episode has both parts."""
     parts: tuple[list[Any], list[Any]] = ([], [])
     for e, episode in enumerate(episodes):

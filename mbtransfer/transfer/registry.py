@@ -15,6 +15,7 @@ from mbtransfer.transfer.model_transfer import ModelTransfer
 from mbtransfer.transfer.oracle import Oracle
 from mbtransfer.transfer.own_model import OwnModel
 from mbtransfer.transfer.random_policy import RandomPolicy
+from mbtransfer.transfer.shared_heads import SharedHeads
 from tasks.environment import Environment
 from tasks.recipe.yaml_reader import one_line
 from tasks.spec import nearest
@@ -31,6 +32,7 @@ METHODS: dict[str, Method[Any]] = {
         DistilledPolicy(),
         OwnModel(),
         SuccessorValue(),
+        SharedHeads(),
         ModelTransfer(),
         FineTunedModel(),
         UPPER,

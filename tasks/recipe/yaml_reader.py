@@ -32,10 +32,12 @@ class NodeReader:
 
     Args:
         source: The file's name as messages show it.
+        what: What such a file holds, in messages.
+        needs: The keys that it must have, in messages.
     """
 
-    def __init__(self, source: str) -> None:
-        self.source = one_line(source)
+    def __init__(self, source: str, what: str = "recipe", needs: str = "'name' and 'steps'") -> None:
+        self.source, self._what, self._needs = one_line(source), what, needs
 
     def fail(self, where: yaml.Node | yaml.Event | yaml.Mark | None, message: str) -> NoReturn:
         """Raises TaskError `source:line:column: message` for a node, event or mark; None is the start."""
@@ -61,25 +63,27 @@ class NodeReader:
             mark = error.problem_mark or error.context_mark
             self.fail(mark, f"not valid YAML: {error.problem or error.context}")
         if root is None:
-            self.fail(None, "the recipe is empty; it needs 'name' and 'steps'")
+            self.fail(None, f"the {self._what} is empty; it needs {self._needs}")
         return root
 
     def _check_events(self, text: str) -> None:
         depth = nodes = documents = 0
+        recipe = self._what == "recipe"
+        whole, flat = ("the step", "a recipe is a list of steps") if recipe else ("it", "write less")
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                self.fail(event, "anchors (&) and aliases (*) are not allowed; write the step out")
+                self.fail(event, f"anchors (&) and aliases (*) are not allowed; write {whole} out")
             if tag := getattr(event, "tag", None):
                 self.fail(event, f"tags such as {quoted(tag)} are not allowed; remove it")
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             nodes += isinstance(event, yaml.NodeEvent)
             documents += isinstance(event, yaml.DocumentStartEvent)
             if depth > MAX_DEPTH:
-                self.fail(event, f"nested more than {MAX_DEPTH} deep; a recipe is a list of steps")
+                self.fail(event, f"nested more than {MAX_DEPTH} deep; {flat}")
             if nodes > MAX_NODES:
-                self.fail(event, f"more than {MAX_NODES} values; split the recipe")
+                self.fail(event, f"more than {MAX_NODES} values; split the {self._what}")
             if documents > 1:
-                self.fail(event, "a second document starts here ('---'); one file holds one recipe")
+                self.fail(event, f"a second document starts here ('---'); one file holds one {self._what}")
 
     def values(self, node: yaml.Node) -> Any:
         """A node as dicts, lists and texts; nothing is None, a text in quotes is `Quoted`.
@@ -134,10 +138,14 @@ def kind(value: object) -> str:
 MAX_BYTES = 64 * 1024
 
 
-def read_source(path: Path) -> str:
-    """The text of a recipe file.
+def read_source(
+    path: Path, give: str = "a recipe file (.yaml) or the name of a shipped recipe", what: str = "recipe"
+) -> str:
+    """The text of a recipe file, or of a file of another kind.
 
     Args:
+        give: What the user should give instead of a missing file, in messages.
+        what: What such a file holds, in messages.
         path: A regular file of at most `MAX_BYTES` bytes, UTF-8, with or without a byte order mark.
 
     Raises:
@@ -147,24 +155,24 @@ def read_source(path: Path) -> str:
     try:
         # A named pipe or a device would block or never end: only regular files are opened.
         if not path.is_file():
-            what = "is not a file" if path.exists() else "does not exist"
-            raise TaskError(f"{shown}:1: {what}; give a recipe file (.yaml) or the name of a shipped recipe")
+            state = "is not a file" if path.exists() else "does not exist"
+            raise TaskError(f"{shown}:1: {state}; give {give}")
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         reason = one_line(error.strerror or str(error))
-        raise TaskError(f"{shown}:1: cannot be read ({reason}); give a readable recipe file") from error
-    return decode(data, shown)
+        raise TaskError(f"{shown}:1: cannot be read ({reason}); give a readable {what} file") from error
+    return decode(data, shown, what)
 
 
-def decode(data: bytes, shown: str) -> str:
+def decode(data: bytes, shown: str, what: str = "recipe") -> str:
     """`data` as text.
 
     Raises:
         TaskError: If there are more than `MAX_BYTES` bytes, or a byte is not UTF-8 (with its line).
     """
     if len(data) > MAX_BYTES:
-        raise TaskError(f"{shown}:1: larger than {MAX_BYTES // 1024} KiB; a recipe is a short text")
+        raise TaskError(f"{shown}:1: larger than {MAX_BYTES // 1024} KiB; a {what} is a short text")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -86,6 +86,28 @@ def _drifting(visited: tuple[str, ...] = (), rows: int = 1000) -> Model:
     return Model(kitchen, dynamics, pool, Coverage(counts), notes)
 
 
+@pytest.fixture
+def method_file(tmp_path: Path) -> Path:
+    """A file with a transfer method of one's own, `still`, that does nothing."""
+    path = tmp_path / "mine.py"
+    path.write_text(
+        """
+import torch
+from mbtransfer.transfer.method import Method, Solution
+
+class Still(Method):
+    name = "still"
+
+    def pretrain(self, sources):
+        return sources
+
+    def solve(self, sources, target):
+        return Solution(lambda obs: torch.zeros(len(obs), env.spec.action_size))
+"""
+    )
+    return path
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Any]:
     """A Ray cluster of two nodes on this machine, each with room for one task at a time.

@@ -12,27 +12,15 @@ from mbtransfer.transfer.oracle import Oracle
 
 SHORT = ["--episodes", "1", "--labels", "50", "--targets", "drawer_half"]
 
-MINE = """
-import torch
-from mbtransfer.transfer.method import Method, Solution
-
-class Still(Method):
-    name = "still"
-    def pretrain(self, sources):
-        return sources
-    def solve(self, sources, target):
-        return Solution(lambda obs: torch.zeros(len(obs), env.spec.action_size))
-"""
-
 
 def test_table_rows_and_picture(
-    fitted_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+    fitted_folder: Path, method_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     monkeypatch.setattr(Oracle, "lacks", lambda self, environment: "time")
-    (tmp_path / "mine.py").write_text(MINE)
     out = tmp_path / "out"
     line = ["compare", "--model", str(fitted_folder), "--out", str(out), "--methods", "still", *SHORT]
-    line += ["--method-file", str(tmp_path / "mine.py")]
+    line += ["--method-file", str(method_file)]
     assert main(line) == 0
     shown = capsys.readouterr().out
     assert "oracle is left out: kitchen lacks time" in shown and "still" in shown
@@ -44,7 +32,7 @@ def test_table_rows_and_picture(
         "runs", "runs.csv", "summary.json", "table.md", "success-against-time.png",
     }  # fmt: skip
     assert len((out / "runs.csv").read_text().splitlines()) == 3
-    (tmp_path / "mine.py").write_text(MINE + "# changed")
+    method_file.write_text(method_file.read_text() + "# changed")
     assert main(line) == 2
     assert "other settings (code was" in capsys.readouterr().err
 

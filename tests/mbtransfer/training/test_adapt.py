@@ -14,7 +14,7 @@ from mbtransfer.cli.commands.adapt import run_adapt
 from mbtransfer.config import AdaptConfig
 from mbtransfer.errors import UserError
 from mbtransfer.model import Model
-from mbtransfer.training.adapt import FRESH, Adaptation, _split, adapt_model, adaptations, summary
+from mbtransfer.training.adapt import FRESH, Adaptation, adapt_model, adaptations, split, summary
 from tasks.errors import TaskError
 from tasks.registry import make
 from tasks.simulator import Simulator
@@ -134,11 +134,11 @@ def test_an_adapted_model_can_be_saved(steps: dict[int, Adaptation], tmp_path: P
 def test_held_out_transitions_are_whole_stretches_and_none_is_in_both_parts(
     steps: dict[int, Adaptation],
 ) -> None:
-    new, held_out = _split(steps[3].episodes)
+    new, held_out = split(steps[3].episodes)
     assert len(new) + len(held_out) == 180 and 20 <= len(held_out) <= 60
     rows = {tuple(row) for row in new.obs.tolist()}
     assert not rows & {tuple(row) for row in held_out.obs.tolist()}
-    assert len(_split(steps[1].episodes)[1]) == 10
+    assert len(split(steps[1].episodes)[1]) == 10
 
 
 @pytest.mark.parametrize(

@@ -10,20 +10,6 @@ from mbtransfer.errors import UserError
 from mbtransfer.transfer.registry import METHODS, choose_methods, load_method_file
 from tasks.registry import make
 
-MINE = """
-import torch
-from mbtransfer.transfer.method import Method, Solution
-
-class Still(Method):
-    name = "still"
-
-    def pretrain(self, sources):
-        return sources
-
-    def solve(self, sources, target):
-        return Solution(lambda obs: torch.zeros(len(obs), env.spec.action_size))
-"""
-
 
 def test_the_ends_of_the_score_always_run() -> None:
     assert [method.name for method in choose_methods(["model"])] == ["random", "model", "oracle"]
@@ -35,26 +21,25 @@ def test_a_wrong_name_is_met_with_the_nearest() -> None:
         choose_methods(["modle"])
 
 
-def test_a_users_method_comes_from_a_file(tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text(MINE)
-    own = load_method_file(tmp_path / "mine.py", make("kitchen"))
+def test_a_users_method_comes_from_a_file(method_file: Path) -> None:
+    own = load_method_file(method_file, make("kitchen"))
     assert [method.name for method in choose_methods(["still"], own)] == ["random", "oracle", "still"]
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("old", "new", "message"),
     [
-        ("x = 1", "defines no method"),
-        ("1 / 0", "mine.py:1: running it raised ZeroDivisionError"),
-        (MINE.replace('"still"', '"model"'), "there is a method 'model' already"),
-        (MINE.replace('name = "still"', "pass"), "Still needs a name"),
-        (MINE.replace("def solve", "def solves"), r"Still\(\) raised TypeError"),
+        ("class Still(Method)", "class Still", "defines no method"),
+        ("import torch", "1 / 0", "mine.py:2: running it raised ZeroDivisionError"),
+        ('"still"', '"model"', "there is a method 'model' already"),
+        ('name = "still"', "pass", "Still needs a name"),
+        ("def solve", "def solves", r"Still\(\) raised TypeError"),
     ],
 )
-def test_a_faulty_file_is_explained_in_a_line(tmp_path: Path, text: str, message: str) -> None:
-    (tmp_path / "mine.py").write_text(text)
+def test_a_faulty_file_is_explained_in_a_line(method_file: Path, old: str, new: str, message: str) -> None:
+    method_file.write_text(method_file.read_text().replace(old, new))
     with pytest.raises(UserError, match=message):
-        load_method_file(tmp_path / "mine.py", make("kitchen"))
+        load_method_file(method_file, make("kitchen"))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,119 @@
+"""Reader of files of variants, with errors by file, line and column.
+
+env: dm_control:cartpole
+variants:
+  heavy: {mass: 2}
+  weak and late:
+    gear: {slide: 0.5}
+    delay: 1
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from tasks.environment import Environment
+from tasks.errors import TaskError
+from tasks.recipe.yaml_reader import NodeReader, find, kind, quoted, read_source
+from tasks.registry import make
+from tasks.spec import nearest
+from tasks.variants import Changes, DynamicsVariant, message, misfit, said
+
+FAMILY = "variant"
+"""Variants are named variant:FILE.yaml:NAME."""
+
+_WHAT, _NEEDS = "file of variants", "'env' and 'variants'"
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    env: Annotated[str, Field(min_length=1, max_length=1_000)]
+    variants: Annotated[dict[str, Changes], Field(min_length=1)]
+
+
+class VariantFile:
+    """The environment and the variants of one file, not yet made.
+
+    Args:
+        path: the file.
+
+    Raises:
+        TaskError: `FILE:LINE:COLUMN: what is wrong` on one line.
+    """
+
+    def __init__(self, path: Path) -> None:
+        text = read_source(path, f"a {_WHAT} (.yaml)", _WHAT)
+        self._reader = NodeReader(str(path), _WHAT, _NEEDS)
+        self._root = self._reader.compose(text)
+        try:
+            written = _File.model_validate(self._reader.values(self._root))
+        except ValidationError as error:
+            wrong = error.errors(include_url=False)[0]
+            self._fail(_message(wrong), *wrong["loc"])
+        self.env, self.names = written.env, list(written.variants)
+        self._changes = written.variants
+
+    def variant(self, name: str) -> DynamicsVariant:
+        """The variant of that name.
+
+        Raises:
+            TaskError: there is none; names the nearest one.
+        """
+        if name not in self._changes:
+            self._fail(f"no variant {quoted(name)}{nearest(name[:60], self.names)}", "variants")
+        return self._changes[name].named(name)
+
+    def environment(self, name: str) -> Environment:
+        """The environment with that variant's dynamics, called variant:FILE:NAME.
+
+        Raises:
+            TaskError: there is no such variant or environment, or it has no part that the variant names.
+        """
+        variant = self.variant(name)
+        try:
+            base = make(self.env)
+        except TaskError as error:
+            self._fail(str(error), "env")
+        if problem := misfit(variant, base, base.make_scene(())):
+            self._fail(": ".join(said(problem)), "variants", name, *problem[0])
+        return variant.of(base, f"{FAMILY}:{self._reader.source}:{name}")
+
+    def environments(self) -> dict[str, Environment]:
+        """All of them by name."""
+        return {name: self.environment(name) for name in self.names}
+
+    def _fail(self, text: str, *place: str | int) -> Any:
+        self._reader.fail(find(self._root, place), text)
+
+
+def load_variant(text: str) -> Environment:
+    """The environment that `variant:TEXT` names, with TEXT as FILE.yaml:NAME.
+
+    Raises:
+        TaskError: the text names no file and variant, or see `VariantFile`.
+    """
+    path, colon, name = text.rpartition(":")
+    if not colon or not path or not name:
+        raise TaskError(f"{FAMILY}:{text}: needs a file and a variant in it, as in {FAMILY}:mine.yaml:heavy")
+    return VariantFile(Path(path)).environment(name)
+
+
+def base_name(text: str) -> str:
+    """The name of the environment of which `variant:TEXT` is a variant.
+
+    Raises:
+        TaskError: as `load_variant`.
+    """
+    return VariantFile(Path(text.rpartition(":")[0])).env
+
+
+def _message(wrong: ErrorDetails) -> str:
+    """One of pydantic's errors in a line."""
+    place, kind_of = wrong["loc"], wrong["type"]
+    if kind_of == "missing":
+        return f"the file has no '{place[-1]}'; add '{place[-1]}: ...'"
+    if kind_of in ("said", "extra_forbidden", "model_type"):
+        return message(wrong, tuple((_File if len(place) < 2 else Changes).model_fields))
+    return f"{place[0]} {wrong['msg'].partition(' ')[2]}, not {kind(wrong['input'])}"
