@@ -6,6 +6,7 @@ from typing import Any
 
 from mbtransfer.errors import UserError
 from mbtransfer.task_file import run_file
+from mbtransfer.transfer.contextual_policy import ContextualPolicy
 from mbtransfer.transfer.distilled_policy import DistilledPolicy
 from mbtransfer.transfer.fine_tuned_model import FineTunedModel
 from mbtransfer.transfer.gpi import SuccessorTransfer, SuccessorValue
@@ -28,6 +29,7 @@ METHODS: dict[str, Method[Any]] = {
     for method in (
         LOWER,
         SuccessorTransfer(),
+        ContextualPolicy(),
         ImaginedPolicy(),
         DistilledPolicy(),
         OwnModel(),
