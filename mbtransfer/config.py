@@ -482,7 +482,7 @@ class CompareConfig(MachineFlags, TrackerFlags, TrustFlags):
     out: Path
     """Folder for the runs, runs.csv, summary.json, table.md and success-against-time.png."""
     methods: tuple[str, ...] = ("all",)
-    """Methods: all, or names: policy, distilled_policy, own_model, model, or those of --method-file.
+    """Methods: all, or names of `docs/transfer.md`, such as model, policy or own_model, or those of --method-file.
     The ends of the score, random and oracle, always run."""
     method_file: Path | None = None
     """Python file that defines your own methods; it is run."""
