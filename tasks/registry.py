@@ -51,9 +51,14 @@ _REGISTRY: dict[str, Callable[[], Environment]] = {"kitchen": _kitchen, "franka_
 
 
 def _variant(text: str) -> Environment:
-    from tasks.variant_file import load_variant
+    from tasks.variant_file import read_variant
 
-    return load_variant(text)
+    file, name = read_variant(text)
+    try:
+        base = make(file.env)
+    except TaskError as error:
+        file.blame_environment(error)
+    return file.environment(name, base)
 
 
 _FAMILIES: dict[str, Callable[[str], Environment]] = {

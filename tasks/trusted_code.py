@@ -48,9 +48,9 @@ def named_code(name: str) -> NamedCode | None:
     """
     family, colon, text = name.partition(":")
     if colon and family == "variant":
-        from tasks.variant_file import base_name
+        from tasks.variant_file import read_variant
 
-        return named_code(base_name(text))
+        return named_code(read_variant(text)[0].env)
     if not colon or family != FAMILY:
         return None
     asked = parse_name(text)

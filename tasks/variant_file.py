@@ -17,7 +17,6 @@ from pydantic_core import ErrorDetails
 from tasks.environment import Environment
 from tasks.errors import TaskError
 from tasks.recipe.yaml_reader import NodeReader, find, kind, quoted, read_source
-from tasks.registry import make
 from tasks.spec import nearest
 from tasks.variants import Changes, DynamicsVariant, message, misfit, said
 
@@ -65,31 +64,31 @@ class VariantFile:
             self._fail(f"no variant {quoted(name)}{nearest(name[:60], self.names)}", "variants")
         return self._changes[name].named(name)
 
-    def environment(self, name: str) -> Environment:
+    def environment(self, name: str, base: Environment) -> Environment:
         """The environment with that variant's dynamics, called variant:FILE:NAME.
 
+        Args:
+            name: of the variant.
+            base: the environment that the file names.
+
         Raises:
-            TaskError: there is no such variant or environment, or it has no part that the variant names.
+            TaskError: there is no such variant, or the environment has no part that it names.
         """
         variant = self.variant(name)
-        try:
-            base = make(self.env)
-        except TaskError as error:
-            self._fail(str(error), "env")
         if problem := misfit(variant, base, base.make_scene(())):
             self._fail(": ".join(said(problem)), "variants", name, *problem[0])
         return variant.of(base, f"{FAMILY}:{self._reader.source}:{name}")
 
-    def environments(self) -> dict[str, Environment]:
-        """All of them by name."""
-        return {name: self.environment(name) for name in self.names}
+    def blame_environment(self, error: TaskError) -> Any:
+        """Raise the error as one of the line that names the environment."""
+        self._fail(str(error), "env")
 
     def _fail(self, text: str, *place: str | int) -> Any:
         self._reader.fail(find(self._root, place), text)
 
 
-def load_variant(text: str) -> Environment:
-    """The environment that `variant:TEXT` names, with TEXT as FILE.yaml:NAME.
+def read_variant(text: str) -> tuple[VariantFile, str]:
+    """The file and the variant in it that `variant:TEXT` names, with TEXT as FILE.yaml:NAME.
 
     Raises:
         TaskError: the text names no file and variant, or see `VariantFile`.
@@ -97,16 +96,7 @@ def load_variant(text: str) -> Environment:
     path, colon, name = text.rpartition(":")
     if not colon or not path or not name:
         raise TaskError(f"{FAMILY}:{text}: needs a file and a variant in it, as in {FAMILY}:mine.yaml:heavy")
-    return VariantFile(Path(path)).environment(name)
-
-
-def base_name(text: str) -> str:
-    """The name of the environment of which `variant:TEXT` is a variant.
-
-    Raises:
-        TaskError: as `load_variant`.
-    """
-    return VariantFile(Path(text.rpartition(":")[0])).env
+    return VariantFile(Path(path)), name
 
 
 def _message(wrong: ErrorDetails) -> str:

@@ -14,9 +14,9 @@ import torch
 
 from tasks.environment import Environment
 from tasks.errors import TaskError
-from tasks.registry import _FAMILIES, make
+from tasks.registry import make
 from tasks.simulator import Simulator
-from tasks.variant_file import VariantFile, base_name, load_variant
+from tasks.variant_file import VariantFile
 from tasks.variants import DynamicsVariant
 
 
@@ -278,19 +278,17 @@ def test_a_mistake_in_a_file_is_one_line_with_its_place(tmp_path: Path, text: st
     path = tmp_path / "mine.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(TaskError) as problem:
-        load_variant(f"{path}:a")
+        make(f"variant:{path}:a")
     assert str(problem.value).startswith(f"{path}{said}") and "\n" not in str(problem.value)
 
 
 @pytest.mark.parametrize("name", ["", "a", "a.yaml:", ":a"])
 def test_a_name_needs_a_file_and_a_variant(name: str) -> None:
     with pytest.raises(TaskError, match=r"needs a file and a variant in it, as in variant:mine.yaml:heavy"):
-        load_variant(name)
+        make(f"variant:{name}")
 
 
-def test_a_file_of_variants_is_read_and_known_by_name(
-    tmp_path: Path, cartpole: Environment, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_of_variants_is_read_and_known_by_name(tmp_path: Path, cartpole: Environment) -> None:
     path = tmp_path / "mine.yaml"
     body = (
         "  heavy: {mass: 2}\n  weak and late:\n    gear: {slide: 5e-1}\n    delay: 1\n    lock: [hinge_1]\n"
@@ -300,9 +298,7 @@ def test_a_file_of_variants_is_read_and_known_by_name(
     assert file.variant("weak and late") == DynamicsVariant(
         "weak and late", gear={"slide": 0.5}, delay=1, lock=("hinge_1",)
     )
-    assert list(file.environments()) == ["heavy", "weak and late"]
-    assert base_name(f"{path}:heavy") == "dm_control:cartpole"
-    monkeypatch.setitem(_FAMILIES, "variant", load_variant)
+    assert (file.env, file.names) == ("dm_control:cartpole", ["heavy", "weak and late"])
     made = make(f"variant:{path}:heavy")
     assert made.spec.name == f"variant:{path}:heavy" and made.tasks.keys() == cartpole.tasks.keys()
     by_hand = DynamicsVariant("heavy", mass=2.0).of(cartpole).make_scene(())
