@@ -28,9 +28,9 @@ from mbtransfer.transfer.meta_initialisation import (
     Data,
     MetaConfig,
     Optimiser,
-    adaptation_curve,
     first_order_maml,
     pretrain_jointly,
+    query_losses,
     reptile,
 )
 from mbtransfer.transfer.meta_tasks import Sines, VariantSampler, dynamics_loss, squared_error
@@ -129,8 +129,8 @@ def mean_curve(
     module: nn.Module, loss: Callable[[nn.Module, Data], torch.Tensor], support: Sequence[Data], query: Data,
     inner: Optimiser,
 ) -> Curve:  # fmt: skip
-    """`adaptation_curve`, mean over tasks."""
-    curve: Curve = adaptation_curve(module, loss, support, query, inner).mean(dim=1).tolist()
+    """`query_losses`, mean over tasks."""
+    curve: Curve = query_losses(module, loss, support, query, inner).mean(dim=1).tolist()
     return curve
 
 
@@ -200,7 +200,7 @@ def dynamics(way: Way, seed: int, pools: Pools, environment: Environment, steps:
         ) * shape.members
 
         def curve(inner: Optimiser) -> Curve:
-            error = adaptation_curve(ensemble, dynamics_loss, support, query, inner) / still
+            error = query_losses(ensemble, dynamics_loss, support, query, inner) / still
             found: Curve = error.mean(dim=1).tolist()
             return found
 

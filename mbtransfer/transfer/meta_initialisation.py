@@ -113,7 +113,7 @@ def losses(module: nn.Module, loss: Loss, weights: Weights, data: Data) -> Float
     return found
 
 
-def adapt(
+def inner_steps(
     module: nn.Module, loss: Loss, support: Sequence[Data], inner: Optimiser
 ) -> dict[str, Float[Tensor, "N ..."]]:
     """The weights of each of N tasks after one gradient step on each batch, from those of the module, which stay.
@@ -125,7 +125,7 @@ def adapt(
     return weights
 
 
-def adaptation_curve(
+def query_losses(
     module: nn.Module, loss: Loss, support: Sequence[Data], query: Data, inner: Optimiser
 ) -> Float[Tensor, "curve N"]:
     """The loss of each task on its `query` before the first and after each gradient step on a batch of `support`."""
@@ -149,7 +149,7 @@ def reptile(
     """
     for iteration in range(config.iterations):
         support = _support(sample, config, generator, 0)
-        reached = adapt(module, loss, support, config.inner)
+        reached = inner_steps(module, loss, support, config.inner)
         rate = config.rate * (1 - iteration / config.iterations)
         with torch.no_grad():
             for name, weight in module.named_parameters():
@@ -169,7 +169,7 @@ def first_order_maml(
     outer = torch.optim.Adam(parameters.values(), config.rate)
     for iteration in range(config.iterations):
         *support, query = _support(sample, config, generator, 1)
-        reached = adapt(module, loss, support, config.inner)
+        reached = inner_steps(module, loss, support, config.inner)
         slopes = _slopes(module, loss, reached, query)
         for weight, slope in zip(parameters.values(), slopes, strict=True):
             weight.grad = reduce(slope, "n ... -> ...", "mean")

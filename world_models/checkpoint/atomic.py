@@ -2,7 +2,7 @@
 
 Everything goes to a temporary file in the same folder, is flushed to the disk, and takes the final name in one
 step (`os.replace`). A kill at any instant leaves the old file or the new one, and at worst a temporary file: it is
-never listed (`listed`), and the next writer in its folder removes it (`sweep`). A writer holds a lock on what it is
+never listed (`listed`), and the next writer in its folder removes it (`remove_leftovers`). A writer holds a lock on what it is
 writing, so that nobody removes it while it is alive.
 """
 
@@ -39,7 +39,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
-    sweep(final.parent)
+    remove_leftovers(final.parent)
     temporary = final.with_name(f"{PREFIX}{secrets.token_hex(6)}-{final.name}")
     try:
         with _held(temporary, folder=False):
@@ -60,7 +60,7 @@ def appearing(final: Path, root: Path) -> Iterator[Path]:
         OSError: `root` is unwritable, the disk is full, or `final` exists and is not empty.
     """
     root.mkdir(parents=True, exist_ok=True)
-    sweep(root)
+    remove_leftovers(root)
     folder = root / f"{PREFIX}{secrets.token_hex(6)}"
     try:
         with _held(folder, folder=True):
@@ -80,7 +80,7 @@ def listed(folder: str | os.PathLike[str], pattern: str) -> list[Path]:
     return sorted(found)
 
 
-def sweep(folder: str | os.PathLike[str]) -> None:
+def remove_leftovers(folder: str | os.PathLike[str]) -> None:
     """Remove what killed writers left in `folder`."""
     leftovers: list[Path] = []
     with suppress(OSError), os.scandir(folder) as entries:

@@ -14,11 +14,11 @@ from mbtransfer.transfer.meta_initialisation import (
     Data,
     MetaConfig,
     TaskSampler,
-    adapt,
-    adaptation_curve,
     first_order_maml,
+    inner_steps,
     losses,
     pretrain_jointly,
+    query_losses,
     reptile,
     spread,
 )
@@ -110,7 +110,7 @@ def test_steps_on_one_batch_reuse_it() -> None:
 def test_tasks_side_by_side_are_tasks_one_by_one(optimiser: Callable[..., torch.optim.Optimizer]) -> None:
     support = Sines()(3, 4, gen())
     module = sine_network()
-    reached = adapt(module, squared_error, support, optimiser)
+    reached = inner_steps(module, squared_error, support, optimiser)
     assert all(
         torch.equal(a, b) for a, b in zip(module.parameters(), sine_network().parameters(), strict=True)
     )
@@ -127,10 +127,10 @@ def test_tasks_side_by_side_are_tasks_one_by_one(optimiser: Callable[..., torch.
 
 def test_a_curve_begins_before_the_first_step_and_ends_after_the_last() -> None:
     module, (support, query) = sine_network(), Sines().with_grid(6, 3, gen())
-    curve = adaptation_curve(module, squared_error, support, query, SGD)
+    curve = query_losses(module, squared_error, support, query, SGD)
     at_first = torch.stack([squared_error(module, (x, y)) for x, y in zip(*query, strict=True)])
     torch.testing.assert_close(curve[0], at_first.detach(), rtol=1e-4, atol=1e-5)
-    reached = losses(module, squared_error, adapt(module, squared_error, support, SGD), query)
+    reached = losses(module, squared_error, inner_steps(module, squared_error, support, SGD), query)
     torch.testing.assert_close(curve[3], reached.detach(), rtol=1e-5, atol=1e-6)
     assert tuple(curve.shape) == (4, 6)
 
@@ -147,7 +147,7 @@ def test_sines_are_those_of_the_paper() -> None:
 def few_shot_error(module: nn.Module, inner: Callable[..., torch.optim.Optimizer], steps: int) -> float:
     """On 100 new sines, after gradient steps on 10 points of each."""
     (points,), grid = Sines().with_grid(100, 1, gen(99))
-    return float(adaptation_curve(module, squared_error, [points] * steps, grid, inner)[-1].mean())
+    return float(query_losses(module, squared_error, [points] * steps, grid, inner)[-1].mean())
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_an_ensemble_learns_from_variants(learn: Callable[..., None]) -> None:
     support = [sampler.rows(range(4), gen(6 + k)) for k in range(5)]
 
     def after() -> float:
-        return float(adaptation_curve(dynamics, dynamics_loss, support, query, ADAM)[-1].mean())
+        return float(query_losses(dynamics, dynamics_loss, support, query, ADAM)[-1].mean())
 
     before = after()
     rate = 1.0 if learn is reptile else 0.01
