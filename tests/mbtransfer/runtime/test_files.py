@@ -71,7 +71,7 @@ def test_what_a_killed_writer_left_is_never_listed_and_goes_with_the_next_write(
     (tmp_path / f"{atomic.PREFIX}ab").mkdir()
     (tmp_path / f"{atomic.PREFIX}ab" / "b.txt").write_text("half")
     assert atomic.listed(tmp_path, "**/*") == []
-    atomic.sweep(tmp_path)
+    atomic.remove_leftovers(tmp_path)
     write_text(tmp_path / "a.txt", "whole")
     assert os.listdir(tmp_path) == ["a.txt"]
     assert atomic.listed(tmp_path, "**/*.txt") == [tmp_path / "a.txt"]
@@ -87,7 +87,7 @@ def test_a_live_writer_is_left_in_peace(tmp_path: Path) -> None:
     with replacing(tmp_path / "a.txt") as temporary, appearing(tmp_path / "b", root=tmp_path) as folder:
         temporary.write_text("whole")
         (folder / "c.txt").write_text("whole")
-        atomic.sweep(tmp_path)
+        atomic.remove_leftovers(tmp_path)
         assert temporary.exists() and folder.exists()
     assert (tmp_path / "a.txt").read_text() == (tmp_path / "b" / "c.txt").read_text() == "whole"
 
@@ -99,7 +99,7 @@ def test_without_locks_only_what_is_old_is_swept(tmp_path: Path, monkeypatch: py
     long_ago = time.time() - 2 * atomic.STALE_SECONDS
     for name in (f"{atomic.PREFIX}old", "data"):
         os.utime(tmp_path / name, (long_ago, long_ago))
-    atomic.sweep(tmp_path)
+    atomic.remove_leftovers(tmp_path)
     assert sorted(os.listdir(tmp_path)) == [f"{atomic.PREFIX}young", "data"]
 
 
