@@ -1,6 +1,6 @@
 """Check of a task before it runs: does the model know what the task needs?"""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -19,12 +19,12 @@ from mbtransfer.mpc.objective import LearnedDynamics
 from mbtransfer.mpc.task_reward import Rewards, TaskReward
 from planners.registry import make_planner
 from tasks.simulator import Simulator
+from tasks.spec import Fixture
 from tasks.task import Task, simple_parts
 from tasks.task_starts import fresh_states
 from world_models.dynamics.rollout import Imagination
 from world_models.rewards.boxes import Box
 from world_models.rewards.head import Head
-from world_models.rewards.quantities import Quantities
 
 STARTS = 6
 """Number of start states from which a task is imagined."""
@@ -98,22 +98,32 @@ def _coverage(model: Model, task: Task, head: Head, obs: Float[Tensor, "n O"]) -
         mixed = bool(success.any() and not success.all())
         return (1.0, "") if mixed else (0.0, "success" if never else "failure")
     each = (Box(*(part[u] for part in vars(boxes).values())) for u in range(len(boxes.low)))
-    return max(_box_coverage(model, box, obs) for box in each)
+    return max(_box_coverage(model, head, box, obs) for box in each)
 
 
-def _box_coverage(model: Model, box: Box, obs: Float[Tensor, "n O"]) -> tuple[float, str]:
-    """The same for the states in one box."""
-    names, shares = Quantities.of(model.dynamics.layout).names, {}
-    for quantity, low, high in zip(box.quantity.tolist(), box.low.tolist(), box.high.tolist(), strict=True):
-        fixtures = [f for f in model.environment.spec.fixtures if f.name == names[quantity]]
-        if not fixtures or low == -high == -torch.inf:
-            continue
-        fixture = fixtures[0]
-        target = fixture.low + fixture.span * (max(low, 0.0) + min(high, 1.0)) / 2
+def _box_coverage(model: Model, head: Head, box: Box, obs: Float[Tensor, "n O"]) -> tuple[float, str]:
+    """The same for the states in one box of the head's."""
+    shares = {}
+    for fixture, target in _targets(model, head, box):
         starts = obs[:, fixture.position].tolist()
         shares[fixture.name] = _mean([model.coverage.visited(fixture, start, target) for start in starts])
     least = min(shares, key=shares.__getitem__, default="")
     return shares.get(least, 1.0), least
+
+
+def _targets(model: Model, head: Head, box: Box) -> Iterator[tuple[Fixture, float]]:
+    """The fixtures that a box is about, and the middle of where it wants each."""
+    quantities = head.quantities(model.dynamics.layout)
+    for quantity, low, high in zip(box.quantity.tolist(), box.low.tolist(), box.high.tolist(), strict=True):
+        if low == -high == -torch.inf:
+            continue
+        place = head.places[quantity - quantities.places.start] if quantity in quantities.places else None
+        at = dict(zip(place.body.positions, place.point, strict=True)) if place else {}
+        for fixture in model.environment.spec.fixtures:
+            if fixture.position in at:
+                yield fixture, at[fixture.position]
+            elif fixture.name == quantities.names[quantity]:
+                yield fixture, fixture.low + fixture.span * (max(low, 0.0) + min(high, 1.0)) / 2
 
 
 def _imagine(

@@ -2,8 +2,8 @@
 
 Everything goes to a temporary file in the same folder, is flushed to the disk, and takes the final name in one
 step (`os.replace`). A kill at any instant leaves the old file or the new one, and at worst a temporary file: it is
-never listed (`listed`), and the next writer in its folder removes it (`remove_leftovers`). A writer holds a lock on what it is
-writing, so that nobody removes it while it is alive.
+never listed (`listed`), and the next writer in its folder removes it (`remove_leftovers`). A writer holds a lock on
+what it is writing, so that nobody removes it while it is alive.
 """
 
 import os

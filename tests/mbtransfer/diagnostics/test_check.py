@@ -13,7 +13,7 @@ import torch
 
 from mbtransfer.cli.commands.check import run_check
 from mbtransfer.config import CheckConfig
-from mbtransfer.diagnostics.check import RISKY, Finding, as_dict, check_task
+from mbtransfer.diagnostics.check import RISKY, Finding, _box_coverage, _targets, as_dict, check_task
 from mbtransfer.errors import UserError
 from mbtransfer.model import Model
 from mbtransfer.runtime.terminal import Terminal
@@ -22,6 +22,11 @@ from tasks.errors import TaskError
 from tasks.registry import make
 from tasks.simulator import Simulator
 from tasks.task import Move, move
+from world_models.rewards.basis import Atoms
+from world_models.rewards.boxes import SIDES, Box
+from world_models.rewards.head import Head
+from world_models.rewards.places import Place
+from world_models.rewards.quantities import Quantities
 
 KITCHEN = make("kitchen")
 
@@ -115,6 +120,32 @@ def test_a_task_without_a_fixture(drifting: Drifting, scene: Simulator) -> None:
     found = check_task(drifting(), KITCHEN.reach([0.0, -0.17, 0.5]), scene)
     assert found.coverage == 1.0 and found.least_known == ""
     assert found.imagined_success >= 0.5 and not found.warning
+
+
+@pytest.mark.parametrize("visited", [(), ("kettle_x", "kettle_y")])
+def test_the_goal_of_a_place_is_covered_where_its_fixtures_have_been(
+    drifting: Drifting, visited: tuple[str, ...]
+) -> None:
+    """A head whose success is a circle on the stove, as those of `kettle_into_a_circle`."""
+    model = drifting(visited=visited)
+    layout = model.dynamics.layout
+    [kettle] = [body for body in layout.objects if len(body.positions) == 2]
+    place = Place(kettle, (0.1, -0.1))
+    circle = Quantities.of(layout, places=(place,)).places.start
+    low, high = torch.full((1, SIDES), -torch.inf), torch.full((1, SIDES), torch.inf)
+    high[0, 0] = 0.05
+    head = Head(
+        Atoms.of([])[:, None], torch.zeros(1), Box(torch.full((1, SIDES), circle), low, high), None, None, 0.0,
+        0.0, (place,),
+    )  # fmt: skip
+    targets = {fixture.name: target for fixture, target in _targets(model, head, _box(head))}
+    assert targets == {"kettle_x": 0.1, "kettle_y": -0.1}
+    coverage, found = _box_coverage(model, head, _box(head), model.pool.obs[:20])
+    assert (coverage == 1.0) == bool(visited) and (not visited or found in targets)
+
+
+def _box(head: Head) -> Box:
+    return Box(*(part[0] for part in vars(head.boxes).values()))
 
 
 def test_it_is_reproducible(model: Model, scene: Simulator) -> None:
