@@ -10,7 +10,7 @@ the pool that no variant sees. `adapt` is the method of `mbtransfer adapt`, for 
 import argparse
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -110,6 +110,7 @@ def measure(work: Work, variant: str, count: int, success: int, labels: int) -> 
     found = {"seconds": process_time() - began, **work.errors(dynamics), "success": float("nan")}
     if success:
         grown = with_episodes(work.model, work.practice[:count]) if count else work.model
+        grown = replace(grown, heads={})  # a head of the pool alone has never seen what the episodes show
         controller = planning(Sources(grown, (), labels, work.seed), dynamics, work.task)
         played = play_episodes(controller, work.task, work.seed, success)
         found["success"] = float(np.mean([record.result.success for record in played]))
