@@ -108,6 +108,7 @@ def test_states_of_the_crane_can_be_set() -> None:
     np.testing.assert_array_equal(path, scene.observe(scene.rollout(states, push)))
 
 
+@pytest.mark.slow
 def test_a_few_episodes_are_tried(
     run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -73,6 +73,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data
 
 
+@pytest.mark.slow
 def test_collect_tells_what_it_collected(whole: Path) -> None:
     found = json.loads(whole.with_suffix(".json").read_text())
     assert found["steps"] == 24_000
@@ -83,6 +84,7 @@ def test_collect_tells_what_it_collected(whole: Path) -> None:
     assert ended.returncode == 0 and "24,000 control steps" in ended.stdout and "babble" in ended.stdout
 
 
+@pytest.mark.slow
 def test_killed_and_interrupted_two_processes_end_with_the_data_of_one(whole: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     line = ["collect", "--out", str(data), *COLLECT, "--workers", "2"]

@@ -18,6 +18,7 @@ def model(fitted_folder: Path) -> Path:
     return fitted_folder
 
 
+@pytest.mark.slow
 def test_every_combination_is_shown(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,6 +91,7 @@ def test_it_runs_and_goes_on_where_it_stopped(
     assert "other settings" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_what_is_held_out_is_never_collected_for(tmp_path: Path) -> None:
     (path := tmp_path / "folds.yaml").write_text(FOLDS)
     assert main(["reproduce", str(path), "--out", str(tmp_path / "out")]) == 0

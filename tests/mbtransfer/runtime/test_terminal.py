@@ -150,6 +150,7 @@ def success(obs):
 """
 
 
+@pytest.mark.slow
 def test_commands_show_names_as_they_are(
     home: Path, dataset: Dataset, fitted_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

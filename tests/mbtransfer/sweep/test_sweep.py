@@ -96,6 +96,7 @@ def check_equal(whole: Path, out: Path) -> list[int]:
     return [len((out / trial.name / "began").read_text()) for trial in second]
 
 
+@pytest.mark.slow
 def test_killed_in_a_trial_the_same_trials_are_done_and_none_twice(write: Write, tmp_path: Path) -> None:
     file, whole, out = write(**RANDOM), tmp_path / "whole", tmp_path / "out"
     swept(file, whole, count=3)

@@ -109,6 +109,7 @@ def test_a_fit_becomes_a_run_that_wandb_can_sync(
     assert json.loads(Path("model/tracking.json").read_text())["fit"] == {"id": run.run.run_id, "ended": True}
 
 
+@pytest.mark.slow
 def test_what_prepares_for_tasks_draws_a_curve_for_each(dataset: Dataset, place: Path, kept: Runs) -> None:
     assert main(["fit", "--data", str(dataset.path), "--out", "model", *FIT]) == 0
     line = [
@@ -132,6 +133,7 @@ def test_what_prepares_for_tasks_draws_a_curve_for_each(dataset: Dataset, place:
     assert used.use_after_commit and len(made) == 2 and not any(one.use_after_commit for one in made)
 
 
+@pytest.mark.slow
 def test_after_a_crash_the_same_run_goes_on_and_says_how_it_ended(place: Path, kept: Runs) -> None:
     with pytest.raises(ZeroDivisionError), track("fit", OFFLINE, place / "out") as tracker:
         tracker.log({"loss": 1 / 2}, "epoch", 1)

@@ -59,6 +59,7 @@ def check_same(single: Model, out: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_model_of_one(dataset: Dataset, single: Model, tmp_path: Path) -> None:
     run = subprocess.run(
         torchrun(dataset.path, tmp_path / "out"), capture_output=True, text=True, check=False

@@ -127,6 +127,7 @@ def test_doubt_is_where_members_differ_more_than_is_usual(model: Model) -> None:
     torch.testing.assert_close(uncertainty_penalty(obs, action, apart)[1], agreed[1].detach())
 
 
+@pytest.mark.slow
 def test_where_members_agree_doubt_changes_nothing(model: Model, prepared: Prepared) -> None:
     task, obs = model.environment.reach(list(POINT)), model.pool.obs[:20]
     heeding = replace(TRAINING, uncertainty_penalty=0.5)

@@ -174,6 +174,7 @@ def ordinary_errors() -> tuple[float, float]:
     return random, joint
 
 
+@pytest.mark.slow
 def test_reptile_learns_to_learn_sines_from_ten_points(ordinary_errors: tuple[float, float]) -> None:
     module, (random, joint) = sine_network(), ordinary_errors
     reptile(module, squared_error, Sines(), MetaConfig(200, 10, 8, SGD, rate=1.0), gen())

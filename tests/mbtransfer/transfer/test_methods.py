@@ -95,6 +95,7 @@ def test_the_policy_is_what_prepare_makes(sources: Sources, target: Task) -> Non
     assert torch.equal(solution.acts(obs), prepared.policy(obs))  # type: ignore[operator]
 
 
+@pytest.mark.slow
 def test_a_distilled_policy_goes_where_the_planner_goes(sources: Sources, target: Task) -> None:
     method = DistilledPolicy(rows=10, steps=12, rounds=2, updates=300)
     carried = method.pretrain(sources)

@@ -76,6 +76,7 @@ def test_fine_tuning_of_all_weights_changes_what_is_known_of_earlier_tasks(
     assert digest(found.model.dynamics.state_dict()) == digest(again.model.dynamics.state_dict())
 
 
+@pytest.mark.slow
 def test_episodes_are_played(model: Model, stream: list[Task]) -> None:
     found = run_stream(model, stream[:1], SHORT)
     assert found.success.shape == (1, 1) and found.success[0, 0] in (0.0, 1.0)
