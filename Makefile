@@ -1,11 +1,11 @@
 # `make demo` and `make test` are each complete on a fresh machine: environment, installation, run.
-#   PYTHON=python3.12        another interpreter for .venv: 3.11 or 3.12 (dm-control cannot be had for later ones)
+#   PYTHON=python3.12        another interpreter for .venv: 3.11 to 3.14
 #   TORCH_INDEX=https://...  where to look for torch besides PyPI. On Linux PyPI's build brings CUDA, gigabytes
 #                            of it; https://download.pytorch.org/whl/cpu has the small CPU build.
 #   ARGS="-k guard"          more arguments for pytest, the demo or the benchmark
 
-FITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
-PYTHON ?= $(or $(shell for p in python3 python3.12 python3.11; do \
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
+PYTHON ?= $(or $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
   $$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done),python3)
 VENV ?= .venv
 TORCH ?= torch==2.13.0
@@ -16,7 +16,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 # The pair that the README's numbers were measured with; pyproject.toml allows later pairs, `wheel-check` tries them.
-SIMULATOR := 'mujoco==3.11.*' 'dm-control==1.0.44'
+MUJOCO := 3.11
+DM_CONTROL := 1.0.44
 PACKAGES := mbtransfer tasks world_models planners
 CODE := $(PACKAGES) tests $(wildcard examples benchmarks)
 READY := $(VENV)/.ready
@@ -36,12 +37,13 @@ install: $(READY)  ## create .venv and install mbtransfer in it, editable, with 
 
 # Made again when pyproject.toml changes. torch goes first and alone, so that nothing else picks its build.
 $(READY): pyproject.toml
-	@$(PYTHON) -c '$(FITS)' || { echo "mbtransfer needs Python 3.11 or 3.12, which $(PYTHON) is not:" \
+	@$(PYTHON) -c '$(FITS)' || { echo "mbtransfer needs Python 3.11 to 3.14, which $(PYTHON) is not:" \
 	  "install one and say where, as in 'make install PYTHON=/usr/bin/python3.12'" >&2; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@echo "installing $(TORCH), then mbtransfer, into $(VENV) (minutes, once)"
 	@$(PIP) install $(INDEX) $(TORCH)
-	@$(PIP) install -e '.[dev]' $(SIMULATOR)
+	@$(PIP) install -e '.[dev,suite]' 'mujoco==$(MUJOCO).*'
+	@$(PIP) install --no-deps 'dm-control==$(DM_CONTROL)'  # from Python 3.13 on its labmaze cannot be had
 	@touch $@
 
 demo: $(READY)  ## collect, fit, plan and report in the kitchen: runs/demo/report.html

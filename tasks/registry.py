@@ -21,6 +21,9 @@ def _kitchen() -> Environment:
 
 
 def _control_suite(domain: str) -> Environment:
+    from tasks.control_suite.suite import check_installed
+
+    check_installed()
     from tasks.control_suite.environment import control_suite
 
     return control_suite(domain)

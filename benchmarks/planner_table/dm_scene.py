@@ -3,7 +3,6 @@
 An action is held for several control steps of dm_control, and the reward read at the end: one decision.
 """
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +15,8 @@ from numpy import ndarray
 from torch import Tensor
 
 from benchmarks.planner_table.dm_rewards import Observe, Reward, see_cartpole, see_walker, swing_up, walk
+from tasks.control_suite.suite import load_suite
 from tasks.environment import Environment
-from tasks.mjcf import compiled
 from tasks.simulator import Simulator
 from tasks.spec import EnvSpec, Variable
 from tasks.task import Task
@@ -66,9 +65,7 @@ class Suite:
 
     def load(self, seed: int = 0) -> Any:
         """The environment as dm_control has it."""
-        compiled("<mujoco/>")  # imports dm_control without its search for a screen
-        suite = importlib.import_module("dm_control.suite")
-        return suite.load(self.domain, self.task, task_kwargs={"random": seed})
+        return load_suite().load(self.domain, self.task, task_kwargs={"random": seed})
 
     def environment(self) -> Environment:
         """The environment as we have it, with the one task."""

@@ -1,19 +1,17 @@
 """dm_control domains as environments (`dm_control:walker`)."""
 
-import importlib
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
 from tasks.control_suite.body import SuiteBody
+from tasks.control_suite.suite import load_suite
 from tasks.control_suite.variants import VARIANTS
 from tasks.environment import Environment
 from tasks.errors import TaskError
-from tasks.mjcf import compiled
 from tasks.privileged_task import PhysicsTask
 from tasks.simulator import Simulator
 from tasks.spec import EnvSpec, Variable, nearest
@@ -50,7 +48,7 @@ def control_suite(domain: str) -> Environment:
     Raises:
         TaskError: no such domain; names the nearest one.
     """
-    suite = _suite()
+    suite = load_suite()
     names = [task for of, task in suite.ALL_TASKS if of == domain and task not in NEEDS_SCREEN]
     if not names:
         domains = sorted({of for of, _ in suite.ALL_TASKS})
@@ -62,11 +60,6 @@ def control_suite(domain: str) -> Environment:
     repeat = REPEAT.get(domain, TWICE)
     spec = _spec(domain, body, repeat)
     return Environment(spec, _tasks(domain, spec, body, fixed, repeat), partial(_scene, domain, spec, body))
-
-
-def _suite() -> Any:
-    compiled("<mujoco/>")  # imports dm_control without its search for a screen
-    return importlib.import_module("dm_control.suite")
 
 
 def _spec(domain: str, body: SuiteBody, repeat: int) -> EnvSpec:

@@ -9,7 +9,6 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from tasks.kitchen.visuals import dress, look_model
-from tasks.mjcf import compiled
 from tasks.simulator import Look, Simulator
 from tasks.spec import EnvSpec, Fixture, Variable
 
@@ -34,9 +33,9 @@ _MARGIN = 0.03
 
 
 def load_model() -> mujoco.MjModel:
-    """The physics, read by dm_control from the MJCF beside this file."""
+    """The physics, read from the MJCF beside this file."""
     text = (files("tasks.kitchen") / "kitchen.xml").read_text(encoding="utf-8")
-    return compiled(text)
+    return mujoco.MjModel.from_xml_string(text)
 
 
 def _spec(model: mujoco.MjModel, handles: list[str]) -> EnvSpec:

@@ -80,3 +80,20 @@ def test_an_installed_distribution_brings_an_environment(
             assert registry.make_recorded(name, "a dataset").spec.name == name
     finally:
         registry.make.cache_clear()
+
+
+def test_the_kitchen_needs_no_dm_control_and_others_say_what_to_install() -> None:
+    script = """
+import sys
+sys.modules["dm_control"] = None
+from tasks.registry import make
+from tasks.errors import TaskError
+make("kitchen").make_scene(())
+try:
+    make("dm_control:walker")
+except TaskError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "dm_control is not installed" in done.stdout
+    assert "pip install --no-deps 'dm-control==" in done.stdout
