@@ -40,8 +40,8 @@ def command(cls: type[T]) -> type[T]:
 class SearchFlags:
     """Settings of the search for plans."""
 
-    planner: str = "icem"
-    """Planner: icem, mppi, cem, random_shooting, gradient or hybrid (the last two need a learned model)."""
+    planner: str = "cem"
+    """Planner: cem, icem, mppi, random_shooting, gradient or hybrid (the last two need a learned model)."""
     particles: Count = 2
     """Imagined futures (particles) per plan; each follows one member of the ensemble."""
     horizon: Count | None = None
@@ -179,7 +179,7 @@ class CollectConfig(SearchFlags, EngineFlags, TrackerFlags):
     noise: Annotated[float, Ge(0)] = 0.2
     """Standard deviation of the noise on planned actions, as a share of half the action range."""
     planner: str = "mppi"
-    """Planner: mppi, icem, cem, random_shooting, gradient or hybrid. One round of mppi is enough under noise."""
+    """Planner: mppi, cem, icem, random_shooting, gradient or hybrid. One round of mppi is enough under noise."""
     settings: tuple[str, ...] = ()
     """Other planner settings as NAME=VALUE, such as knots=4."""
     replan: Count = 1

@@ -23,9 +23,11 @@ from planners.search import best_of
 class CEMConfig(SamplingConfig):
     """Settings of the cross-entropy method."""
 
+    candidates: Count = 48
+    """Plans drawn in each iteration."""
     iterations: Count = 3
     """Times the Gaussian is refitted."""
-    elites: Annotated[int, Ge(2)] = 8
+    elites: Annotated[int, Ge(2)] = 5
     """Best plans to which it is refitted."""
     momentum: Share = 0.1
     """Share of the old mean and spread that an iteration keeps."""

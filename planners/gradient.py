@@ -8,8 +8,10 @@ Adam: Kingma and Ba (2015), projected onto the action box after each step. Hybri
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from jaxtyping import Float
 from torch import Tensor
 
@@ -121,6 +123,10 @@ def _slope(returns: Float[Tensor, "B N"], plans: Float[Tensor, "B N H A"]) -> Fl
 class HybridConfig(CEMConfig):
     """Settings of sampling first and refining then."""
 
+    candidates: Count = 64
+    """Plans drawn in each iteration."""
+    elites: Annotated[int, Ge(2)] = 8
+    """Best plans to which the Gaussian is refitted."""
     refined: Count = 4
     """Elites that are refined, besides the mean."""
     refinements: Count = 5

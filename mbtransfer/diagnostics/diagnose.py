@@ -26,7 +26,7 @@ from tasks.task import Task
 
 CAUSES = ("reward head", "model", "search")
 
-LARGER: dict[str, Any] = {"planner": "icem", "candidates": 96, "iterations": 3, "settings": ()}
+LARGER: dict[str, Any] = {"planner": "cem", "candidates": 96, "iterations": 3, "settings": ("elites=10",)}
 """The larger search; it looks as far ahead as the usual one, or as the default if that is farther."""
 
 WORST = 3
@@ -216,6 +216,6 @@ def _advice(success: Mapping[Cell, float], loss: Mapping[str, float | None], ahe
         "reward head": "plan with --reward true, or label more transitions near the goal",
         "model": "collect where this task leads: `mbtransfer adapt`, or `mbtransfer collect --model MODEL --tasks ...`",
         "search": f"search more: --planner {LARGER['planner']} --candidates {LARGER['candidates']} "
-        f"--iterations {LARGER['iterations']} --horizon {ahead}",
+        f"--iterations {LARGER['iterations']} --settings {' '.join(LARGER['settings'])} --horizon {ahead}",
     }
     return [texts[cause] for cause in _causes(success, loss)]

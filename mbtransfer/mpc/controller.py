@@ -21,7 +21,7 @@ from world_models.dynamics.ensemble import EnsembleDynamics
 from world_models.dynamics.inference import Precision
 from world_models.dynamics.rollout import Imagination, Propagation
 
-PLANNER = "icem"
+PLANNER = "cem"
 PARTICLES = 2
 
 LOOKAHEAD, FEWEST, MOST = 1.5, 10, 20

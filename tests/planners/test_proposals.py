@@ -55,7 +55,7 @@ def sizes(search: Search, quadratic: Objective) -> Callable[..., list[int]]:
 def test_it_scores_as_many_as_its_settings_say(name: str, sizes: Callable[..., list[int]]) -> None:
     expected = {
         "mppi": [64],
-        "cem": [64] * 3,
+        "cem": [48] * 3,
         "icem": [48 + 1, 38 + 4, 31 + 4, 1],  # the start plan; kept elites; the mean
         "gradient": [16] * 10,
         "hybrid": [64 + 1] * 3 + [4 + 1] * 5,  # the start plan; four elites and the mean
@@ -90,7 +90,7 @@ def test_elites_are_handed_to_the_next_decision(name: str, search: Search, quadr
         assert first.elites is None
         return
     assert first.elites is not None
-    assert first.elites.shape == (3, 4 if name == "icem" else 8, 8, 2)
+    assert first.elites.shape == (3, {"icem": 4, "cem": 5, "hybrid": 8}[name], 8, 2)
     scores = quadratic(first.elites)
     assert bool((scores.diff(dim=1) <= 0).all()), "best first"
     again = search(quadratic, first.actions, seed=1, proposals=first.elites)
