@@ -19,15 +19,17 @@ from mbtransfer.tracking import Artifact, track
 from mbtransfer.transfer.compare import Comparison, compare
 from mbtransfer.transfer.registry import choose_methods, load_method_file
 from mbtransfer.transfer.runs import RunStore, TransferRun
-from mbtransfer.transfer.summary import markdown, plot, summarise, tables
+from mbtransfer.transfer.summary import summarise
+from mbtransfer.transfer.tables import gain_table, markdown, plot, tables
+from mbtransfer.transfer.transfer_gain import transfer_gain
 from world_models.checkpoint.checkpoint import MANIFEST
 
 
-def run_compare(config: CompareConfig, console: Terminal | None = None) -> list[dict[str, Any]]:
-    """Compare transfer methods, print a table, and write runs, table and picture.
+def run_compare(config: CompareConfig, console: Terminal | None = None) -> dict[str, Any]:
+    """Compare transfer methods, print tables, and write runs, table and picture.
 
     Returns:
-        The content of `summary.json`: one entry per method.
+        The content of `summary.json`: `methods` has one entry per method, `transfer_gain` what pooling adds.
 
     Raises:
         UserError, TaskError, ModelError: the input is wrong; raised before anything is trained.
@@ -43,15 +45,16 @@ def run_compare(config: CompareConfig, console: Terminal | None = None) -> list[
         tracker.uses(Artifact.of("model", config.model, config.model / MANIFEST))
         with progress_bar(console, "comparing", count, "runs") as advance:
             runs = compare(asked, RunStore(config.out), lambda run: advance(1))
-        summary = summarise(runs)
+        methods, gain = summarise(runs), transfer_gain(runs)
+        summary = {"methods": methods, "transfer_gain": gain}
         write_text(config.out / "runs.csv", _csv(runs))
         write_json(config.out / "summary.json", summary)
-        write_text(config.out / "table.md", markdown(summary))
-        plot(summary, config.out / "success-against-time.png")
-        tracker.table("methods", summary)
-    for table in tables(summary):
+        write_text(config.out / "table.md", markdown(methods))
+        plot(methods, config.out / "success-against-time.png")
+        tracker.table("methods", methods)
+    for table in (*tables(methods), *([gain_table(gain)] if gain else [])):
         console.print(table)
-    for entry in summary:
+    for entry in methods:
         for failure in entry["failed"]:
             console.say(f"{entry['method']} failed: {failure}")
     console.say(f"wrote {config.out}")
