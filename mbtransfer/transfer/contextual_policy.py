@@ -12,7 +12,7 @@ with the rewards of each task scaled to be from 0 to 1. A target needs its conte
 """
 
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from einops import rearrange, repeat
@@ -127,11 +127,16 @@ class ContextualPolicy(Method[Carried]):
     """
 
     name: ClassVar[str] = "contextual_policy"
+    zero_shot: ClassVar[bool] = True
     context: str = "metadata"
     trunk: str = "mlp"
     updates: int = 1500
     rows: int = 4
     training: PolicyTrainingConfig = field(default_factory=PolicyTrainingConfig)
+
+    def small(self) -> Self:
+        """See `Method.small`."""
+        return replace(self, updates=max(1, self.updates // 10))
 
     def pretrain(self, sources: Sources) -> Carried:
         """Train the policy in all source tasks, without a step in the environment.

@@ -13,10 +13,15 @@ import numpy as np
 from mbtransfer.transfer.aggregates import Values, aggregates, shares
 from mbtransfer.transfer.registry import LOWER, UPPER
 from mbtransfer.transfer.runs import TransferRun
+from mbtransfer.transfer.stream_runs import StreamRun, forgotten, performance
+from mbtransfer.transfer.transfer_gain import transfer_gain
+from mbtransfer.transfer.transfer_matrix import matrices
 
 
 def summarise(runs: Sequence[TransferRun], seed: int = 0) -> list[dict[str, Any]]:
-    """One entry per method: targets, success and score with intervals, costs, and what failed.
+    """One entry per method and practice: targets, success and score with intervals, costs, and what failed.
+
+    A method that is zero-shot has the same numbers for any number of practice episodes; its failures are told once.
 
     Success is None without a task that can succeed, and the score is None where random and oracle are the same, or
     one of them is missing; such tasks do not count. Costs are means over targets and seeds.
@@ -28,11 +33,87 @@ def summarise(runs: Sequence[TransferRun], seed: int = 0) -> list[dict[str, Any]
     ends = {
         name: _by_target([run for run in runs if run.method == name]) for name in (LOWER.name, UPPER.name)
     }
-    names = dict.fromkeys(run.method for run in runs)
-    return [_summary([run for run in runs if run.method == name], ends, seed) for name in names]
+    counts = practised(runs)
+    return [
+        _summary(chosen, count, ends, seed)
+        | ({"failed": []} if chosen[0].zero_shot and count > counts[0] else {})
+        for name in dict.fromkeys(run.method for run in runs)
+        for count in counts
+        if (
+            chosen := [run for run in runs if run.method == name and (run.zero_shot or run.practice == count)]
+        )
+    ]
 
 
-def _summary(runs: list[TransferRun], ends: Mapping[str, Mapping[str, Values]], seed: int) -> dict[str, Any]:
+def whole_summary(
+    runs: Sequence[TransferRun],
+    streams: Sequence[StreamRun],
+    settings: Mapping[str, Any],
+    versions: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The content of `summary.json`, of which the page is made.
+
+    `methods` are the entries of `summarise`; `transfer_gain` is that of `transfer_gain`, or None; `by_target` has the
+    success of each entry in each target (its score where there is no success); `matrices` and `streams` are there if
+    they were asked for; `failed` says what and why; then `training_seconds` of all, `settings` and `versions`.
+    """
+    methods = summarise(runs)
+    failed = [
+        {"what": f"{run.method} in {run.target}, seed {run.seed}, practice {run.practice}", "why": run.failed}
+        for run in runs
+        if run.failed
+    ]
+    failed += [{"what": f"stream, {one.tuning}", "why": one.failed} for one in streams if one.failed]
+    return {
+        "methods": methods, "transfer_gain": transfer_gain(runs), "by_target": _targets(runs, methods),
+        "matrices": matrices(runs), "streams": [_stream(one) for one in streams if not one.failed], "failed": failed,
+        "training_seconds": _training(runs), "settings": dict(settings), "versions": dict(versions),
+    }  # fmt: skip
+
+
+def _targets(runs: Sequence[TransferRun], methods: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """For each target, the worth of each entry of the summary, in its order; None where it failed."""
+    found = []
+    for name in dict.fromkeys(run.target for run in runs):
+        here = [run for run in runs if run.target == name and not run.failed]
+        low, high = (_worth([run for run in here if run.method == end.name]) for end in (LOWER, UPPER))
+        values = []
+        for entry in methods:
+            mine = [run for run in here if run.method == entry["method"]]
+            value = _worth([run for run in mine if run.zero_shot or run.practice == entry["practice"]])
+            if value is not None and mine[0].continuing:
+                known = low is not None and high is not None and high > low
+                value = (value - low) / (high - low) if known else None  # type: ignore[operator]
+            values.append(value)
+        found.append({"target": name, "values": values})
+    return found
+
+
+def _training(runs: Sequence[TransferRun]) -> float:
+    """Seconds of all training; what targets share counts once."""
+    shared = {(run.method, run.seed, run.practice): run.pretrain_seconds for run in runs}
+    return sum(shared.values()) + sum(run.solve_seconds for run in runs)
+
+
+def _worth(runs: Sequence[TransferRun]) -> float | None:
+    return float(np.mean([run.worth for run in runs])) if runs else None
+
+
+def _stream(run: StreamRun) -> dict[str, Any]:
+    return {
+        "tuning": run.tuning, "tasks": list(run.tasks), "success": run.success, "measures": run.measures,
+        "seconds": run.seconds, "forgotten": forgotten(run), "performance": performance(run),
+    }  # fmt: skip
+
+
+def practised(runs: Sequence[TransferRun]) -> list[int]:
+    """The numbers of practice episodes, in order; those of methods that are zero-shot if there are no others."""
+    return sorted({run.practice for run in runs if not run.zero_shot} or {run.practice for run in runs})
+
+
+def _summary(
+    runs: list[TransferRun], practice: int, ends: Mapping[str, Mapping[str, Values]], seed: int
+) -> dict[str, Any]:
     fine = [run for run in runs if not run.failed]
     low, high = ends[LOWER.name], ends[UPPER.name]
     success = list(_by_target([run for run in fine if not run.continuing]).values())
@@ -48,7 +129,8 @@ def _summary(runs: list[TransferRun], ends: Mapping[str, Mapping[str, Values]], 
     )
     times = ("pretrain_seconds", "solve_seconds", "action_ms")
     return {
-        "method": runs[0].method, "targets": len({run.target for run in fine}),
+        "method": runs[0].method, "practice": practice, "zero_shot": runs[0].zero_shot,
+        "targets": len({run.target for run in fine}),
         **_named("success", shares(success, seed)), **_named("score", aggregates(score, seed)),
         **costs, **{name: _mean([getattr(run, name) for run in fine]) for name in times},
         "failed": [f"{run.target}, seed {run.seed}: {run.failed}" for run in runs if run.failed],

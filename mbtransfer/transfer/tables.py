@@ -9,18 +9,20 @@ from matplotlib.figure import Figure
 from rich import box
 from rich.table import Table
 
+from mbtransfer.report.comparison_charts import named, once
 from mbtransfer.runtime.files import replacing
 from mbtransfer.transfer.aggregates import INTERVALS
 from mbtransfer.transfer.transfer_gain import OWN, POOLED
 
 INK, MUTED, GRID, DOT = "#1f2933", "#6b7785", "#e4e8ec", "#2f6f9f"
 
+FIRST = ("method", "practice")
 RESULTS = ("targets", "success", "95%", "IQM", "95%", "score", "95%", "median", "min")
 COSTS = ("pool", "steps", "labels", "pretrain s", "solve s", "ms/action", "parameters")
 
 
 def cells(entry: Mapping[str, Any]) -> list[str]:
-    """The cells of a method's row: its name, then those of `RESULTS` and of `COSTS`."""
+    """The cells of a method's row: its name and practice, then those of `RESULTS` and of `COSTS`."""
 
     def text(name: str, form: str) -> str:
         return "–" if entry.get(name) is None else format(entry[name], form)
@@ -29,7 +31,8 @@ def cells(entry: Mapping[str, Any]) -> list[str]:
         return "–" if entry[name] is None else "–".join(f"{end:.2f}" for end in entry[name])
 
     return [
-        str(entry["method"]), str(entry["targets"]), text("success_mean", ".2f"), ends("success_ci95"),
+        *(str(entry[name]) for name in ("method", "practice", "targets")),
+        text("success_mean", ".2f"), ends("success_ci95"),
         text("success_iqm", ".2f"), ends("success_iqm_ci95"), text("score_mean", ".2f"), ends("score_ci95"),
         text("score_median", ".2f"), text("score_min", ".2f"),
         *(text(name, ",.0f") for name in ("pool", "steps", "labels")), text("pretrain_seconds", ",.0f"),
@@ -39,10 +42,10 @@ def cells(entry: Mapping[str, Any]) -> list[str]:
 
 def tables(summary: Sequence[Mapping[str, Any]]) -> list[Table]:
     """Results and costs for the terminal; a table each, so that they fit."""
-    rows, cut = [cells(entry) for entry in summary], 1 + len(RESULTS)
+    rows, cut = [cells(entry) for entry in summary], len(FIRST) + len(RESULTS)
     return [
-        _table(RESULTS, [row[:cut] for row in rows]),
-        _table(COSTS, [[row[0], *row[cut:]] for row in rows]),
+        _table((*FIRST, *RESULTS), [row[:cut] for row in rows]),
+        _table((*FIRST, *COSTS), [[*row[: len(FIRST)], *row[cut:]] for row in rows]),
     ]
 
 
@@ -55,15 +58,15 @@ def gain_table(gain: Mapping[str, Any]) -> Table:
     whole = {"mean": "mean", "median": "median", "min": "minimum"}
     rows = [(title, "", "", *text(gain[name], gain[INTERVALS[name]])) for name, title in whole.items()]
     for line in gain["targets"]:
-        shares = (f"{line[name]:.2f}" for name in (POOLED, OWN))
+        shares = (f"{line[name]:.2f}" for name in ("pooled", "own"))
         rows.append((line["target"], *shares, *text(line["gain"], line["gain_ci95"])))
-    return _table((POOLED, OWN, "gain", "95%"), rows, first="target")
+    return _table(("target", POOLED, OWN, "gain", "95%"), rows)
 
 
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], first: str = "method") -> Table:
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    shown.add_column(first)
-    for heading in headings:
+    shown.add_column(headings[0])
+    for heading in headings[1:]:
         shown.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         shown.add_row(*row)
@@ -72,7 +75,7 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], first: str = 
 
 def markdown(summary: Sequence[Mapping[str, Any]]) -> str:
     """All of it as a table in Markdown."""
-    headings = ("method", *RESULTS, *COSTS)
+    headings = (*FIRST, *RESULTS, *COSTS)
     rows = [headings, ("---", *["---:"] * (len(headings) - 1)), *(cells(entry) for entry in summary)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
 
@@ -88,13 +91,13 @@ def plot(summary: Sequence[Mapping[str, Any]], path: Path) -> None:
         matplotlib.rcParams.update({"text.parse_math": False, "font.size": 9, "text.color": INK})
         figure = Figure(figsize=(6.0, 3.8), layout="constrained")
         axes = figure.subplots()
-        for entry in summary:
+        for entry in once(summary):
             if entry["success_mean"] is None:
                 continue
             x, y, (low, high) = entry["action_ms"], entry["success_mean"], entry["success_ci95"]
             axes.vlines(x, low, high, color=DOT, alpha=0.35, lw=5)
             axes.plot(x, y, "o", color=DOT)
-            axes.annotate(entry["method"], (x, y), (7, -3), textcoords="offset points")
+            axes.annotate(named(entry), (x, y), (7, -3), textcoords="offset points")
         axes.set(xscale="log", xlabel="milliseconds per action", ylabel="success", ylim=(-0.05, 1.05))
         axes.margins(x=0.2)
         axes.grid(axis="y", color=GRID)

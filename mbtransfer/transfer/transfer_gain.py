@@ -23,7 +23,7 @@ POOLED, OWN = ModelTransfer.name, OwnModel.name
 
 
 def transfer_gain(runs: Sequence[TransferRun], seed: int = 0) -> dict[str, Any] | None:
-    """`targets`, worst first, with both successes, `gain` and `gain_ci95`; and `mean`, `median`, `min` with theirs.
+    """`targets`, worst first, with `pooled`, `own`, `gain` and `gain_ci95`; and `mean`, `median`, `min` with theirs.
 
     `negative` names the targets whose whole interval is below zero. None if not both methods have run in any target
     that can succeed.
@@ -40,7 +40,7 @@ def transfer_gain(runs: Sequence[TransferRun], seed: int = 0) -> dict[str, Any] 
         a, b = (np.array([found[one] for one in seeds]) for found in (pooled, own))
         gains.append(a - b)
         lines.append({
-            "target": name, POOLED: float(a.mean()), OWN: float(b.mean()), "gain": float((a - b).mean()),
+            "target": name, "pooled": float(a.mean()), "own": float(b.mean()), "gain": float((a - b).mean()),
             "gain_ci95": difference_interval(a, b),
         })  # fmt: skip
     if not lines:

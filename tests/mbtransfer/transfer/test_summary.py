@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from mbtransfer.transfer.method import Costs
 from mbtransfer.transfer.runs import TransferRun
 from mbtransfer.transfer.summary import summarise
-from mbtransfer.transfer.tables import COSTS, RESULTS, cells, gain_table, markdown, plot
+from mbtransfer.transfer.tables import COSTS, FIRST, RESULTS, cells, gain_table, markdown, plot
 from mbtransfer.transfer.transfer_gain import difference_interval, transfer_gain
 
 
@@ -74,8 +75,10 @@ def test_what_failed_is_named_and_does_not_count(tmp_path: Path) -> None:
     assert mine["failed"] == ["a, seed 0: no luck"]
     assert (mine["targets"], mine["success_mean"], mine["labels"]) == (1, 1.0, 7)
     found += summarise([run("none", "a", failed="no luck")])
-    assert cells(found[-1])[:4] == ["none", "0", "–", "–"]
-    assert all(line.count("|") == len((*RESULTS, *COSTS)) + 2 for line in markdown(found).splitlines())
+    assert cells(found[-1])[:5] == ["none", "0", "0", "–", "–"]
+    assert all(
+        line.count("|") == len((*FIRST, *RESULTS, *COSTS)) + 1 for line in markdown(found).splitlines()
+    )
     plot(found, tmp_path / "picture.png")
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
 
@@ -118,3 +121,16 @@ def test_harm_is_named_once_there_are_enough_episodes() -> None:
 def test_the_interval_of_a_difference_is_the_published_one() -> None:
     a, b = (np.array([[1.0] * ones + [0.0] * (count - ones)]) for ones, count in ((56, 70), (48, 80)))
     assert difference_interval(a, b) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+
+
+def test_a_method_that_needs_no_practice_has_its_line_for_each_number() -> None:
+    still = [
+        replace(run("still", "a", 1, 0), zero_shot=True),
+        replace(run("still", "b", failed="no"), zero_shot=True),
+    ]
+    tried = [replace(run("tried", "a", 0, 0), practice=0), replace(run("tried", "a", 1, 1), practice=5)]
+    found = summarise([*still, *tried])
+    lines = [
+        (entry["method"], entry["practice"], entry["success_mean"], len(entry["failed"])) for entry in found
+    ]
+    assert lines == [("still", 0, 0.5, 1), ("still", 5, 0.5, 0), ("tried", 0, 0.0, 0), ("tried", 5, 1.0, 0)]
