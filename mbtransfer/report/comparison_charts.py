@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
 
 from mbtransfer.report import charts
 from mbtransfer.report.charts import Figure
@@ -168,6 +169,8 @@ def _label(on: Axes, points: Sequence[tuple[float, float, str]]) -> None:
     Greedy, from the highest point down: each takes the free place that is nearest to its point.
     """
     figure = on.figure
+    assert isinstance(figure, Canvas), "`axes` makes no nested figures"
+    figure.draw_without_rendering()  # so that the axes are where they will be
     tall, taken = LABEL * 1.25 * figure.dpi / 72, list[tuple[float, float, float]]()
     for x, y, text in sorted(points, key=lambda point: (-point[1], point[0])):
         at, level = on.transData.transform((x, y))

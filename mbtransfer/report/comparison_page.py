@@ -13,7 +13,7 @@ from mbtransfer.errors import UserError
 from mbtransfer.report import comparison_charts as drawing
 from mbtransfer.report.charts import Figure
 from mbtransfer.report.comparison_charts import ENDS, PRODUCT, named, once
-from mbtransfer.report.page import Part, Tile, duration, percent, shown
+from mbtransfer.report.page import Part, Tile, duration, on_one_line, percent
 from mbtransfer.report.results_dir import SUMMARY, MissingPart
 from mbtransfer.report.sheet import Sheet, policy
 
@@ -71,7 +71,7 @@ def render_comparison(name: str, summary: Summary, written: str) -> str:
     """
     sheet = Sheet()
     environment = Environment(
-        loader=PackageLoader("mbtransfer.report", ""), autoescape=True, finalize=shown, undefined=StrictUndefined,
+        loader=PackageLoader("mbtransfer.report", ""), autoescape=True, finalize=on_one_line, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {

@@ -12,7 +12,7 @@ with the rewards of each task scaled to be from 0 to 1. A target needs its conte
 """
 
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
 from einops import rearrange, repeat
@@ -134,7 +134,7 @@ class ContextualPolicy(Method[Carried]):
     rows: int = 4
     training: PolicyTrainingConfig = field(default_factory=PolicyTrainingConfig)
 
-    def small(self) -> Self:
+    def small(self) -> "ContextualPolicy":
         """See `Method.small`."""
         return replace(self, updates=max(1, self.updates // 10))
 

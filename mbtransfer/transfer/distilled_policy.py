@@ -16,7 +16,7 @@ It needs labels alone, so that tasks never seen have one too.
 import copy
 import zlib
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -84,7 +84,7 @@ class DistilledPolicy(Method[Distilled]):
     updates: int = 1000
     rate: float = 1e-3
 
-    def small(self) -> Self:
+    def small(self) -> "DistilledPolicy":
         """See `Method.small`."""
         return replace(
             self,

@@ -5,7 +5,7 @@ the training from a model: on its pool, and on roll-outs of the source policies 
 """
 
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -96,7 +96,7 @@ class SuccessorTransfer(Method[SourcePolicies]):
     zero_shot: ClassVar[bool] = True
     training: SuccessorConfig = field(default_factory=SuccessorConfig)
 
-    def small(self) -> Self:
+    def small(self) -> "SuccessorTransfer":
         """See `Method.small`."""
         return replace(self, training=replace(self.training, updates=max(1, self.training.updates // 5)))
 

@@ -6,7 +6,7 @@ al. 2022, "Accelerated policy learning with parallel differentiable simulation",
 """
 
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from mbtransfer.training.policy import PolicyTrainingConfig, prepare
 from mbtransfer.transfer.method import Costs, Method, Solution, Sources, parameters
@@ -27,7 +27,7 @@ class ImaginedPolicy(Method[Sources]):
     updates: int = 500
     training: PolicyTrainingConfig = field(default_factory=PolicyTrainingConfig)
 
-    def small(self) -> Self:
+    def small(self) -> "ImaginedPolicy":
         """See `Method.small`."""
         return replace(self, updates=max(1, self.updates // 10))
 

@@ -6,7 +6,7 @@ target is what `pretrain` returns, and `solve` does not change it.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import ClassVar, Generic, Self, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -89,7 +89,7 @@ class Method(ABC, Generic[Carried]):
         """What the method needs and the environment does not have, in words; empty if it can run there."""
         return ""
 
-    def small(self) -> Self:
+    def small(self) -> "Method[Carried]":
         """The same method with a share of its training, for `--budget small`; itself if it trains little or nothing."""
         return self
 

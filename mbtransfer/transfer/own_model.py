@@ -7,7 +7,7 @@ for which task a transition was collected, so the share is a random one: N / K o
 
 import zlib
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
 
@@ -44,7 +44,7 @@ class OwnModel(Method[Sources]):
     planner: str = PLANNER
     particles: int = PARTICLES
 
-    def small(self) -> Self:
+    def small(self) -> "OwnModel":
         """See `Method.small`."""
         return replace(self, training=replace(self.training, epochs=max(1, self.training.epochs // 10)))
 

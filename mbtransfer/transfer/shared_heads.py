@@ -11,7 +11,7 @@ regression on phi of its labels, and the planner plans in the pooled model for p
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
 from einops import rearrange
@@ -264,7 +264,7 @@ class SharedHeads(Method[SourceHeads]):
     planner: str = PLANNER
     particles: int = PARTICLES
 
-    def small(self) -> Self:
+    def small(self) -> "SharedHeads":
         """See `Method.small`."""
         return replace(self, training=replace(self.training, updates=max(1, self.training.updates // 5)))
 

@@ -82,8 +82,7 @@ def _targets(runs: Sequence[TransferRun], methods: Sequence[Mapping[str, Any]]) 
             mine = [run for run in here if run.method == entry["method"]]
             value = _worth([run for run in mine if run.zero_shot or run.practice == entry["practice"]])
             if value is not None and mine[0].continuing:
-                known = low is not None and high is not None and high > low
-                value = (value - low) / (high - low) if known else None  # type: ignore[operator]
+                value = None if low is None or high is None or high <= low else (value - low) / (high - low)
             values.append(value)
         found.append({"target": name, "values": values})
     return found

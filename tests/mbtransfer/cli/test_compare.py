@@ -69,7 +69,7 @@ def test_workers_matrix_and_practice(
     ]
     assert main([*line, "--workers", "2", "--matrix", "--practice", "1", "0"]) == 0
     shown = capsys.readouterr().out
-    assert "the matrix plays 2 times more than the 6 runs alone, and the streams 22 times" in shown
+    assert "the matrix plays 2 times more than the 6 runs alone, and the streams 18 times" in shown
     assert "stream, shared model failed: no luck" in shown
     assert told == [["drawer_half", "tap_half"]] * 2
     summary = json.loads((out / "summary.json").read_text())
