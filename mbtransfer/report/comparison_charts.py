@@ -79,7 +79,7 @@ def practice_chart(entries: Sequence[Entry]) -> Figure:
     if not curves:
         raise MissingPart("No method has practised in the targets; ask for some with --practice 0 1 5.")
     counts = sorted({one["practice"] for line in curves.values() for one in line})
-    steps = max(one["steps"] for line in curves.values() for one in line)
+    steps = max(1, *(one["steps"] for line in curves.values() for one in line))
     with charts.axes(WIDE) as on:
         for number, line in enumerate(curves.values()):
             colour = (charts.LEARNED, charts.WARM, charts.INK, charts.MUTED)[number % 4]

@@ -16,9 +16,15 @@ from mbtransfer.transfer.transfer_gain import OWN, POOLED
 
 INK, MUTED, GRID, DOT = "#1f2933", "#6b7785", "#e4e8ec", "#2f6f9f"
 
-FIRST = ("method", "practice")
-RESULTS = ("targets", "success", "95%", "IQM", "95%", "score", "95%", "median", "min")
+FIRST = ("method", "K")
+"""The method, and the episodes of practice."""
+
+SUCCESS = ("targets", "success", "95%", "IQM", "95%")
+SCORE = ("score", "95%", "median", "min")
 COSTS = ("pool", "steps", "labels", "pretrain s", "solve s", "ms/action", "parameters")
+RESULTS = (*SUCCESS, *SCORE)
+NARROW = {"pretrain s": "pre s", "ms/action": "ms", "parameters": "params"}
+"""Headings that a terminal of 80 columns has no room for."""
 
 
 def cells(entry: Mapping[str, Any]) -> list[str]:
@@ -41,11 +47,14 @@ def cells(entry: Mapping[str, Any]) -> list[str]:
 
 
 def tables(summary: Sequence[Mapping[str, Any]]) -> list[Table]:
-    """Results and costs for the terminal; a table each, so that they fit."""
-    rows, cut = [cells(entry) for entry in summary], len(FIRST) + len(RESULTS)
+    """Success, score and costs for the terminal; a table each, so that they fit. Costs are not repeated."""
+    rows, first, cut = [cells(entry) for entry in summary], len(FIRST), len(FIRST) + len(SUCCESS)
+    end = cut + len(SCORE)
+    priced = [[named(entry), *cells(entry)[end:]] for entry in once(summary)]
     return [
-        _table((*FIRST, *RESULTS), [row[:cut] for row in rows]),
-        _table((*FIRST, *COSTS), [[*row[: len(FIRST)], *row[cut:]] for row in rows]),
+        _table((*FIRST, *SUCCESS), [row[:cut] for row in rows]),
+        _table((*FIRST, *SCORE), [[*row[:first], *row[cut:end]] for row in rows]),
+        _table((FIRST[0], *(NARROW.get(name, name) for name in COSTS)), priced),
     ]
 
 
@@ -65,7 +74,7 @@ def gain_table(gain: Mapping[str, Any]) -> Table:
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    shown.add_column(headings[0])
+    shown.add_column(headings[0], no_wrap=True)
     for heading in headings[1:]:
         shown.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
