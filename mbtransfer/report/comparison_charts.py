@@ -37,12 +37,13 @@ def named(entry: Entry) -> str:
 
 
 def time_scatter(entries: Sequence[Entry]) -> Figure:
-    """Success against milliseconds per action.
+    """Success against milliseconds per action, of each method with the most practice.
 
     Raises:
         MissingPart: no method has a success.
     """
-    shown = [one for one in once(entries) if one["success_mean"] is not None and one["action_ms"]]
+    rated = [one for one in once(entries) if one["success_mean"] is not None and one["action_ms"]]
+    shown = {one["method"]: one for one in rated}.values()  # entries are in the order of practice
     if not shown:
         raise MissingPart("No method has run in a task that can succeed.")
     with charts.axes(WIDE) as on:
@@ -53,14 +54,14 @@ def time_scatter(entries: Sequence[Entry]) -> Figure:
         on.set(xscale="log", xlabel="milliseconds per action, one robot")
         on.margins(x=0.08)
         low, high = on.get_xlim()
-        on.set_xlim(low, high * (high / low) ** 0.32)  # names stand to the right of their points
+        on.set_xlim(low, high * (high / low) ** 0.22)  # names stand to the right of their points
         charts.percent_axis(on)
         charts.plain_logarithms(on.xaxis)
         _label(on, [(one["action_ms"], one["success_mean"], named(one)) for one in shown])
         svg = charts.drawn(on, "Success of each method by milliseconds per action")
     caption = (
         "Up and to the left is better. Bars are 95% intervals of the mean over targets; a number after a name is its "
-        "practice."
+        "practice, the most there is."
     )
     return Figure("Success against time", caption, svg)
 
@@ -93,13 +94,13 @@ def practice_chart(entries: Sequence[Entry]) -> Figure:
             if one["method"] in (PRODUCT, "oracle") and one["success_mean"] is not None
         ]
         for one in flat:
-            on.axhline(one["success_mean"], color=_colour(one["method"]), lw=1.4, ls="--")
+            on.hlines(one["success_mean"], 0, steps, color=_colour(one["method"]), lw=1.4, ls="--")
         charts.percent_axis(on)
         on.set_xlim(-0.03 * steps, 1.42 * steps)
         on.set(xlabel="steps in the target before it is measured")
         _label(on, [
             *((line[-1]["steps"], line[-1]["success_mean"], name) for name, line in curves.items()),
-            *((1.05 * steps, one["success_mean"], f"{one['method']}, zero-shot") for one in flat),
+            *((steps, one["success_mean"], f"{one['method']}, zero-shot") for one in flat),
         ])  # fmt: skip
         svg = charts.drawn(on, "Success of methods that practise by steps in the target")
     caption = f"Practice of {listed(counts)} episodes per target, with 95% intervals. Dashed lines take no step there."
@@ -172,8 +173,9 @@ def _label(on: Axes, points: Sequence[tuple[float, float, str]]) -> None:
     assert isinstance(figure, Canvas), "`axes` makes no nested figures"
     figure.draw_without_rendering()  # so that the axes are where they will be
     tall, taken = LABEL * 1.25 * figure.dpi / 72, list[tuple[float, float, float]]()
-    for x, y, text in sorted(points, key=lambda point: (-point[1], point[0])):
-        at, level = on.transData.transform((x, y))
+    dots = [on.transData.transform((x, y)) for x, y, _ in points]
+    for number in sorted(range(len(points)), key=lambda number: (-points[number][1], points[number][0])):
+        (x, y, text), (at, level) = points[number], dots[number]
         left = at + 9
         wide = 0.6 * LABEL * figure.dpi / 72 * len(text)
         places = (level + sign * step * tall / 4 for step in range(400) for sign in (1, -1))
@@ -183,11 +185,12 @@ def _label(on: Axes, points: Sequence[tuple[float, float, str]]) -> None:
             if all(
                 left + wide < start or end < left or abs(place - other) >= tall for start, end, other in taken
             )
+            and not any(left - 4 < dot < left + wide and abs(place - high) < 0.7 * tall for dot, high in dots)
         )
         taken.append((left, left + wide, centre))
         moved = abs(centre - level) > 0.3 * tall
         on.annotate(
             text, (x, y), ((left - at) * 72 / figure.dpi, (centre - level) * 72 / figure.dpi),
             textcoords="offset points", va="center", fontsize=LABEL, annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": charts.GRID, "lw": 1.0, "shrinkB": 3} if moved else None,
+            arrowprops={"arrowstyle": "-", "color": charts.MUTED, "lw": 0.6, "shrinkB": 3} if moved else None,
         )  # fmt: skip
