@@ -474,13 +474,13 @@ class EvaluateConfig(DecisionFlags, EngineFlags, MachineFlags, TrackerFlags, Tru
 
 
 @command
-class CompareConfig(MachineFlags, TrackerFlags, TrustFlags):
+class CompareConfig(EngineFlags, MachineFlags, TrackerFlags, TrustFlags):
     """Compare what can be carried from old tasks to new ones: model, policy or nothing. Run again to continue."""
 
     model: Path
     """Model folder; all methods share its pool, and its environment's source tasks are the old ones."""
     out: Path
-    """Folder for the runs, runs.csv, summary.json, table.md and success-against-time.png."""
+    """Folder for the runs, runs.csv, summary.json, table.md, report.html and success-against-time.png."""
     methods: tuple[str, ...] = ("all",)
     """Methods: all, or names of `docs/transfer.md`, such as model, policy or own_model, or those of --method-file.
     The ends of the score, random and oracle, always run."""
@@ -488,14 +488,23 @@ class CompareConfig(MachineFlags, TrackerFlags, TrustFlags):
     """Python file that defines your own methods; it is run."""
     targets: tuple[str, ...] = ()
     """Tasks to solve by name, or with a target, such as "move(drawer, 0.2)". Empty: all held-out tasks."""
+    budget: Literal["small", "paper"] | None = None
+    """Labels, episodes, practice, seeds and training sizes together; the flags below win.
+    small: 1,000 labels, 3 episodes, practice 0 and 1, seed 0, and a share of the methods' training.
+    paper: 1,000 labels, 10 episodes, practice 0, 1 and 5, seeds 0, 1 and 2, and all of their training."""
     labels: Count | None = None
-    """Labelled transitions behind the reward of each task. None: 10,000, or the whole pool if it is smaller."""
-    episodes: Count = 5
-    """Episodes per target and seed, to measure success."""
-    practice: Annotated[int, Ge(0)] = 0
-    """Episodes of each target that a method may learn from before it is measured. 0: zero-shot."""
-    seeds: tuple[Seed, ...] = (0,)
-    """Seeds of the methods and of the episodes."""
+    """Labelled transitions behind the reward of each task.
+    None: those of --budget, else 10,000; or the whole pool if it is smaller."""
+    episodes: Count | None = None
+    """Episodes per target and seed, to measure success. None: those of --budget, else 5."""
+    practice: tuple[Annotated[int, Ge(0)], ...] = ()
+    """Numbers of episodes of each target that a method may learn from before it is measured, such as 0 1 5.
+    A method that needs none is run once for all of them. Empty: those of --budget, else 0: zero-shot."""
+    seeds: tuple[Seed, ...] = ()
+    """Seeds of the methods and of the episodes. Empty: those of --budget, else 0."""
+    matrix: bool = False
+    """Also act in each target by what was learned for each other one, with the first seed, and learn the targets one
+    after the other (streams). T targets are played T times T times by each method and in each of two streams."""
 
 
 @command

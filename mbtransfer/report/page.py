@@ -52,7 +52,7 @@ def render(material: Material) -> str:
     environment = Environment(
         loader=PackageLoader("mbtransfer.report", ""),
         autoescape=True,
-        finalize=_shown,
+        finalize=on_one_line,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -67,7 +67,7 @@ def render(material: Material) -> str:
     return environment.get_template("template.html.j2").render(_context(material)) + "\n"
 
 
-def _shown(value: Any) -> Any:
+def on_one_line(value: Any) -> Any:
     """Put a value that enters the page on one line; escaping it afterwards is left to the template engine."""
     return single_line(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 

@@ -127,11 +127,16 @@ class ContextualPolicy(Method[Carried]):
     """
 
     name: ClassVar[str] = "contextual_policy"
+    zero_shot: ClassVar[bool] = True
     context: str = "metadata"
     trunk: str = "mlp"
     updates: int = 1500
     rows: int = 4
     training: PolicyTrainingConfig = field(default_factory=PolicyTrainingConfig)
+
+    def small(self) -> "ContextualPolicy":
+        """See `Method.small`."""
+        return replace(self, updates=max(1, self.updates // 10))
 
     def pretrain(self, sources: Sources) -> Carried:
         """Train the policy in all source tasks, without a step in the environment.

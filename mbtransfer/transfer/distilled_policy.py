@@ -15,7 +15,7 @@ It needs labels alone, so that tasks never seen have one too.
 
 import copy
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -77,11 +77,21 @@ class DistilledPolicy(Method[Distilled]):
     """
 
     name: ClassVar[str] = "distilled_policy"
+    zero_shot: ClassVar[bool] = True
     rows: int = 32
     steps: int = 30
     rounds: int = 4
     updates: int = 1000
     rate: float = 1e-3
+
+    def small(self) -> "DistilledPolicy":
+        """See `Method.small`."""
+        return replace(
+            self,
+            rows=max(1, self.rows // 4),
+            rounds=max(1, self.rounds // 2),
+            updates=max(1, self.updates // 4),
+        )
 
     def pretrain(self, sources: Sources) -> Distilled:
         """Imitate the planner in all source tasks."""

@@ -93,7 +93,12 @@ class SuccessorTransfer(Method[SourcePolicies]):
     """
 
     name: ClassVar[str] = "successor_features"
+    zero_shot: ClassVar[bool] = True
     training: SuccessorConfig = field(default_factory=SuccessorConfig)
+
+    def small(self) -> "SuccessorTransfer":
+        """See `Method.small`."""
+        return replace(self, training=replace(self.training, updates=max(1, self.training.updates // 5)))
 
     def pretrain(self, sources: Sources) -> SourcePolicies:
         """Learn psi of the source tasks' policies.

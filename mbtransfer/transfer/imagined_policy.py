@@ -5,7 +5,7 @@ al. 2022, "Accelerated policy learning with parallel differentiable simulation",
 `mbtransfer prepare` makes; here it acts alone, instead of proposing plans.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from mbtransfer.training.policy import PolicyTrainingConfig, prepare
@@ -23,8 +23,13 @@ class ImaginedPolicy(Method[Sources]):
     """
 
     name: ClassVar[str] = "policy"
+    zero_shot: ClassVar[bool] = True
     updates: int = 500
     training: PolicyTrainingConfig = field(default_factory=PolicyTrainingConfig)
+
+    def small(self) -> "ImaginedPolicy":
+        """See `Method.small`."""
+        return replace(self, updates=max(1, self.updates // 10))
 
     def pretrain(self, sources: Sources) -> Sources:
         """Nothing: the pooled model is there already."""

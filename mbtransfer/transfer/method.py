@@ -77,6 +77,10 @@ class Method(ABC, Generic[Carried]):
     name: ClassVar[str]
     """What the command line calls it."""
 
+    zero_shot: ClassVar[bool] = False
+    """It takes no episode of the target, so that it is run once for all numbers of them. A subclass that takes some
+    must say that it is not."""
+
     def __repr__(self) -> str:
         """The class; dataclasses add their settings, on which runs depend."""
         return f"{type(self).__name__}()"
@@ -84,6 +88,10 @@ class Method(ABC, Generic[Carried]):
     def lacks(self, environment: Environment) -> str:
         """What the method needs and the environment does not have, in words; empty if it can run there."""
         return ""
+
+    def small(self) -> "Method[Carried]":
+        """The same method with a share of its training, for `--budget small`; itself if it trains little or nothing."""
+        return self
 
     @abstractmethod
     def pretrain(self, sources: Sources) -> Carried:

@@ -25,6 +25,7 @@ class ModelTransfer(Method[Sources]):
     """
 
     name: ClassVar[str] = "model"
+    zero_shot: ClassVar[bool] = True
     planner: str = PLANNER
     particles: int = PARTICLES
 

@@ -6,7 +6,7 @@ for which task a transition was collected, so the share is a random one: N / K o
 """
 
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
@@ -39,9 +39,14 @@ class OwnModel(Method[Sources]):
     """
 
     name: ClassVar[str] = "own_model"
+    zero_shot: ClassVar[bool] = True
     training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps_per_epoch=LONG_EPOCH))
     planner: str = PLANNER
     particles: int = PARTICLES
+
+    def small(self) -> "OwnModel":
+        """See `Method.small`."""
+        return replace(self, training=replace(self.training, epochs=max(1, self.training.epochs // 10)))
 
     def pretrain(self, sources: Sources) -> Sources:
         """Nothing: no other task helps."""

@@ -1,4 +1,4 @@
-"""Results of a comparison on disk: one sealed file for each method, target and seed."""
+"""Results of a comparison on disk: one sealed file for each method, target, seed and number of practice episodes."""
 
 import re
 import zlib
@@ -25,6 +25,8 @@ class TransferRun:
         seed: seed of the method and of the episodes.
         settings: everything else that the run depends on.
         continuing: the task has a return and no success.
+        practice: episodes of the target that the method could learn from before.
+        zero_shot: it takes none, so that the run stands for any number of them.
         success: share of success of each episode, 0 or 1; empty if it failed.
         returns: return of each episode.
         costs: what the solution cost.
@@ -32,6 +34,8 @@ class TransferRun:
         solve_seconds: time of solving this target.
         action_ms: median time of one action in one episode, milliseconds.
         failed: why there is no result; empty if there is one.
+        elsewhere: success in other targets of what was learned for this one, if a transfer matrix was asked for.
+        elsewhere_seconds: time that this took.
     """
 
     method: str
@@ -39,6 +43,8 @@ class TransferRun:
     seed: int
     settings: Mapping[str, Any]
     continuing: bool = False
+    practice: int = 0
+    zero_shot: bool = False
     success: tuple[float, ...] = ()
     returns: tuple[float, ...] = ()
     costs: Costs = field(default_factory=Costs)
@@ -46,6 +52,13 @@ class TransferRun:
     solve_seconds: float = 0.0
     action_ms: float = 0.0
     failed: str = ""
+    elsewhere: Mapping[str, float] = field(default_factory=dict)
+    elsewhere_seconds: float = 0.0
+
+    @property
+    def key(self) -> tuple[str, str, int, int]:
+        """What tells it from all others: method, target, seed and practice."""
+        return self.method, self.target, self.seed, self.practice
 
     @property
     def worth(self) -> tuple[float, ...]:
@@ -67,6 +80,11 @@ class RunStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / FOLDER
+
+    @property
+    def visible(self) -> bool:
+        """The output folder is there; on another machine of a cluster it may not be."""
+        return self.folder.parent.is_dir()
 
     def read(self, blank: TransferRun) -> TransferRun | None:
         """What `blank` came to; None if it was not run yet, or failed.
@@ -98,4 +116,6 @@ class RunStore:
 
     def _path(self, run: TransferRun) -> Path:
         slug = re.sub(r"[^A-Za-z0-9_]+", "-", run.target).strip("-")[:60]
-        return self.folder / f"{run.method}-{slug}-{zlib.crc32(run.target.encode()):08x}-{run.seed}.json"
+        practice = f"-practice{run.practice}" if run.practice else ""
+        code = f"{zlib.crc32(run.target.encode()):08x}"
+        return self.folder / f"{run.method}-{slug}-{code}-{run.seed}{practice}.json"

@@ -10,7 +10,7 @@ regression on phi of its labels, and the planner plans in the pooled model for p
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
@@ -259,9 +259,14 @@ class SharedHeads(Method[SourceHeads]):
     """
 
     name: ClassVar[str] = "shared_heads"
+    zero_shot: ClassVar[bool] = True
     training: SharedHeadsConfig = field(default_factory=SharedHeadsConfig)
     planner: str = PLANNER
     particles: int = PARTICLES
+
+    def small(self) -> "SharedHeads":
+        """See `Method.small`."""
+        return replace(self, training=replace(self.training, updates=max(1, self.training.updates // 5)))
 
     def pretrain(self, sources: Sources) -> SourceHeads:
         """Train the rewards of all source tasks together.
