@@ -52,7 +52,7 @@ def verdict(runs: Sequence[Sequence[float]]) -> str:
     """Our mean and interval, the published ones, and whether the two intervals meet.
 
     Args:
-        runs: the returns of each seed; with several, the interval is that of the seeds' means, and else of the episodes.
+        runs: the returns of each seed; the interval is over the means of several, or the episodes of a single one.
     """
     centre, half = interval([mean(run) for run in runs] if len(runs) > 1 else runs[0])
     theirs = float(student.ppf(0.975, PUBLISHED_EPISODES - 1)) * DEVIATION / PUBLISHED_EPISODES**0.5
@@ -66,10 +66,14 @@ def verdict(runs: Sequence[Sequence[float]]) -> str:
 
 def main() -> None:
     """Train, show, and write if asked to."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.sac_baseline", description="Soundness of SAC.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.sac_baseline", description="Soundness of SAC."
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="seeds (0 1 2)")
     parser.add_argument("--steps", type=int, default=STEPS, help=f"control steps of training ({STEPS})")
-    parser.add_argument("--episodes", type=int, default=250, help="episodes of evaluation for each seed (250)")
+    parser.add_argument(
+        "--episodes", type=int, default=250, help="episodes of evaluation for each seed (250)"
+    )
     parser.add_argument("--json", type=Path, help="file for the numbers")
     asked = parser.parse_args()
     env, found, seconds = gymnasium.make(ENV), list[list[float]](), list[float]()

@@ -1,7 +1,7 @@
 """A probabilistic context: what some transitions of a task say of it, as a distribution over a latent vector.
 
-Rakelly et al. 2019, "Efficient off-policy meta-reinforcement learning via probabilistic context variables" (PEARL): each
-transition c_n is a factor, and the posterior is their product, whatever their order,
+Rakelly et al. 2019, "Efficient off-policy meta-reinforcement learning via probabilistic context variables" (PEARL):
+each transition c_n is a factor, and the posterior is their product, whatever their order,
 
     q(z | c_1 .. c_N) = prod_n N(z; f_mu(c_n), f_sigma(c_n)),   to be near the prior N(0, 1) where they say little.
 """

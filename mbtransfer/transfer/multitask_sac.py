@@ -1,4 +1,4 @@
-"""One soft actor-critic of all source tasks, told its task by a context: the model-free baseline of multi-task learning.
+"""One soft actor-critic of all source tasks, told its task by a context: the model-free multi-task baseline.
 
 Yu et al. 2019, "Meta-World: a benchmark and evaluation for multi-task and meta reinforcement learning", have it as
 multi-task SAC: the task's number, one-hot, is part of the observation, and each task has a temperature of its own. It
@@ -109,7 +109,9 @@ class MultitaskSAC(Method[MultitaskAgent]):
         if sources.practice:
             agent = self._practised(carried, target, context)
             steps += agent.num_timesteps
-        labelled = {task.name for task in (*sources.tasks, target)} if carried.contexts.reads_labels else set()
+        labelled = (
+            {task.name for task in (*sources.tasks, target)} if carried.contexts.reads_labels else set()
+        )
         costs = Costs(0, steps, sources.labels * len(labelled), parameters(agent.actor))
         return Solution(self._told(sources, agent, context), costs)
 
@@ -141,7 +143,11 @@ class MultitaskSAC(Method[MultitaskAgent]):
 
 
 def _made(
-    sources: Sources, tasks: Sequence[Task], contexts: Float[Tensor, "K C"], seed: int, arguments: dict[str, Any]
+    sources: Sources,
+    tasks: Sequence[Task],
+    contexts: Float[Tensor, "K C"],
+    seed: int,
+    arguments: dict[str, Any],
 ) -> "TaskTemperatureSAC":
     """An agent of these tasks that knows nothing yet."""
     from mbtransfer.transfer.task_temperatures import TaskTemperatureSAC

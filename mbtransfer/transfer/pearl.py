@@ -151,7 +151,9 @@ class PEARLTrainer:
         z = repeat(posterior.draw(), "k l -> k b l", b=config.batch)
         with torch.no_grad():
             ahead, _ = self.actor.draw(batch.next_obs, z)
-            beyond = self._slow(batch.next_obs, ahead, z).amin(dim=0).clamp(0.0, 1.0 / (1.0 - config.discount))
+            beyond = (
+                self._slow(batch.next_obs, ahead, z).amin(dim=0).clamp(0.0, 1.0 / (1.0 - config.discount))
+            )
             aim = batch.reward + config.discount * beyond
         error = (self.critic(batch.obs, taken, z) - aim).square().mean(dim=(1, 2)).sum()
         _descend(self._of_critic, error + config.divergence * posterior.divergence().mean())
@@ -239,7 +241,10 @@ class PEARL(Method[LatentPolicy]):
         count = labels.reward.shape[1]
         rows = torch.arange(count // size * size if count > size else count, device=labels.reward.device)
         contexts = LabelledPool(
-            *(rearrange(x[0, rows], "(k n) ... -> k n ...", n=min(size, count)) for x in vars(labels).values())
+            *(
+                rearrange(x[0, rows], "(k n) ... -> k n ...", n=min(size, count))
+                for x in vars(labels).values()
+            )
         )
         z = contexts.posterior(carried.encoder).mean.mean(dim=0)
         labelled = sources.labels * len({task.name for task in (*sources.tasks, target)})

@@ -33,7 +33,7 @@ class Memory:
 
     hidden: Float[Tensor, "L B H"]
     cell: Float[Tensor, "L B H"]
-    last: Float[Tensor, "B A+2"]
+    last: Float[Tensor, "B Y"]
 
     @classmethod
     def blank(cls, policy: "RecurrentActorCriticPolicy", actions: int) -> "Memory":
@@ -78,7 +78,8 @@ def practised(policy: "RecurrentActorCriticPolicy", trials: Trials, seed: int) -
     while not over:
         obs = torch.from_numpy(seen[None, :columns]).to(policy.device)
         action, memory = respond(policy, obs, memory, deterministic=False)
-        seen, _, over, _, _ = trials.step(action[0].cpu().numpy())
+        seen, _, terminated, truncated, _ = trials.step(action[0].cpu().numpy())
+        over = terminated or truncated
         memory = Memory(memory.hidden, memory.cell, torch.from_numpy(seen[None, columns:]).to(obs))
     last = memory.last.clone()
     last[:, -1] = 1.0  # what comes next is another episode

@@ -114,7 +114,7 @@ class RL2(Method[Learner]):
         environment, length = sources.model.environment, max(self.length, sources.practice + 1)
 
         def make() -> Trials:
-            return Trials(TaskEpisodes(environment, sources.tasks), length)
+            return Trials(TaskEpisodes(environment, sources.tasks, until_success=False), length)
 
         with own_randomness():
             envs = DummyVecEnv([make for _ in range(self.training.copies)])
@@ -133,7 +133,7 @@ class RL2(Method[Learner]):
         environment, steps = sources.model.environment, carried.agent.num_timesteps
         memory = Memory.blank(policy, environment.spec.action_size)
         if sources.practice:
-            trials = Trials(TaskEpisodes(environment, [target]), sources.practice)
+            trials = Trials(TaskEpisodes(environment, [target], until_success=False), sources.practice)
             seed = (sources.seed + zlib.crc32(target.name.encode())) % 2**31
             with own_randomness():
                 torch.manual_seed(seed)

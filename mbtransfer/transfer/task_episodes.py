@@ -30,6 +30,7 @@ class TaskEpisodes(TaskEnv):
         environment: the environment.
         tasks: the K tasks.
         contexts: what observations say of each task, behind the other columns; None for nothing.
+        until_success: whether success ends an episode before its time.
 
     Attributes:
         number: the task of this episode.
@@ -39,8 +40,9 @@ class TaskEpisodes(TaskEnv):
     """
 
     def __init__(
-        self, environment: Environment, tasks: Sequence[Task], contexts: Float[ndarray, "K C"] | None = None
-    ) -> None:
+        self, environment: Environment, tasks: Sequence[Task], contexts: Float[ndarray, "K C"] | None = None,
+        until_success: bool = True,
+    ) -> None:  # fmt: skip
         if not tasks:
             raise UserError("episodes need at least one task; name some")
         super().__init__(environment, tasks[0])
@@ -54,7 +56,7 @@ class TaskEpisodes(TaskEnv):
         self.observation_space = Box(
             np.concatenate([space.low, low]), np.concatenate([space.high, high]), dtype=np.float32
         )
-        self._kept = False
+        self._kept, self._until_success = False, until_success
         self._taken = self._held = 0
 
     def keep_task(self, kept: bool) -> None:
@@ -90,8 +92,8 @@ class TaskEpisodes(TaskEnv):
             return self._told(self._obs), 0.0, ended, not ended, {"success": False}
         self._taken += 1
         self._held = self._held + 1 if report["success"] else 0
-        over = self._taken >= self.world_spec.episode_steps or self._held >= DEFAULT_HOLD
-        return self._told(obs), reward, False, over, report
+        done = self._until_success and self._held >= DEFAULT_HOLD
+        return self._told(obs), reward, False, done or self._taken >= self.world_spec.episode_steps, report
 
     def _told(self, obs: Float[ndarray, " P"]) -> Float[ndarray, " O"]:
         return np.concatenate([obs, self._contexts[self.number]]).astype(np.float32)

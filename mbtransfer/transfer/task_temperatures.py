@@ -39,9 +39,7 @@ class TaskTemperatureSAC(SAC):
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
         """As many updates of temperatures, critics and actor, in the library's order."""
         self.policy.set_training_mode(True)
-        self._update_learning_rate(
-            [self.actor.optimizer, self.critic.optimizer, self.temperature_optimiser]
-        )
+        self._update_learning_rate([self.actor.optimizer, self.critic.optimizer, self.temperature_optimiser])
         for _ in range(gradient_steps):
             assert self.replay_buffer is not None
             batch = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)

@@ -24,7 +24,8 @@ class Trials(gymnasium.Env[ndarray, ndarray]):
     Observations are [o, a, r, d]: o after the previous action a and its reward r, and d = 1 if o begins another episode
     of the trial, where a and r are those of the last step of the one before. At the start of a trial a, r and d are
     zero. Actions are from -1 to 1, relative to each column's range. The return of a trial is the sum over its episodes,
-    so that it pays to explore in the first ones.
+    so that it pays to explore in the first ones. For that sum episodes should go on after success: what follows would
+    be a start from which everything is still to be done.
 
     Args:
         episodes: where tasks and episodes come from; one task is drawn for each trial.
@@ -47,11 +48,10 @@ class Trials(gymnasium.Env[ndarray, ndarray]):
         self._episodes, self._length, self._number = episodes, length, 0
         self._middle, self._half = (actions.low + actions.high) / 2, (actions.high - actions.low) / 2
         self.steps = 0
-        ones, far = np.ones(actions.shape, np.float32), np.array([np.inf, 1.0], np.float32)
-        low, high = np.array([-np.inf, 0.0], np.float32), far
-        self.observation_space = Box(
-            np.concatenate([inner.low, -ones, low]), np.concatenate([inner.high, ones, high]), dtype=np.float32
-        )
+        ones = np.ones(actions.shape, np.float32)
+        low = np.concatenate([inner.low, -ones, [-np.inf, 0.0]]).astype(np.float32)
+        high = np.concatenate([inner.high, ones, [np.inf, 1.0]]).astype(np.float32)
+        self.observation_space = Box(low, high, dtype=np.float32)
         self.action_space = Box(-ones, ones, dtype=np.float32)
 
     def reset(
@@ -77,8 +77,8 @@ class Trials(gymnasium.Env[ndarray, ndarray]):
         ended = self._number == self._length
         if over and not ended:
             obs, _ = self._episodes.reset()
-        # there is nothing beyond a trial: what is learned in it is of no use in the next
-        return self._told(obs, unit, reward, over and not ended), reward, ended, False, report
+        seen = self._told(obs, unit, reward, over and not ended)
+        return seen, reward, ended and terminated, ended and not terminated, report
 
     def _told(self, obs: ndarray, action: ndarray, reward: float, begun: bool) -> Float[ndarray, " I"]:
         return np.concatenate([obs, action, [reward, float(begun)]]).astype(np.float32)

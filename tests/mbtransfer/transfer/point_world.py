@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from mbtransfer.data.coverage import Coverage
+from mbtransfer.evaluation.episodes import play_episodes
 from mbtransfer.model import Model, model_layout
+from mbtransfer.transfer.method import Solution, controller_of
 from tasks.environment import Environment
 from tasks.simulator import RolloutSimulator
 from tasks.spec import EnvSpec, Variable
@@ -79,17 +81,15 @@ def point_model(rows: int = 1000, seed: int = 0) -> Model:
     after = scene.rollout(states, actions)[:, 0]
     obs, next_obs = (torch.from_numpy(scene.observe(x)) for x in (states, after))
     environment = Environment(SPEC, {task.name: task for task in CORNERS}, lambda locked: Point())
-    dynamics = EnsembleDynamics(model_layout(SPEC), EnsembleConfig(members=2, hidden=8, layers=1, structure="dense"))
+    dynamics = EnsembleDynamics(
+        model_layout(SPEC), EnsembleConfig(members=2, hidden=8, layers=1, structure="dense")
+    )
     return Model(
         environment, dynamics, Transitions(obs, torch.from_numpy(actions[:, 0]), next_obs), Coverage({}), {}
     )
 
 
-def arrived(model: Model, solution: object, target: Task, episodes: int = 20) -> float:
+def arrived(model: Model, solution: Solution, target: Task, episodes: int = 20) -> float:
     """Share of evaluation episodes with success."""
-    from mbtransfer.evaluation.episodes import play_episodes
-    from mbtransfer.transfer.method import Solution, controller_of
-
-    assert isinstance(solution, Solution)
     played = play_episodes(controller_of(solution, model), target, 0, episodes)
     return float(np.mean([one.result.success for one in played]))
