@@ -13,6 +13,7 @@ nothing corrects a value that is too high where the pool has not been. Two thing
 to be from 0 to 1, and values are kept in the range that these allow; V leaves out the entropy, which would exceed it.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -47,6 +48,7 @@ class PEARLConfig:
         context: transitions that a context is made of.
         latent: columns of z.
         divergence: beta, the weight of the divergence from the prior.
+        temperature: alpha at the beginning; it then follows the entropy, which is to be -A.
         discount: discount factor per control step.
         rate: learning rate of all networks, and of the temperature.
         follow: rate at which the target critics follow per update.
@@ -56,7 +58,8 @@ class PEARLConfig:
     batch: int = 32
     context: int = 64
     latent: int = 8
-    divergence: float = 0.1
+    divergence: float = 0.01
+    temperature: float = 0.02
     discount: float = 0.95
     rate: float = 1e-3
     follow: float = 0.01
@@ -134,7 +137,7 @@ class PEARLTrainer:
         )
         self._slow.load_state_dict(self.critic.state_dict())
         self._slow.requires_grad_(False)
-        self._log_temperature = torch.zeros((), device=device, requires_grad=True)
+        self._log_temperature = torch.tensor(math.log(config.temperature), device=device, requires_grad=True)
         learned: tuple[Iterator[nn.Parameter] | list[Tensor], ...] = (
             iter([*self.encoder.parameters(), *self.critic.parameters()]),
             self.actor.parameters(), [self._log_temperature],
@@ -163,7 +166,7 @@ class PEARLTrainer:
         temperature = self._log_temperature.detach().exp()
         value = self.critic(batch.obs, action, told).amin(dim=0)
         _descend(self._of_actor, (temperature * log_prob - value).mean())
-        surplus = (log_prob.detach() - action.shape[-1]).mean()  # the aim is an entropy of -A
+        surplus = (log_prob.detach() - action.shape[-1]).mean()
         _descend(self._of_temperature, -self._log_temperature * surplus)
         with torch.no_grad():
             for slow, fast in zip(self._slow.parameters(), self.critic.parameters(), strict=True):

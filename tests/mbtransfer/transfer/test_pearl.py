@@ -16,7 +16,7 @@ from tests.mbtransfer.transfer.point_world import arrived, go, point_model
 GOALS = tuple(go(x, y) for x in (-0.7, 0.0, 0.7) for y in (-0.7, 0.0, 0.7))
 NEW = go(-0.35, 0.4, "held_out")
 LABELS = 500
-LEARNING = PEARLConfig(updates=600, discount=0.7, rate=3e-3, follow=0.05, divergence=0.01)
+LEARNING = PEARLConfig(updates=450, batch=16, context=32, discount=0.7, rate=3e-3, follow=0.05)
 
 
 @pytest.fixture(scope="module")
