@@ -132,9 +132,8 @@ class PEARLTrainer:
         self._labels, self._bounds, self._config = labels, bounds, config
         device = pool.obs.device
         self.encoder = ContextEncoder(pool, config.latent).to(device)
-        self.actor, self.critic, self._slow = (
-            kind(pool, config.latent).to(device) for kind in (LatentActor, LatentCritic, LatentCritic)
-        )
+        self.actor = LatentActor(pool, config.latent).to(device)
+        self.critic, self._slow = (LatentCritic(pool, config.latent).to(device) for _ in range(2))
         self._slow.load_state_dict(self.critic.state_dict())
         self._slow.requires_grad_(False)
         self._log_temperature = torch.tensor(math.log(config.temperature), device=device, requires_grad=True)

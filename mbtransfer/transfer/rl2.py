@@ -29,7 +29,7 @@ from tasks.environment import Environment
 from tasks.task import Task
 
 if TYPE_CHECKING:
-    from sb3_contrib import RecurrentPPO
+    from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,17 @@ class RecurrentPPOConfig:
 
 @dataclass(frozen=True, eq=False)
 class Learner:
-    """The agent that has learned to learn."""
+    """A policy that has learned to learn.
+
+    Attributes:
+        sources: what it was learned from.
+        policy: the policy.
+        steps: control steps that it was learned in.
+    """
 
     sources: Sources
-    agent: "RecurrentPPO"
+    policy: "RecurrentActorCriticPolicy"
+    steps: int
 
 
 @dataclass(frozen=True)
@@ -109,6 +116,7 @@ class RL2(Method[Learner]):
         if not sources.tasks:
             raise UserError("rl2 needs at least one source task; name some")
         from sb3_contrib import RecurrentPPO
+        from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
         from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
         environment, length = sources.model.environment, max(self.length, sources.practice + 1)
@@ -125,12 +133,13 @@ class RL2(Method[Learner]):
                 **self.training.arguments(length * environment.spec.episode_steps),
             )  # fmt: skip
             agent.learn(self.steps)
-        return Learner(sources, agent)
+        assert isinstance(agent.policy, RecurrentActorCriticPolicy)
+        return Learner(sources, agent.policy, agent.num_timesteps)
 
     def solve(self, carried: Learner, target: Task) -> Solution:
         """Let the agent practise the target; what it then remembers is where each measured episode begins."""
-        sources, policy = carried.sources, carried.agent.policy
-        environment, steps = sources.model.environment, carried.agent.num_timesteps
+        sources, policy, steps = carried.sources, carried.policy, carried.steps
+        environment = sources.model.environment
         memory = Memory.blank(policy, environment.spec.action_size)
         if sources.practice:
             trials = Trials(TaskEpisodes(environment, [target], until_success=False), sources.practice)
@@ -141,10 +150,10 @@ class RL2(Method[Learner]):
             steps += trials.steps
         fields = vars(simulator_controller(environment)) | {"device": sources.model.device}
         acts = RecurrentController(**fields, policy=policy, memory=memory)
-        return Solution(acts, Costs(steps=steps, parameters=parameters(*_acting(carried.agent))))
+        return Solution(acts, Costs(steps=steps, parameters=parameters(*_acting(policy))))
 
 
-def _acting(agent: "RecurrentPPO") -> list[nn.Module]:
+def _acting(policy: "RecurrentActorCriticPolicy") -> list[nn.Module]:
     """The networks that choose actions; the critic's are not among them."""
-    policy = agent.policy
+    assert isinstance(policy.action_net, nn.Module)
     return [policy.lstm_actor, policy.mlp_extractor.policy_net, policy.action_net]

@@ -47,7 +47,8 @@ class TaskEpisodes(TaskEnv):
             raise UserError("episodes need at least one task; name some")
         super().__init__(environment, tasks[0])
         self.tasks, self.number = tuple(tasks), 0
-        self._contexts = np.zeros((len(tasks), 0), np.float32) if contexts is None else np.float32(contexts)
+        told = np.zeros((len(tasks), 0)) if contexts is None else contexts
+        self._contexts: Float[ndarray, "K C"] = np.asarray(told, np.float32)
         if len(self._contexts) != len(tasks):
             raise UserError(f"{len(tasks)} tasks need as many contexts, not {len(self._contexts)}")
         space = self.observation_space

@@ -72,13 +72,13 @@ def test_actions_reach_the_ends_of_the_box(sources: Sources) -> None:
 @pytest.mark.parametrize("practice", [0, 2])
 def test_it_acts_as_in_its_trials(learner: Learner, practice: int) -> None:
     carried = replace(learner, sources=replace(learner.sources, practice=practice))
-    weights = [x.clone() for x in carried.agent.policy.parameters()]
+    weights = [x.clone() for x in carried.policy.parameters()]
     solution = TINY.solve(carried, TARGET)
     assert isinstance(solution.acts, RecurrentController)
     controller = controller_of(solution, carried.sources.model)
     played = play_episodes(controller, TARGET, 0, 12)
     assert len({len(one.states) for one in played}) > 1, "some end before others, and their memory with them"
-    policy = carried.agent.policy
+    policy = carried.policy
     for state, record in zip(starts_of(controller, TARGET, 0, 12), played, strict=True):
         env, memory = Trials(TaskEpisodes(controller.environment, [TARGET]), 1), solution.acts.memory
         seen, _ = env.reset(options={"state": state})
@@ -88,12 +88,12 @@ def test_it_acts_as_in_its_trials(learner: Learner, practice: int) -> None:
             seen, *_ = env.step(action[0].numpy())
             memory = Memory(memory.hidden, memory.cell, torch.from_numpy(seen[None, 2:]))
             np.testing.assert_allclose(seen[:2], after[1:], atol=1e-5)
-    steps = solution.costs.steps - carried.agent.num_timesteps
+    steps = solution.costs.steps - carried.steps
     assert steps == practice * SPEC.episode_steps
     last = solution.acts.memory.last[0]
     assert float(last[-1]) == float(practice > 0)
     assert bool(solution.acts.memory.hidden.any()) == (practice > 0)
-    assert all(map(torch.equal, weights, carried.agent.policy.parameters())), "nothing is trained in a target"
+    assert all(map(torch.equal, weights, carried.policy.parameters())), "nothing is trained in a target"
 
 
 def test_the_same_seed_gives_the_same(learner: Learner) -> None:
