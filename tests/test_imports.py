@@ -12,7 +12,15 @@ import pytest
 
 LEAVES = ("tasks", "world_models", "planners")
 HOUSE = (*LEAVES, "mbtransfer")
-EXTRAS = ("gymnasium_robotics", "ray", "sklearn", "tensorboard", "torchjd")
+EXTRAS = (
+    "gymnasium_robotics",
+    "ray",
+    "sb3_contrib",
+    "sklearn",
+    "stable_baselines3",
+    "tensorboard",
+    "torchjd",
+)
 DYNAMIC = ("import_module", "__import__", "find_spec")
 
 

@@ -13,9 +13,13 @@ from mbtransfer.transfer.gpi import SuccessorTransfer, SuccessorValue
 from mbtransfer.transfer.imagined_policy import ImaginedPolicy
 from mbtransfer.transfer.method import Method
 from mbtransfer.transfer.model_transfer import ModelTransfer
+from mbtransfer.transfer.multitask_sac import MultitaskSAC
 from mbtransfer.transfer.oracle import Oracle
 from mbtransfer.transfer.own_model import OwnModel
+from mbtransfer.transfer.pearl import PEARL
 from mbtransfer.transfer.random_policy import RandomPolicy
+from mbtransfer.transfer.rl2 import RL2
+from mbtransfer.transfer.sac import SoftActorCritic
 from mbtransfer.transfer.shared_heads import SharedHeads
 from tasks.environment import Environment
 from tasks.recipe.yaml_reader import one_line
@@ -28,6 +32,10 @@ METHODS: dict[str, Method[Any]] = {
     method.name: method
     for method in (
         LOWER,
+        SoftActorCritic(),
+        MultitaskSAC(),
+        RL2(),
+        PEARL(),
         SuccessorTransfer(),
         ContextualPolicy(),
         ImaginedPolicy(),
