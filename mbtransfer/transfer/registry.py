@@ -9,6 +9,7 @@ from mbtransfer.task_file import run_file
 from mbtransfer.transfer.contextual_policy import ContextualPolicy
 from mbtransfer.transfer.distilled_policy import DistilledPolicy
 from mbtransfer.transfer.fine_tuned_model import FineTunedModel
+from mbtransfer.transfer.goal_policy import GoalPolicy
 from mbtransfer.transfer.gpi import SuccessorTransfer, SuccessorValue
 from mbtransfer.transfer.imagined_policy import ImaginedPolicy
 from mbtransfer.transfer.method import Method
@@ -30,6 +31,7 @@ METHODS: dict[str, Method[Any]] = {
         LOWER,
         SuccessorTransfer(),
         ContextualPolicy(),
+        GoalPolicy(),
         ImaginedPolicy(),
         DistilledPolicy(),
         OwnModel(),
