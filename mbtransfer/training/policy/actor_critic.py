@@ -148,7 +148,8 @@ class Trainer:
         bounds: the action box.
         config: settings of the training.
         seed: seed of all randomness.
-        uncertainty_penalty: measures how much members differ; needed if the settings have a penalty.
+        penalty: how much less the reward is, in units of `config.uncertainty_penalty`: how much members differ (an
+            `EnsemblePenalty`), or another cost of transitions; needed if the settings have a penalty.
         networks: policy and value to improve, made for R rows of observations; None for new ones.
 
     Raises:
@@ -158,10 +159,10 @@ class Trainer:
     def __init__(
         self, imagination: World, reward: Reward, span: tuple[float, float],
         starts: Float[Tensor, "N O"], bounds: Bounds, config: PolicyTrainingConfig, seed: int,
-        uncertainty_penalty: EnsemblePenalty | None = None, networks: tuple[Actor, Critic] | None = None,
+        penalty: Reward | None = None, networks: tuple[Actor, Critic] | None = None,
     ) -> None:  # fmt: skip
         self._imagination, self._reward, self._span = imagination, reward, span
-        self._starts, self._bounds, self._config, self._penalty = starts, bounds, config, uncertainty_penalty
+        self._starts, self._bounds, self._config, self._penalty = starts, bounds, config, penalty
         self._generator = torch.Generator(starts.device).manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
