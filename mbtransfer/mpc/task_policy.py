@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import re
 import zlib
 from collections.abc import Callable, Sequence
@@ -20,6 +21,9 @@ from world_models.checkpoint.atomic import listed
 from world_models.checkpoint.storage import digest, load_tensors, save_tensors
 
 WIDTH = 128
+
+LOG_SCALE = (-5.0, 1.0)
+"""Range of the logarithm of the standard deviation of a stochastic policy, before it is squashed."""
 
 
 class Scaled(nn.Module):
@@ -59,6 +63,40 @@ class Actor(Scaled):
     def forward(self, obs: Float[Tensor, "*b O"]) -> Float[Tensor, "*b A"]:
         """The action for each observation."""
         return torch.tanh(self.read(obs))
+
+
+class GaussianActor(Actor):
+    """A stochastic policy: normal distributions squashed into the action box.
+
+    Haarnoja et al. 2018, "Soft actor-critic: off-policy maximum entropy deep reinforcement learning with a stochastic
+    actor", appendix C. Called as any other policy, it acts by the mean.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, 2 * outputs)
+
+    def forward(self, obs: Float[Tensor, "*b O"]) -> Float[Tensor, "*b A"]:
+        """The action of the mean for each observation."""
+        return torch.tanh(self.read(obs).chunk(2, dim=-1)[0])
+
+    def sample(
+        self, obs: Float[Tensor, "*b O"], noise: Float[Tensor, "*b A"]
+    ) -> tuple[Float[Tensor, "*b A"], Float[Tensor, "*b"]]:
+        """An action for each observation, and how much surer it is than chance.
+
+        Args:
+            obs: observations.
+            noise: standard normal draws.
+
+        Returns:
+            The actions, and log pi(a | s) less that of uniform actions, divided by A.
+        """
+        mean, width = self.read(obs).chunk(2, dim=-1)
+        log_scale = width.clamp(*LOG_SCALE)
+        free = mean + log_scale.exp() * noise
+        squash = 2 * (math.log(2) - free - torch.nn.functional.softplus(-2 * free))
+        density = -0.5 * noise.square() - log_scale - 0.5 * math.log(2 * math.pi) - squash
+        return torch.tanh(free), density.mean(dim=-1) + math.log(2)
 
 
 class Critic(nn.Module):
@@ -184,7 +222,9 @@ def load_prepared(folder: Path, task: str, model: str, bounds: Bounds) -> Prepar
     }
     try:
         inputs, device = len(parts["actor"]["centre"]), bounds.low.device
-        actor, critic = Actor(inputs, len(bounds.low)), Critic(inputs)
+        stochastic = len(parts["actor"]["layers.5.bias"]) == 2 * len(bounds.low)
+        actor = (GaussianActor if stochastic else Actor)(inputs, len(bounds.low))
+        critic = Critic(inputs)
         actor.load_state_dict(parts["actor"])
         critic.load_state_dict(parts["critic"])
         low, high = map(float, about["span"])

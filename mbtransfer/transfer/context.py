@@ -1,7 +1,7 @@
 """Contexts: what a policy of many tasks is told about the one that it is in.
 
 A contextual MDP is one MDP for each context, all with the same states and actions (Hallak et al. 2015, "Contextual
-Markov decision processes", section 2). There are four kinds of context of a task:
+Markov decision processes", section 2). There are five kinds of context of a task:
 
 - `one_hot`: its number among the source tasks.
 - `embedding`: a vector for each source task, learned together with the policy.
@@ -9,8 +9,9 @@ Markov decision processes", section 2). There are four kinds of context of a tas
   context-based representations", CARE, section 4). They read it by a pretrained language model; here it is a fixed bag
   of words (`encoded`).
 - `label_vector`: where its best labels are (`mbtransfer.transfer.distilled_policy.task_vector`).
+- `object_goal`: what is moved, which kind of goal, and where to (`ObjectGoal`), by its labels.
 
-The last two exist for tasks that were never seen. In place of the first two stands that of the source task with the
+The last three exist for tasks that were never seen. In place of the first two stands that of the source task with the
 nearest label vector.
 """
 
@@ -20,12 +21,13 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from mbtransfer.errors import UserError
 from mbtransfer.labels.labelled_task import LabelledTask
 from mbtransfer.transfer.distilled_policy import task_vector
+from mbtransfer.transfer.goals import GoalSpace
 from mbtransfer.transfer.method import Sources
 from tasks.task import Task
 
@@ -178,11 +180,81 @@ class LabelVector(Contexts):
         return task_vector(self._sources, target)
 
 
+class ObjectGoal(Contexts):
+    """What is moved, the kind of goal, and where to, each as far as labels show it (`GoalSpace.goal_of`).
+
+    A column for each position that a source task moves, and one for each kind of goal, one of either is one: the
+    kinds are the thirds of the range (low, middle, high) that source tasks move something to. The last column is the
+    place, normalised as observations are. A target whose third no source task has takes the kind that is nearest. Of
+    a target that moves several things, the one of which labels say the most counts.
+
+    Attributes:
+        positions: column of the observation of each position.
+        kinds: mean place of each kind of goal, as a share of the range.
+
+    Raises:
+        UserError: a source task moves no object.
+    """
+
+    positions: Int[Tensor, " M"]
+    kinds: Float[Tensor, " N"]
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources, obs = sources, sources.model.pool.obs
+        self._space = GoalSpace.of(sources.model.dynamics.layout, sources.model.device)
+        self._centre, self._scale = obs.mean(dim=0), obs.std(dim=0).clamp(min=1e-3)
+        found = [self._moved(task) for task in sources.tasks]
+        self.positions = torch.tensor(sorted({column for column, _ in found}), device=obs.device)
+        thirds = torch.tensor([min(2, int(3 * max(0.0, place))) for _, place in found])
+        places = torch.tensor([place for _, place in found])
+        means = [places[thirds == third].mean() for third in thirds.unique()]
+        self.kinds = torch.stack(means).to(obs.device)
+        kinds = [int((thirds.unique() == third).nonzero()) for third in thirds]
+        self.table = torch.stack([self._row(*one, kind) for one, kind in zip(found, kinds, strict=True)])
+
+    def of(self, target: Task, table: Float[Tensor, "K C"]) -> Float[Tensor, " C"]:
+        """See `Contexts.of`.
+
+        Raises:
+            UserError: no source task moves what the target moves.
+        """
+        column, place = self._moved(target)
+        if column not in self.positions.tolist():
+            name = self._sources.model.dynamics.layout.columns
+            known = ", ".join(name[at] for at in self.positions.tolist())
+            raise UserError(
+                f"task {target.name!r} moves {name[column]}, and source tasks move {known} alone; "
+                "use another context and the trunk mlp or soft_modules"
+            )
+        return self._row(column, place, int((self.kinds - place).abs().argmin()))
+
+    def _moved(self, task: Task) -> tuple[int, float]:
+        """Column and place, as a share of the range, of what a task moves."""
+        wanted, place = self._space.goal_of(
+            self._sources.model.label(task, self._sources.labels), most=True
+        ).chunk(2)
+        where = wanted.nonzero()[:, 0]
+        if len(where) > 1:
+            raise UserError(
+                f"task {task.name!r} moves no object by its labels; the context object_goal needs one"
+            )
+        return int(self._space.columns[where[0]]), float(place[where[0]])
+
+    def _row(self, column: int, place: float, kind: int) -> Float[Tensor, " C"]:
+        row = torch.zeros(len(self.positions) + len(self.kinds) + 1, device=self._centre.device)
+        row[(self.positions == column).nonzero()[0, 0]] = row[len(self.positions) + kind] = 1.0
+        at = (self._space.columns == column).nonzero()[0, 0]
+        to = self._space.low[at] + place * self._space.span[at]
+        row[-1] = (to - self._centre[column]) / self._scale[column]
+        return row
+
+
 CONTEXTS: dict[str, type[Contexts]] = {
     "one_hot": OneHot,
     "embedding": Embedding,
     "metadata": Metadata,
     "label_vector": LabelVector,
+    "object_goal": ObjectGoal,
 }
 """The kinds by name."""
 

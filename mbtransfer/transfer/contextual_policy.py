@@ -25,14 +25,15 @@ from mbtransfer.mpc.objective import Policy, Reward
 from mbtransfer.mpc.task_policy import Actor, Critic, Scaled
 from mbtransfer.mpc.task_reward import TaskReward
 from mbtransfer.training.policy.actor_critic import EnsemblePenalty, PolicyTrainingConfig, Trainer
-from mbtransfer.transfer.context import CONTEXTS, Contexts
+from mbtransfer.transfer.context import CONTEXTS, Contexts, ObjectGoal
+from mbtransfer.transfer.hard_modules import HardModules
 from mbtransfer.transfer.method import Costs, Method, Solution, Sources, parameters
 from mbtransfer.transfer.soft_modules import SoftModules
 from tasks.spec import nearest
 from tasks.task import Task
 from world_models.dynamics.rollout import Imagination
 
-TRUNKS = ("mlp", "soft_modules")
+TRUNKS = ("mlp", "soft_modules", "hard_modules")
 
 
 class Contextual(Scaled):
@@ -55,6 +56,9 @@ class Contextual(Scaled):
         super().__init__(inputs + size, outputs)
         if trunk == "soft_modules":
             self.layers = SoftModules(inputs, size, outputs)
+        elif trunk == "hard_modules":
+            assert isinstance(contexts, ObjectGoal)  # `ContextualPolicy.pretrain` has seen to it
+            self.layers = HardModules(inputs, outputs, contexts.positions, len(contexts.kinds))
         self.scale[inputs:] = (contexts.table.square().sum(dim=1).mean() / inputs).sqrt().clamp(min=1e-3)
         if contexts.learned:
             self.table = nn.Parameter(contexts.table.clone())
@@ -120,7 +124,8 @@ class ContextualPolicy(Method[Carried]):
 
     Attributes:
         context: what it is told of a task; see `mbtransfer.transfer.context`.
-        trunk: `mlp`, or `soft_modules` (see `mbtransfer.transfer.soft_modules`).
+        trunk: `mlp`, `soft_modules`, or `hard_modules` with the context `object_goal`; see
+            `mbtransfer.transfer.soft_modules` and `mbtransfer.transfer.hard_modules`.
         updates: updates of policy and value.
         rows: roll-outs of each source task and member per update, instead of `training.rows`.
         training: how they are trained.
@@ -142,7 +147,8 @@ class ContextualPolicy(Method[Carried]):
         """Train the policy in all source tasks, without a step in the environment.
 
         Raises:
-            UserError: no source tasks, no such context or trunk, or contexts that tell nothing.
+            UserError: no source tasks, no such context or trunk, a trunk that needs another context, or contexts that
+                tell nothing.
         """
         for what, name, known in (
             ("context", self.context, tuple(CONTEXTS)),
@@ -150,6 +156,10 @@ class ContextualPolicy(Method[Carried]):
         ):
             if name not in known:
                 raise UserError(f"contextual_policy: no {what} {name!r}{nearest(name, list(known))}")
+        if self.trunk == "hard_modules" and self.context != "object_goal":
+            raise UserError(
+                f"contextual_policy: the trunk hard_modules needs the context object_goal, not {self.context!r}"
+            )
         if not sources.tasks:
             raise UserError("a contextual policy needs at least one source task; name some")
         model, contexts = sources.model, CONTEXTS[self.context](sources)

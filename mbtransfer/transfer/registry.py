@@ -8,7 +8,9 @@ from mbtransfer.errors import UserError
 from mbtransfer.task_file import run_file
 from mbtransfer.transfer.contextual_policy import ContextualPolicy
 from mbtransfer.transfer.distilled_policy import DistilledPolicy
+from mbtransfer.transfer.distral import Distral
 from mbtransfer.transfer.fine_tuned_model import FineTunedModel
+from mbtransfer.transfer.goal_policy import GoalPolicy
 from mbtransfer.transfer.gpi import SuccessorTransfer, SuccessorValue
 from mbtransfer.transfer.imagined_policy import ImaginedPolicy
 from mbtransfer.transfer.method import Method
@@ -38,6 +40,8 @@ METHODS: dict[str, Method[Any]] = {
         PEARL(),
         SuccessorTransfer(),
         ContextualPolicy(),
+        GoalPolicy(),
+        Distral(),
         ImaginedPolicy(),
         DistilledPolicy(),
         OwnModel(),

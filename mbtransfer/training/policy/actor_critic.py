@@ -6,26 +6,48 @@ differentiable simulation", SHAC, section 3; Heess et al. 2015, SVG(H)). Roll-ou
 where the last ones ended. Every step is taken by another member, so that the errors of one member cannot be exploited
 for long (Chua et al. 2018, TS1).
 
+With a temperature the policy is stochastic and maximises rewards plus entropy: the reward of a step loses the
+temperature times how much surer than chance the action was, per action column (Haarnoja et al. 2017, "Reinforcement
+learning with deep energy-based policies", whose section on pre-training shows what for: a policy that knows several
+ways is a better start for a new task than one that knows the best; here with a squashed normal policy and a gradient
+through the model, as in SVG and soft actor-critic).
+
 The uncertainty penalty compares two members at a time, whose squared difference is in expectation twice the variance
 of the ensemble: MOPO (Yu et al. 2020, "Model-based offline policy optimization").
 """
 
 import copy
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
+from mbtransfer.errors import UserError
 from mbtransfer.mpc.objective import Reward
-from mbtransfer.mpc.task_policy import Actor, Critic
+from mbtransfer.mpc.task_policy import Actor, Critic, GaussianActor
 from planners.base import Bounds
 from world_models.dynamics.rollout import Imagination
 from world_models.transitions import Transitions
 
 SAMPLE = 2000
 """Number of transitions of the pool from which the usual difference is estimated."""
+
+SUREST = -10.0
+"""Value of a policy without rewards that is as sure as can be, in temperatures; more than `LOG_SCALE` allows."""
+
+
+@runtime_checkable
+class World(Protocol):
+    """What is rolled out: an `Imagination`, or dynamics that are known."""
+
+    particles: int
+
+    def step(self, obs: Float[Tensor, "P O R"], action: Float[Tensor, "P A R"]) -> Float[Tensor, "P O R"]:
+        """One control step of R roll-outs of each particle, differentiable."""
+        ...
 
 
 class EnsemblePenalty:
@@ -80,6 +102,8 @@ class PolicyTrainingConfig:
         stay: share of the roll-outs that continue where those of the last update ended; the others start from the pool.
         uncertainty_penalty: reward lost where two members differ by twice as much as usual, as a share of the
             labels' range.
+        temperature: worth of entropy, where rewards are from 0 to 1; above zero the policy is a `GaussianActor`, with
+            its own noise instead of `noise`.
     """
 
     horizon: int = 8
@@ -92,6 +116,21 @@ class PolicyTrainingConfig:
     follow: float = 0.05
     stay: float = 0.5
     uncertainty_penalty: float = 0.0
+    temperature: float = 0.0
+
+
+class RollOuts(NamedTuple):
+    """Imagined roll-outs of the policy.
+
+    Attributes:
+        obs: states, the first one given.
+        actions: actions, from -1 to 1, relative to each column's range.
+        rewards: scaled rewards.
+    """
+
+    obs: Float[Tensor, "points P R O"]
+    actions: Float[Tensor, "H P R A"]
+    rewards: Float[Tensor, "H P R"]
 
 
 class Trainer:
@@ -102,28 +141,37 @@ class Trainer:
     networks may differ from row to row (see `mbtransfer.transfer.contextual_policy`).
 
     Args:
-        imagination: the ensemble, one particle per member, in float32.
+        imagination: the ensemble, one particle per member, in float32, or another world.
         reward: the task's learned reward.
         span: lowest and highest reward among the labels.
         starts: observations of the pool.
         bounds: the action box.
         config: settings of the training.
         seed: seed of all randomness.
-        uncertainty_penalty: measures how much members differ; needed if the settings have a penalty.
+        penalty: how much less the reward is, in units of `config.uncertainty_penalty`: how much members differ (an
+            `EnsemblePenalty`), or another cost of transitions; needed if the settings have a penalty.
         networks: policy and value to improve, made for R rows of observations; None for new ones.
+
+    Raises:
+        UserError: a temperature, and a policy that is no `GaussianActor`.
     """
 
     def __init__(
-        self, imagination: Imagination, reward: Reward, span: tuple[float, float],
+        self, imagination: World, reward: Reward, span: tuple[float, float],
         starts: Float[Tensor, "N O"], bounds: Bounds, config: PolicyTrainingConfig, seed: int,
-        uncertainty_penalty: EnsemblePenalty | None = None, networks: tuple[Actor, Critic] | None = None,
+        penalty: Reward | None = None, networks: tuple[Actor, Critic] | None = None,
     ) -> None:  # fmt: skip
         self._imagination, self._reward, self._span = imagination, reward, span
-        self._starts, self._bounds, self._config, self._penalty = starts, bounds, config, uncertainty_penalty
+        self._starts, self._bounds, self._config, self._penalty = starts, bounds, config, penalty
         self._generator = torch.Generator(starts.device).manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            actor, critic = networks or (Actor(starts.shape[1], len(bounds.low)), Critic(starts.shape[1]))
+            kind = GaussianActor if config.temperature else Actor
+            actor, critic = networks or (kind(starts.shape[1], len(bounds.low)), Critic(starts.shape[1]))
+        if config.temperature and not isinstance(actor, GaussianActor):
+            raise UserError(
+                "training.temperature is above zero, but this policy is deterministic; leave it out"
+            )
         self.actor, self.critic = actor.to(starts.device), critic.to(starts.device)
         self.actor.fit_normalizer(starts)
         self.critic.fit_normalizer(starts)
@@ -134,9 +182,10 @@ class Trainer:
 
     def update(self) -> float:
         """Update policy and value; returns the mean scaled reward of the roll-outs."""
-        obs, rewards = self._imagine()
+        obs, actions, rewards = self._imagine()
         step(self._actor_steps, -self._promised(obs[-1], rewards).mean())
         seen, rewards = obs.detach(), rewards.detach()
+        self._last = RollOuts(seen, actions.detach(), rewards)
         returns = self._returns(rewards, seen)
         self._ends = rearrange(seen[-1], "p r o -> (p r) o")
         error = (self.critic.both(seen[:-1]) - returns).square().mean()
@@ -145,22 +194,26 @@ class Trainer:
             target.lerp_(fast.detach(), self._config.follow)
         return float(rewards.mean())
 
-    def _imagine(self) -> tuple[Float[Tensor, "points P R O"], Float[Tensor, "H P R"]]:
-        """Roll out the policy; returns the states and the scaled rewards."""
-        members, device = self._imagination.particles, self._starts.device
-        path, rewards = [self._beginnings()], list[Tensor]()
-        for _ in range(self._config.horizon):
+    def _imagine(self) -> RollOuts:
+        """Roll out the policy."""
+        members, device, config = self._imagination.particles, self._starts.device, self._config
+        path, taken, rewards = [self._beginnings()], list[Tensor](), list[Tensor]()
+        for _ in range(config.horizon):
             order = torch.randperm(members, generator=self._generator, device=device)
-            path, rewards = [points[order] for points in path], [reward[order] for reward in rewards]
+            path, taken, rewards = ([one[order] for one in each] for each in (path, taken, rewards))
             obs = path[-1]
-            action = self._act(obs)
+            chosen, surer = self._act(obs)
+            taken.append(chosen)
+            action = self._bounds.middle + taken[-1] * self._bounds.half
             ahead = self._imagination.step(obs.mT, action.mT).mT
             reward = scaled(self._reward(obs, action, ahead), self._span)
             if self._penalty:
-                reward = reward - self._config.uncertainty_penalty * self._penalty(obs, action, ahead)
+                reward = reward - config.uncertainty_penalty * self._penalty(obs, action, ahead)
+            if config.temperature:
+                reward = reward - config.temperature * surer
             rewards.append(reward)
             path.append(ahead)
-        return torch.stack(path), torch.stack(rewards)
+        return RollOuts(torch.stack(path), torch.stack(taken), torch.stack(rewards))
 
     def _beginnings(self) -> Float[Tensor, "P R O"]:
         """Start states from the pool; some roll-outs continue where those of the last update ended."""
@@ -174,26 +227,33 @@ class Trainer:
             fresh = torch.where(stays[:, None], self._ends, fresh)
         return rearrange(fresh, "(p r) o -> p r o", p=members)
 
-    def _act(self, obs: Float[Tensor, "P R O"]) -> Float[Tensor, "P R A"]:
+    def _act(self, obs: Float[Tensor, "P R O"]) -> tuple[Float[Tensor, "P R A"], Float[Tensor, "P R"]]:
+        """Actions with noise, from -1 to 1, and how much surer than chance they are (zero without temperature)."""
         noise = torch.randn(
             *obs.shape[:-1], len(self._bounds.low), generator=self._generator, device=obs.device
         )
-        free = (self.actor(obs) + self._config.noise * noise).clamp(-1.0, 1.0)
-        return self._bounds.middle + free * self._bounds.half
+        if isinstance(self.actor, GaussianActor):
+            return self.actor.sample(obs, noise)
+        action: Tensor = (self.actor(obs) + self._config.noise * noise).clamp(-1.0, 1.0)
+        return action, action.new_zeros(action.shape[:-1])
 
     def _promised(self, end: Float[Tensor, "P R O"], rewards: Float[Tensor, "H P R"]) -> Float[Tensor, "P R"]:
         """The objective of the policy: the rewards of the roll-out, and the value at its end."""
         discount, horizon = self._config.discount, len(rewards)
         power = discount ** torch.arange(horizon, device=rewards.device)
         total = (1 - discount) * torch.einsum("h,hpr->pr", power, rewards)
-        return total + discount**horizon * self.target(end).clamp(0.0, 1.0)
+        return total + discount**horizon * self._value(end)
+
+    def _value(self, obs: Float[Tensor, "*b O"]) -> Float[Tensor, "*b"]:
+        """The value that is learned from: at most 1, and at least 0 but for the price of being sure."""
+        return self.target(obs).clamp(min(0.0, SUREST * self._config.temperature), 1.0)
 
     @torch.no_grad()
     def _returns(
         self, rewards: Float[Tensor, "H P R"], obs: Float[Tensor, "points P R O"]
     ) -> Float[Tensor, "H P R"]:
         """Lambda-returns, times 1 - discount (Sutton and Barto 2018, section 12.1)."""
-        config, values = self._config, self.target(obs[1:]).clamp(0.0, 1.0)
+        config, values = self._config, self._value(obs[1:])
         ahead, returns = values[-1], list[Tensor]()
         for reward, value in zip(reversed(rewards), reversed(values), strict=True):
             beyond = (1 - config.trace) * value + config.trace * ahead
