@@ -1,9 +1,9 @@
 """Ranges from which the hidden parameters of the dynamics are drawn, episode by episode.
 
 Dynamics randomisation: Peng et al. (2018), "Sim-to-real transfer of robotic control with dynamics randomization",
-section IV-C. What differs are factors on mass, friction, damping and gear, as in `tasks.variants`, and a delay. A vector
-of K parameters holds the natural logarithms of the factors, so that half and double are equally far from 1, and the
-delay in control steps; zeros are the environment as it is.
+section IV-C. What differs are factors on mass, friction, damping and gear, as in `tasks.variants`, and a delay. A
+vector of K parameters holds the natural logarithms of the factors, so that half and double are equally far from 1, and
+the delay in control steps; zeros are the environment as it is.
 """
 
 import math
@@ -73,7 +73,9 @@ class Ranges:
     def __post_init__(self) -> None:
         low, high = _pair(DELAY, self.delay)
         if not all(isinstance(end, int) for end in (low, high)) or not 0 <= low <= high <= LONGEST:
-            raise TaskError(f"range of delay: needs whole numbers from 0 to {LONGEST}, not {low!r} to {high!r}")
+            raise TaskError(
+                f"range of delay: needs whole numbers from 0 to {LONGEST}, not {low!r} to {high!r}"
+            )
         if low == high and low:
             raise TaskError(f"range of delay: {low} to {high} never differs; use a variant instead")
         if not self.parameters:
@@ -112,7 +114,9 @@ class Ranges:
         for column, one in zip(drawn.T, self.parameters, strict=True):
             whole = one.what == DELAY
             column[:] = (
-                rng.integers(int(one.low), int(one.high) + 1, n) if whole else rng.uniform(one.low, one.high, n)
+                rng.integers(int(one.low), int(one.high) + 1, n)
+                if whole
+                else rng.uniform(one.low, one.high, n)
             )
         return drawn
 

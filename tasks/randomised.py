@@ -41,7 +41,7 @@ def randomised(environment: Environment, ranges: Ranges, *, told: bool = True, n
         name: of the environment; "ENVIRONMENT/told" or "ENVIRONMENT/untold" if empty.
 
     Raises:
-        TaskError: it lacks a part that the ranges name, has no MuJoCo simulation, or its rewards come from its own step.
+        TaskError: it lacks a part that the ranges name, has no MuJoCo simulation, or takes rewards from its own step.
     """
     plain = environment.make_scene(())
     extreme = ranges.variant(np.array([one.high or one.low for one in ranges.parameters]))
@@ -80,8 +80,8 @@ class RandomisedScenes:
 class RandomisedScene(RolloutSimulator):
     """A scene in which every episode has dynamics of its own.
 
-    A state is the plain scene's own; after it the last actions sent, as many as the longest delay, the oldest first; and
-    then the K hidden parameters.
+    A state is the plain scene's own; after it the last actions sent, as many as the longest delay, the oldest first;
+    and then the K hidden parameters.
 
     Args:
         maker: environment, ranges and spec.
@@ -208,7 +208,9 @@ def _task(task: Task, ranges: Ranges, spec: EnvSpec, state_size: int, action_siz
     if not isinstance(task, PhysicsTask):
         return task
     if isinstance(task.judge, SteppedReward):
-        raise TaskError(f"task {task.name!r} takes its reward from a step of its own, which knows of no ranges")
+        raise TaskError(
+            f"task {task.name!r} takes its reward from a step of its own, which knows of no ranges"
+        )
 
     def inner(judge: StateFunction) -> RandomisedJudge:
         return RandomisedJudge(judge, ranges, state_size, action_size)
