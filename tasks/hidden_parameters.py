@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -18,12 +19,6 @@ from numpy import ndarray
 from tasks.errors import TaskError
 from tasks.spec import Variable, nearest
 from tasks.variants import LONGEST, MOST, DynamicsVariant
-
-Range = tuple[float, float]
-"""Lowest and highest factor."""
-
-Drawn = Range | Mapping[str, Range]
-"""One range for all parts, or one for each of those named."""
 
 FACTORS = ("mass", "friction", "damping", "gear")
 DELAY = "delay"
@@ -56,19 +51,20 @@ class Ranges:
     """How far dynamics may differ; what is None stays as it is.
 
     Attributes:
-        mass, friction, damping, gear: lowest and highest factor, for all or for each part that is named; their
-            logarithm is drawn evenly. The parts are those of `DynamicsVariant`.
+        mass, friction, damping, gear: lowest and highest factor, a pair for all or a mapping with a pair for each
+            part that is named; the logarithm is drawn evenly. The parts are those of `DynamicsVariant`.
         delay: fewest and most control steps until an action takes effect.
 
     Raises:
         TaskError: a range that makes no sense, or none at all.
     """
 
-    mass: Drawn | None = None
-    friction: Drawn | None = None
-    damping: Drawn | None = None
-    gear: Drawn | None = None
-    delay: tuple[int, int] = (0, 0)
+    # Anything to the type checker: __post_init__ checks them always, in words for the user.
+    mass: Any = None
+    friction: Any = None
+    damping: Any = None
+    gear: Any = None
+    delay: Any = (0, 0)
 
     def __post_init__(self) -> None:
         low, high = _pair(DELAY, self.delay)
@@ -92,7 +88,7 @@ class Ranges:
             given = getattr(self, what)
             each = {} if given is None else given if isinstance(given, Mapping) else {"": given}
             for part, ends in each.items():
-                low, high = _pair(HiddenParameter(what, part, 0, 0).name, ends)
+                low, high = _pair(HiddenParameter(what, part, 0.0, 0.0).name, ends)
                 if not 1 / MOST <= low < high <= MOST:
                     raise TaskError(
                         f"range of {what}: needs two factors from {1 / MOST:g} to {MOST:g}, the lower one first, "
@@ -120,7 +116,7 @@ class Ranges:
             )
         return drawn
 
-    def vector(self, factors: Mapping[str, float]) -> Float[ndarray, " K"]:
+    def vector(self, factors: Mapping[str, float | int]) -> Float[ndarray, " K"]:
         """The parameters with these factors (or this delay), by name; all others as the environment has them.
 
         Raises:
@@ -152,7 +148,8 @@ class Ranges:
         return DynamicsVariant("drawn", **factors)  # type: ignore[arg-type]
 
 
-def _pair(what: str, ends: object) -> tuple[float, float]:
+def _pair(what: str, ends: object) -> tuple[Any, Any]:
+    """Two numbers, whole or not."""
     if not isinstance(ends, list | tuple) or len(ends) != 2:
         raise TaskError(f"range of {what}: needs a lowest and a highest value, not {ends!r}")
     low, high = ends

@@ -110,7 +110,7 @@ class RandomisedScene(RolloutSimulator):
         return np.concatenate([states, np.tile(self._idle, (n, 1)), self.ranges.draw(rng, n)], axis=1)
 
     def with_parameters(
-        self, states: Float[ndarray, "n S"], parameters: Float[ndarray, "*n K"]
+        self, states: Float[ndarray, "n S"], parameters: Float[ndarray, "*b K"]
     ) -> Float[ndarray, "n S"]:
         """The same states, with other hidden parameters."""
         changed = np.array(states)
@@ -133,8 +133,6 @@ class RandomisedScene(RolloutSimulator):
             TaskError: an action is not finite.
         """
         hidden, (batch, steps, width) = self.parameters(states), actions.shape
-        # A row that has diverged is NaN all over; it stays so under any dynamics.
-        hidden = np.nan_to_num(hidden)
         waiting = states[:, self._size : self._ends].reshape(batch, self._longest, width).astype(np.float32)
         line = np.concatenate([waiting, self._checked(actions)], axis=1)
         begin = self._longest - delays(self.ranges, hidden)

@@ -73,7 +73,10 @@ def main() -> None:
         "--tail", type=float, default=Settings().tail, help="share of futures that cvar counts"
     )
     parser.add_argument(
-        "--beyond", type=float, default=1.0, help="power by which drawn variants exceed the ranges (1)"
+        "--beyond",
+        type=float,
+        default=1.0,
+        help="how many times as wide the ranges of drawn variants are (1)",
     )
     parser.add_argument("--horizon", type=int, help="control steps that plans look ahead")
     parser.add_argument("--json", type=Path, help="file for the numbers")

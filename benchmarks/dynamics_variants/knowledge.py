@@ -53,7 +53,7 @@ class Settings:
         identification: of the encoder.
         episodes: in each variant of the first table.
         variants: drawn for the other tables.
-        beyond: by how much their ranges are wider, as a power: 1 for the ranges themselves.
+        beyond: how many times as wide their ranges are, in the logarithm; 1 for the ranges themselves.
         draws, tail: parameters under which `cvar` follows a plan, and the share of all futures that counts.
         planner: settings of the planner.
     """

@@ -59,18 +59,19 @@ def factor_variants(ranges: Ranges, factors: Sequence[float]) -> dict[str, Float
 def drawn_variants(
     ranges: Ranges, rng: np.random.Generator, count: int, beyond: float
 ) -> Float[ndarray, "n K"]:
-    """Parameters drawn from the ranges, or between them and ranges that are wider by a power."""
+    """Parameters drawn from the ranges or, all of them beyond, from ranges so many times as wide in the logarithm."""
     drawn = ranges.draw(rng, count)
     if beyond <= 1:
         return drawn
-    wide = drawn * np.array([1.0 if name == DELAY else beyond for name in ranges.names])
     low, high = (np.array([getattr(one, end) for one in ranges.parameters]) for end in ("low", "high"))
-    inside = ((low <= wide) & (wide <= high)).all(axis=1)
-    # One of the parameters of those inside is moved out.
-    for row in np.flatnonzero(inside):
-        k = int(rng.integers(len(ranges.names)))
-        end = high[k] if wide[row, k] > 0 else low[k]
-        wide[row, k] = end * rng.uniform(1.0, beyond)
+    middle, half = (low + high) / 2, (high - low) / 2
+    factors = np.flatnonzero([name != DELAY for name in ranges.names])
+    wide = np.array(drawn)
+    wide[:, factors] = (middle + beyond * (drawn - middle))[:, factors]
+    for row in np.flatnonzero(((low <= wide) & (wide <= high)).all(axis=1)):
+        k = rng.choice(factors)
+        side = 1.0 if wide[row, k] > middle[k] else -1.0
+        wide[row, k] = middle[k] + side * half[k] * rng.uniform(1.0, beyond)
     return wide
 
 
@@ -80,7 +81,11 @@ def worst_tenth(worth: Float[ndarray, " n"]) -> float:
 
 
 def measure(
-    known: Knowledge, planners: Sequence[str], factors: Sequence[float], seed: int, note: Callable[[str], None]
+    known: Knowledge,
+    planners: Sequence[str],
+    factors: Sequence[float],
+    seed: int,
+    note: Callable[[str], None],
 ) -> dict[str, Any]:
     """What each planner is worth in each variant, and how well parameters were identified."""
     world, asked = known.world, known.settings

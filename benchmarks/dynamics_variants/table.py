@@ -30,7 +30,8 @@ def as_markdown(runs: Sequence[dict[str, Any]]) -> str:
 
 def _row(name: str, cells: Sequence[Sequence[float]]) -> str:
     """The mean over seeds of each cell."""
-    return f"| {' | '.join([name, *(f'{np.mean(cell):.3f}' for cell in cells)])} |"
+    means = [float(np.mean(cell)) for cell in cells]
+    return f"| {' | '.join([name, *(f'{x:.3f}' if abs(x) < 10 else f'{x:.0f}' for x in means)])} |"
 
 
 def _head(first: str, names: Sequence[str]) -> list[str]:

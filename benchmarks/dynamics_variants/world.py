@@ -67,7 +67,7 @@ class World:
         return np.stack(found)
 
     def worth(self, episodes: Sequence[Episode], controller: Controller) -> Float[ndarray, " n"]:
-        """Returns as a share of the highest that there could be, or, where there is a success, whether it came."""
+        """Whether success came or, where there is none, the return of a whole episode at this rate."""
         scene = self.scene(controller)
         task = controller.environment.task(self.task)
         found = []
@@ -75,7 +75,7 @@ class World:
             seen = scene.observe_privileged(one.state, task.privileged)
             if task.continuing:
                 reward = task.reward(seen[:-1], torch.from_numpy(one.actions), seen[1:])
-                found.append(float(reward.sum()) / len(one))
+                found.append(float(reward.mean()) * self.untold.spec.episode_steps)
             else:
                 found.append(float(task.success(seen).any()))
         return np.array(found)

@@ -1,13 +1,13 @@
 """Planning under hidden parameters of the dynamics: identified online, or only known to lie in their ranges.
 
 The model is one that was told the parameters as constant columns (`tasks.randomised`), a hidden-parameter model as in
-Doshi-Velez and Konidaris (2016) and Killian et al. (2017), "Robust and efficient transfer learning with hidden parameter
-Markov decision processes". At test time nobody tells them: an encoder estimates them from the last transitions (UP-OSI,
-Yu et al. 2017), and planning in the model takes the place of the universal policy.
+Doshi-Velez and Konidaris (2016) and Killian et al. (2017), "Robust and efficient transfer learning with hidden
+parameter Markov decision processes". At test time nobody tells them: an encoder estimates them from the last
+transitions (UP-OSI, Yu et al. 2017), and planning in the model takes the place of the universal policy.
 
-With several draws from what is believed, and a `ReturnEstimator` with risk `cvar`, plans count by the worst share of the
-parameters: the objective of EPOpt (Rajeswaran et al. 2017, "EPOpt: learning robust neural network policies using model
-ensembles"), for plans instead of policies.
+With several draws from what is believed, and a `ReturnEstimator` with risk `cvar`, plans count by the worst share of
+the parameters: the objective of EPOpt (Rajeswaran et al. 2017, "EPOpt: learning robust neural network policies using
+model ensembles"), for plans instead of policies.
 """
 
 from collections.abc import Callable, Mapping, Sequence

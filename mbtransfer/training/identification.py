@@ -18,8 +18,9 @@ def known_episodes(episodes: Sequence[Episode], parameters: int) -> list[KnownEp
     """
     found = []
     for one in episodes:
-        seen, told = one.obs[:, :-parameters], one.obs[:, -parameters:]
-        if not 0 < parameters < one.obs.shape[1] or (told != told[0]).any():
+        cut = one.obs.shape[1] - parameters
+        seen, told = one.obs[:, :cut], one.obs[:, cut:]
+        if not 0 < cut < one.obs.shape[1] or (told != told[0]).any():
             raise UserError(f"{one.label}: its last {parameters} columns are not parameters of its dynamics")
         found.append(KnownEpisode(*map(torch.from_numpy, (seen.copy(), one.actions, told[0].copy()))))
     return found

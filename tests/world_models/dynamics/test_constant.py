@@ -45,4 +45,7 @@ def test_without_constants_the_wiring_is_as_it_was(layout: Layout, heavier: Layo
     for structure in ("dense", "objects"):
         plain, more = make_blocks(layout, structure), make_blocks(heavier, structure)
         assert plain.reads.shape[1] + 1 == more.reads.shape[1]
-    assert first_difference(heavier, replace(heavier, constant=())) == "columns (16,) are constant in the model, () here"
+    assert (
+        first_difference(heavier, replace(heavier, constant=()))
+        == "columns (16,) are constant in the model, () here"
+    )
