@@ -32,7 +32,7 @@ PLANNERS = (
     "blind",
     "nominal",
 )
-"""`2nd` is the episode after the first in the same dynamics, with what was identified; all others are first ones."""
+"""`2nd` is an episode after the first in the same dynamics, with what was identified; all begin in the same states."""
 
 
 def play(
@@ -94,7 +94,6 @@ def measure(
     each = np.repeat(np.stack(list(chosen.values())), asked.episodes, axis=0)
     drawn = drawn_variants(world.ranges, rng, asked.variants, asked.beyond)
     states = world.starts(rng, np.concatenate([each, drawn]), asked.warm)
-    again = world.starts(rng, np.concatenate([each, drawn]), asked.warm)
     found: dict[str, Any] = {"worth": {}, "identified": {}}
 
     def keep(name: str, worth: Float[ndarray, " n"]) -> None:
@@ -113,9 +112,11 @@ def measure(
         keep(planner, worth)
         if planner == "identified":
             found["identified"] = judged_identification(known, episodes[len(each) :], drawn)
+            for name, scores in found["identified"].items():
+                note(f"R2 of {name}: {', '.join(f'{score:.2f}' for score in scores.values())}")
         if planner == "identified" and "identified, 2nd" in planners:
             agent.reset()
-            keep("identified, 2nd", play(world, controller, again, asked.steps, seed, agent)[1])
+            keep("identified, 2nd", play(world, controller, states, asked.steps, seed, agent)[1])
     return found
 
 
