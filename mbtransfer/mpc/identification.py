@@ -44,7 +44,7 @@ WINDOW = 256
 """Transitions that count for what is believed."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)  # not frozen, as the protocol's estimator can be set
 class DynamicsUnder:
     """Dynamics of a model that reads hidden parameters, for observations without them.
 
@@ -75,11 +75,11 @@ class DynamicsUnder:
             seen = repeat(obs, "b o -> (m b n) o", m=draws, n=each)
             starts = torch.cat([seen, repeat(self.parameters, "m b k -> (m b n) k", n=each)], dim=1)
             futures = self.imagination(starts, repeat(plans, "r h a -> (m r) h a", m=draws), generator)
-            paths = (
+            obs_path, particles = (
                 rearrange(path, "t p (m r) o -> t (m p) r o", m=draws)
                 for path in (futures.obs, futures.particles)
             )
-            futures = Imagined(*paths, futures.change)
+            futures = Imagined(obs_path, particles, futures.change)
             return futures, futures.obs
 
         return TrajectoryObjective(follow, reward, self.estimator)
