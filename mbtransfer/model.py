@@ -226,4 +226,5 @@ def model_layout(spec: EnvSpec) -> Layout:
         hand_actions=spec.hand_actions or (),
         angles=spec.angles,
         axes=spec.axes,
+        constant=spec.constant,
     )

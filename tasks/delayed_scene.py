@@ -30,7 +30,7 @@ class DelayedScene(RolloutSimulator):
     def __init__(self, inner: Simulator, delay: int) -> None:
         super().__init__(
             inner.model, inner.spec, self._see, _as_it_is, inner.sample_states, inner.look,
-            hand_controller=_delayed_controller(inner.hand_controller, inner.state_size),
+            hand_controller=inner_controller(inner.hand_controller, inner.state_size),
             coarse=DelayedScene(inner.coarse, delay) if inner.coarse else None,
         )  # fmt: skip
         self.state_size = inner.state_size + delay * inner.spec.action_size
@@ -90,8 +90,8 @@ class DelayedJudge:
         return self.judge(states[:, :size], due, reached[:, :size])
 
 
-def _delayed_controller(inner: HandController | None, size: int) -> HandController | None:
-    """The hand controller of a delayed scene: it looks at the scene's own state."""
+def inner_controller(inner: HandController | None, size: int) -> HandController | None:
+    """The hand controller of a scene whose states go on after those of an inner one, of that size."""
     if inner is None:
         return None
     steer, approach = inner.steer, inner.approach

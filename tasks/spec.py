@@ -46,7 +46,8 @@ class EnvSpec:
     `hand_actions` are the columns of the action that drive it along the same axes, where there are such. `arm` are
     the columns that say how the arm behind the hand stands and moves: without them no model could tell where an
     action takes the hand. `axes` are the nine columns of them that hold the hand's own x, y and z axis in the room,
-    one axis after the other, where the hand can turn; `angles` those that are angles in radians.
+    one axis after the other, where the hand can turn; `angles` those that are angles in radians; `constant` those that
+    never change in an episode, such as a mass.
     """
 
     name: str
@@ -61,6 +62,7 @@ class EnvSpec:
     arm: tuple[int, ...] = ()
     axes: tuple[int, ...] = ()
     angles: tuple[int, ...] = ()
+    constant: tuple[int, ...] = ()
 
     @property
     def obs_size(self) -> int:

@@ -29,7 +29,8 @@ class Layout:
     action columns that drive the hand along x, y and z; empty where there are none such. `angles` are columns
     of unlimited angles in radians, which may count turns: networks read their sine and cosine instead, so that
     a turn never seen is like any other. `axes` are the nine columns of the hand's own x, y and z axis, where it can
-    turn: networks then also read the vectors to the objects as they lie in the hand.
+    turn: networks then also read the vectors to the objects as they lie in the hand. `constant` are columns that never
+    change in an episode, such as a mass: every block reads them, none moves them.
     """
 
     columns: tuple[str, ...]
@@ -42,6 +43,7 @@ class Layout:
     hand_actions: tuple[int, ...] = ()
     angles: tuple[int, ...] = ()
     axes: tuple[int, ...] = ()
+    constant: tuple[int, ...] = ()
 
     @property
     def obs_size(self) -> int:

@@ -123,6 +123,8 @@ def _contradiction(layout: Layout) -> str | None:
             return f"angle {at} is no unlimited column"
     if layout.axes and (len(layout.axes) != 9 or not set(layout.axes) <= set(range(size))):
         return f"axes {layout.axes!r} are not nine columns"
+    if not set(layout.constant) <= set(range(size)):
+        return f"constant columns {layout.constant!r} of {size}"
     bodies = [*layout.objects, *([layout.hand] if layout.hand else [])]
     for body in bodies:
         for at in (*body.positions, *body.velocities, *body.vector):
@@ -144,6 +146,8 @@ def first_difference(model: Layout, world: Layout) -> str | None:
         return f"columns {model.angles} are angles in the model, {world.angles} here"
     if model.axes != world.axes:
         return f"columns {model.axes} are the hand's axes in the model, {world.axes} here"
+    if model.constant != world.constant:
+        return f"columns {model.constant} are constant in the model, {world.constant} here"
     for what in ("low", "high", "limited"):
         ours, theirs = getattr(model, what), getattr(world, what)
         for i, column in enumerate(model.columns):

@@ -88,7 +88,9 @@ def make_blocks(layout: Layout, structure: str) -> Blocks:
     if structure == "dense":
         size, every = layout.obs_size, range(Features.of(layout).zero)
         reads = torch.tensor([column for column in every if column not in layout.angles])[None]
-        return Blocks(reads, torch.eye(size)[None], torch.arange(size)[None], (0,))
+        moves = torch.eye(size)
+        moves[list(layout.constant)] = 0.0
+        return Blocks(reads, moves[None], torch.arange(size)[None], (0,))
     if layout.hand is None or not layout.objects:
         raise ModelError(f"structure {structure} needs a layout with a hand and objects; use structure dense")
     hand = layout.hand
@@ -115,13 +117,13 @@ def _hand_outputs(layout: Layout, hand: Body) -> _Outputs:
 
 
 def _touch(layout: Layout, body: Body) -> list[list[int]]:
-    """What any block of a body reads: its state, its room to the limits, the action."""
+    """What any block of a body reads: its state, its room to the limits, the action, and what is constant."""
     at = Features.of(layout)
     order = [column for column, limited in enumerate(layout.limited) if limited]
     plain, turned = _seen(layout, body.positions)
     room = [at.room + 2 * order.index(c) + side for c in plain if c in order for side in (0, 1)]
     moving = [*chain.from_iterable(_seen(layout, body.velocities))]
-    return [plain, turned, moving, room, [*range(at.action, at.zero)]]
+    return [plain, turned, moving, room, [*range(at.action, at.zero)], [*layout.constant]]
 
 
 def _seen(layout: Layout, columns: tuple[int, ...]) -> tuple[list[int], list[int]]:

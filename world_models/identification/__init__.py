@@ -1,0 +1,1 @@
+"""Identification of hidden parameters of the dynamics from transitions."""
