@@ -86,8 +86,9 @@ def render_comparison(name: str, summary: Summary, written: str) -> str:
     }  # fmt: skip
     entries = summary["methods"]
     context = {
-        "name": name, "written": written, "sentence": sentence(entries), "tiles": tiles(summary), "entries": entries,
-        "ends": ENDS, "product": PRODUCT, "single": once(entries), "settings": summary["settings"],
+        "name": name, "written": written, "sentence": sentence(entries), "tiles": tiles(summary),
+        "lines": ranked(entries),
+        "ends": ENDS, "product": PRODUCT, "settings": summary["settings"],
         "scatter": _part("Success against time", lambda: drawing.time_scatter(entries)),
         "practice": _part("Success against practice", lambda: drawing.practice_chart(entries)),
         "gain": summary["transfer_gain"], "gains": _part("Gain by target", lambda: _gain(summary)),
@@ -117,6 +118,16 @@ def sentence(entries: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def ranked(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Each method once for each practice that changes something, the most successful first."""
+
+    def place(entry: Mapping[str, Any]) -> float:
+        known = (entry["success_mean"], entry["score_mean"])
+        return -next((value for value in known if value is not None), float("-inf"))
+
+    return sorted(once(entries), key=place)
+
+
 def tiles(summary: Summary) -> list[Tile]:
     """The key numbers that are there."""
     entries = once(summary["methods"])
@@ -137,7 +148,8 @@ def tiles(summary: Summary) -> list[Tile]:
     if gain := summary["transfer_gain"]:
         detail = f"worst target {100 * gain['min']:+.0f} points"
         found.append(Tile(f"{100 * gain['mean']:+.0f}", "points of success by pooling", detail))
-    detail = f"{len(summary['failed'])} failed runs"
+    count = len(summary["failed"])
+    detail = f"{count} failed run{'' if count == 1 else 's'}"
     found.append(Tile(duration(summary["training_seconds"]), "of training, all methods", detail))
     return found
 
@@ -147,9 +159,9 @@ FAST = 1.0
 
 
 def winners(summary: Summary) -> Heat:
-    """Success of each method in each target, and how often it was the best or as good."""
+    """Success of each method in each target, and how often it was the best or as good; columns as in `ranked`."""
     entries = summary["methods"]
-    kept = [place for place, entry in enumerate(entries) if any(entry is one for one in once(entries))]
+    kept = [next(at for at, one in enumerate(entries) if one is entry) for entry in ranked(entries)]
     rows, best = list[tuple[str, list[float | None]]](), list[frozenset[int]]()
     for line in summary["by_target"]:
         values = [line["values"][place] for place in kept]
