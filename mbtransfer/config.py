@@ -500,7 +500,7 @@ class CompareConfig(MachineFlags, TrackerFlags, TrustFlags):
 
 @command
 class PlanConfig(DecisionFlags, MachineFlags, TrustFlags):
-    """Run one episode of a task or recipe and show it live."""
+    """Run one episode of a task or recipe and show it live; without a simulator, plan one decision in imagination."""
 
     model: Path | None = None
     """Model folder; required unless --dynamics oracle with --reward true."""
@@ -521,6 +521,9 @@ class PlanConfig(DecisionFlags, MachineFlags, TrustFlags):
     """Seed of the episode."""
     env: str = "kitchen"
     """Name of the environment, if no model is given."""
+    observation: Path | None = None
+    """CSV file of observations whose last row to plan one decision from, without running it. None: run an episode;
+    in an environment without a simulator, plan from an observation of the logs."""
     video: Path | None = None
     """MP4 file for a video of the episode."""
     json: Path | None = None

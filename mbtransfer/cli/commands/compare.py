@@ -8,6 +8,7 @@ import pandas as pd
 
 from mbtransfer.config import CompareConfig
 from mbtransfer.errors import UserError
+from mbtransfer.evaluation.config import WITHOUT_SIMULATOR
 from mbtransfer.evaluation.task_selection import find_task
 from mbtransfer.model import Model
 from mbtransfer.runtime.environment import threads
@@ -62,6 +63,7 @@ def _comparison(config: CompareConfig, console: Terminal) -> Comparison:
     """What is asked for; says what cannot be run in the environment."""
     model = Model.load(config.model, device=config.device, trust_code=config.trust_code)
     environment = model.environment
+    environment.need_simulator("compare", WITHOUT_SIMULATOR)
     own = load_method_file(config.method_file, environment) if config.method_file else []
     methods = []
     for method in choose_methods(config.methods, own):
