@@ -562,29 +562,34 @@ class DatasetInfoConfig(TrustFlags):
 
 @command
 class DatasetImportConfig:
-    """Append episodes from Minari, robomimic or arrays in D4RL's format to a dataset."""
+    """Append logs of a robot, or episodes from Minari, robomimic or D4RL, to a dataset."""
 
     source: Positional[str]
-    """minari:NAME (downloaded if necessary), a robomimic file (.hdf5), or an archive of arrays (.npz)."""
+    """lerobot:FOLDER, csv:FILE or parquet:FILE (or a folder of them), minari:NAME (downloaded if necessary),
+    a robomimic file (.hdf5), or an archive of arrays (.npz)."""
     out: Path
     """Dataset folder, new or existing."""
     env: str | None = None
-    """Name of the environment; the sizes must fit if it is a known one. None: the name in the source."""
+    """Name of the environment, such as file:my_arm.yaml; the sizes must fit if it is a known one.
+    None: the name in the source."""
+    mapping: Path | None = None
+    """YAML file that says which column of a log is which; see docs/logs.md. None: columns are called the same."""
     keys: tuple[str, ...] = ()
-    """Parts of dictionary observations to keep, in this order.
-    Empty: all except images, or only `observation` in a goal environment."""
+    """Parts of dictionary observations (features of LeRobot) to keep, in this order.
+    Empty: all except images, only `observation` in a goal environment, or `observation.state` of LeRobot."""
     control_dt: Annotated[float, Ge(0)] | None = None
     """Seconds per control step of an unknown environment. None: the value in the source, or 0 if it has none."""
 
 
 @command
 class DatasetExportConfig:
-    """Export a dataset to Minari; importing it again restores it bit for bit."""
+    """Export a dataset to Minari or LeRobot; importing it again restores it bit for bit."""
 
     dir: Positional[Path]
     """Dataset folder."""
     target: Positional[str]
-    """minari:NAME-vN, a new name; the dataset is written to Minari's folder (MINARI_DATASETS_PATH)."""
+    """lerobot:FOLDER, a new folder in LeRobot's format v3.0; or minari:NAME-vN, a new name in Minari's folder
+    (MINARI_DATASETS_PATH)."""
 
 
 @command
