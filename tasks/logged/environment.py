@@ -53,7 +53,7 @@ class LoggedEnvironment(Environment):
     bounded: frozenset[int] = frozenset()
     tolerances: dict[str, tuple[int, float]] = field(default_factory=dict)
 
-    def move(self, fixture: str, to: float) -> ColumnGoal:  # type: ignore[override]
+    def move(self, fixture: str, to: float) -> ColumnGoal:
         """The task of bringing a fixture, or any column with bounds, to a value.
 
         Raises:

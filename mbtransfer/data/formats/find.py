@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mbtransfer.data.formats.arrays import read_arrays
+from mbtransfer.data.formats.bags import read_bags
 from mbtransfer.data.formats.lerobot import read_lerobot
 from mbtransfer.data.formats.mapping import ColumnMapping, by_names, read_mapping
 from mbtransfer.data.formats.minari import read_minari
@@ -16,8 +17,9 @@ from tasks.registry import make
 MINARI = "minari:"
 LEROBOT = "lerobot:"
 TABLES = ("csv", "parquet")
+BAGS = "mcap"
 FORMS = (
-    "minari:NAME, lerobot:FOLDER, csv:FILE, parquet:FILE (or a folder of them), "
+    "minari:NAME, lerobot:FOLDER, csv:FILE, parquet:FILE or mcap:FILE (or a folder of them), "
     "a robomimic file (.hdf5) or an archive of arrays (.npz)"
 )
 
@@ -40,13 +42,19 @@ def find_source(
     family, _, rest = text.partition(":")
     if family in TABLES and rest:
         return read_tables(Path(rest), family, _mapping(f"{family}:", mapping, env), make(env or "").spec)
+    if family == BAGS and rest:
+        if mapping is None:
+            raise UserError(
+                f"{BAGS}: needs --mapping FILE.yaml, which says which fields of topics are columns"
+            )
+        return read_bags(Path(rest), _mapping(f"{BAGS}:", mapping, env), make(env or "").spec)
     if text.startswith(LEROBOT):
         spec = make(env).spec if env else None
         asked = _mapping(LEROBOT, mapping, env) if mapping else None
         return read_lerobot(Path(text.removeprefix(LEROBOT)), keys, asked, spec)
     if mapping is not None:
         raise UserError(
-            f"--mapping is for logs ({', '.join(f'{one}:' for one in TABLES)}, {LEROBOT}), not {text}"
+            f"--mapping is for logs ({', '.join(f'{one}:' for one in (*TABLES, BAGS))}, {LEROBOT}), not {text}"
         )
     if text.startswith(MINARI):
         return read_minari(text.removeprefix(MINARI), keys)

@@ -153,7 +153,7 @@ def _tasks(folder: Path) -> dict[int, str]:
     lines, table = folder / "meta" / "tasks.jsonl", folder / "meta" / "tasks.parquet"
     if table.is_file():
         found = extra("pyarrow.parquet", "logs").read_table(table).to_pydict()
-        texts = next((found[key] for key in ("task", "__index_level_0__") if key in found), [])
+        texts: list[Any] = next((found[key] for key in ("task", "__index_level_0__") if key in found), [])
         return dict(zip(found["task_index"], map(str, texts), strict=True))
     if lines.is_file():
         rows = [json.loads(line) for line in lines.read_text("utf-8").splitlines() if line.strip()]

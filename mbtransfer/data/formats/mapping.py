@@ -98,8 +98,10 @@ class ColumnMapping:
 
 def by_names(spec: EnvSpec) -> ColumnMapping:
     """The mapping of a log whose columns are called as the environment's are."""
-    sides = (tuple(MappedColumn(source=one.name) for one in side) for side in (spec.observation, spec.action))
-    return ColumnMapping(*sides)
+    columns, actions = (
+        tuple(MappedColumn(source=one.name) for one in side) for side in (spec.observation, spec.action)
+    )
+    return ColumnMapping(columns, actions)
 
 
 def read_mapping(path: Path, spec: EnvSpec) -> ColumnMapping:

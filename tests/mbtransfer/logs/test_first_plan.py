@@ -53,7 +53,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     env = f"file:{home / 'arm.yaml'}"
     take_in(find_source(f"lerobot:{home / 'lerobot'}", env=env), home / "data", env)
     shape = EnsembleConfig(members=2, hidden=32, layers=1, structure="dense")
-    settings = TrainingConfig(epochs=20, batch=128, learning_rate=1e-2)
+    settings = TrainingConfig(epochs=35, batch=128, learning_rate=1e-2)
     fit_model(
         make(env), Dataset.open(home / "data"), home / "model", shape=shape, settings=settings, device="cpu"
     )
