@@ -98,7 +98,7 @@ def _belief(plan: ImaginedPlan, model: Model) -> Table:
     """Where the columns that move farthest are believed to be, after one step, half of the plan and all of it."""
     steps = sorted({1, (len(plan.actions) + 1) // 2, len(plan.actions)})
     table = Table(box=None, header_style="bold")
-    table.add_column(f"believed, with the {LEVEL:.0%} interval", no_wrap=True)
+    table.add_column(f"believed (± {LEVEL:.0%})", no_wrap=True)
     for heading in ("now", *(f"after {step}" for step in steps)):
         table.add_column(heading, justify="right", no_wrap=True)
     way = (plan.expected[-1] - plan.expected[0]).abs() / model.dynamics.normalizer.change.cpu()

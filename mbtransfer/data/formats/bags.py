@@ -152,8 +152,9 @@ def resampled(
                 f"{control_dt:.4g} s; declare a control_step of {period:.4g} or more"
             )
     begin = max(times[0] for times, _ in series.values())
-    end = min(times[-1] for times, _ in series.values())
-    if end - begin < control_dt:
+    ends = [times[-1] for times, _ in series.values()]
+    end = min(max(ends), min(ends) + control_dt)  # the last value of a topic holds for one more control step
+    if min(ends) - begin < control_dt:
         raise UserError(f"{file}: its topics {', '.join(series)} have no time in common")
     instants = begin + control_dt * np.arange(int((end - begin) / control_dt + SLACK) + 1)
     columns = []

@@ -89,7 +89,7 @@ class LogNotes:
         found = [f"{self.source}: {self.recorded:,} episodes, {self.rows:,} rows; {rate}{rule}"]
         if self.gaps:
             found.append(
-                f"{self.gaps:,} gaps in time, the longest {self.longest:.3g} s, {self.missing:,} control steps in all: "
+                f"gaps in time: {self.gaps:,}, the longest {self.longest:.3g} s, {self.missing:,} control steps in all: "
                 "episodes were cut there"
             )
         if self.unreadable:

@@ -21,6 +21,10 @@ Columns = Mapping[str, ndarray]
 """Columns of a table by name: numbers, and texts where a column holds some."""
 
 
+EMPTY = ("", "nan", "null", "none")
+"""What cells without a value hold."""
+
+
 def read_tables(path: Path, kind: str, mapping: ColumnMapping, spec: EnvSpec) -> Source:
     """A log in one file, or in a folder with one file per episode.
 
@@ -180,11 +184,8 @@ def as_numbers(columns: Columns, name: str, mapping: ColumnMapping, file: Path) 
     values = column_of(columns, name, mapping, file)
     if values.dtype.kind in "fiub":
         return values.astype(np.float64)
-    texts = pd.Series(values, dtype=object)
-    found = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64)
-    empty = texts.isna() | texts.astype(str).str.strip().str.lower().isin(
-        ("", "nan", "null", "none", "inf", "-inf")
-    )
-    for row in np.flatnonzero(np.isnan(found) & ~empty.to_numpy()).tolist():
-        raise UserError(f"{file}: row {row + 1}: {name} is {values[row]!r}, not a number")
+    found = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").to_numpy(np.float64)
+    for row in np.flatnonzero(np.isnan(found)).tolist():
+        if values[row] is not None and str(values[row]).strip().lower() not in EMPTY:
+            raise UserError(f"{file}: row {row + 1}: {name} is {values[row]!r}, not a number")
     return found

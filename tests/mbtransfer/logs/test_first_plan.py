@@ -49,11 +49,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Data and a model of an arm's logs."""
     home: Path = tmp_path_factory.mktemp("arm")
     arm.declare(home / "arm.yaml")
-    arm.lerobot(home / "lerobot", arm.record(50), "v3.0")
+    arm.lerobot(home / "lerobot", arm.record(80), "v3.0")
     env = f"file:{home / 'arm.yaml'}"
     take_in(find_source(f"lerobot:{home / 'lerobot'}", env=env), home / "data", env)
     shape = EnsembleConfig(members=2, hidden=32, layers=1, structure="dense")
-    settings = TrainingConfig(epochs=35, batch=128, learning_rate=1e-2)
+    settings = TrainingConfig(epochs=22, batch=128, learning_rate=1e-2)
     fit_model(
         make(env), Dataset.open(home / "data"), home / "model", shape=shape, settings=settings, device="cpu"
     )
