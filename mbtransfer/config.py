@@ -509,7 +509,7 @@ class CompareConfig(EngineFlags, MachineFlags, TrackerFlags, TrustFlags):
 
 @command
 class PlanConfig(DecisionFlags, MachineFlags, TrustFlags):
-    """Run one episode of a task or recipe and show it live."""
+    """Run one episode of a task or recipe and show it live; without a simulator, plan one decision in imagination."""
 
     model: Path | None = None
     """Model folder; required unless --dynamics oracle with --reward true."""
@@ -530,6 +530,9 @@ class PlanConfig(DecisionFlags, MachineFlags, TrustFlags):
     """Seed of the episode."""
     env: str = "kitchen"
     """Name of the environment, if no model is given."""
+    observation: Path | None = None
+    """CSV file of observations whose last row to plan one decision from, without running it. None: run an episode;
+    in an environment without a simulator, plan from an observation of the logs."""
     video: Path | None = None
     """MP4 file for a video of the episode."""
     json: Path | None = None
@@ -568,29 +571,34 @@ class DatasetInfoConfig(TrustFlags):
 
 @command
 class DatasetImportConfig:
-    """Append episodes from Minari, robomimic or arrays in D4RL's format to a dataset."""
+    """Append logs of a robot, or episodes from Minari, robomimic or D4RL, to a dataset."""
 
     source: Positional[str]
-    """minari:NAME (downloaded if necessary), a robomimic file (.hdf5), or an archive of arrays (.npz)."""
+    """lerobot:FOLDER, csv:FILE, parquet:FILE or mcap:FILE (or a folder of them), minari:NAME (downloaded if needed),
+    a robomimic file (.hdf5), or an archive of arrays (.npz)."""
     out: Path
     """Dataset folder, new or existing."""
     env: str | None = None
-    """Name of the environment; the sizes must fit if it is a known one. None: the name in the source."""
+    """Name of the environment, such as file:my_arm.yaml; the sizes must fit if it is a known one.
+    None: the name in the source."""
+    mapping: Path | None = None
+    """YAML file that says which column of a log is which; see docs/logs.md. None: columns are called the same."""
     keys: tuple[str, ...] = ()
-    """Parts of dictionary observations to keep, in this order.
-    Empty: all except images, or only `observation` in a goal environment."""
+    """Parts of dictionary observations (features of LeRobot) to keep, in this order.
+    Empty: all except images, only `observation` in a goal environment, or `observation.state` of LeRobot."""
     control_dt: Annotated[float, Ge(0)] | None = None
     """Seconds per control step of an unknown environment. None: the value in the source, or 0 if it has none."""
 
 
 @command
 class DatasetExportConfig:
-    """Export a dataset to Minari; importing it again restores it bit for bit."""
+    """Export a dataset to Minari or LeRobot; importing it again restores it bit for bit."""
 
     dir: Positional[Path]
     """Dataset folder."""
     target: Positional[str]
-    """minari:NAME-vN, a new name; the dataset is written to Minari's folder (MINARI_DATASETS_PATH)."""
+    """lerobot:FOLDER, a new folder in LeRobot's format v3.0; or minari:NAME-vN, a new name in Minari's folder
+    (MINARI_DATASETS_PATH)."""
 
 
 @command

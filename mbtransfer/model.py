@@ -14,7 +14,9 @@ from mbtransfer.data.coverage import Coverage
 from mbtransfer.labels.labelled_task import LabelledTask
 from mbtransfer.task_guard import check_finite
 from tasks.environment import Environment
+from tasks.logged.scene import LoggedScene
 from tasks.registry import make_recorded
+from tasks.simulator import Simulator
 from tasks.spec import EnvSpec
 from tasks.task import Task
 from world_models.checkpoint.atomic import listed
@@ -144,6 +146,12 @@ class Model:
                 f"task {task.name!r} is judged by states, and this model's pool has none; fit it again"
             )
         return torch.cat([obs.double(), self.states[rows, end]], dim=-1)
+
+    def scene(self) -> Simulator:
+        """The simulator; where there is none, a stand-in that begins episodes at observations of the pool."""
+        if self.environment.simulated:
+            return self.environment.make_scene(())
+        return LoggedScene(self.environment.spec, self.pool.obs.cpu().numpy())
 
     def with_dynamics(self, dynamics: EnsembleDynamics, **changes: Any) -> "Model":
         """The same model with other dynamics; heads are unchanged, as they never saw the dynamics."""

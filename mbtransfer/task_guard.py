@@ -16,6 +16,7 @@ from mbtransfer.errors import UserError
 from tasks.environment import Environment
 from tasks.recipe.yaml_reader import one_line
 from tasks.simulator import Simulator
+from tasks.spec import EnvSpec, Variable
 from tasks.task import Task, parts_of
 
 _SHAPES: tuple[tuple[int, ...], ...] = ((12,), (3, 4), ())
@@ -49,11 +50,13 @@ def guard(task: Task, path: Path) -> None:
 def try_task(task: Task, env: Environment) -> None:
     """Call the functions of a guarded task as a planner would, on 12 real transitions.
 
+    Without a simulator they are drawn from the columns' ranges.
+
     Raises:
         FaultyTask: what the guard raises; or a reward is not finite, a function changed what it was given, or mixed the
             rows of a batch.
     """
-    obs, action, next_obs = _transitions(env.make_scene)
+    obs, action, next_obs = _transitions(env.make_scene) if env.simulated else _drawn(env.spec)
     for part in _of_user(task):
         _try(vars(part)["reward"], obs, action, next_obs)
         _try(vars(part)["success"], obs)
@@ -179,3 +182,14 @@ def _transitions(make_scene: Callable[[tuple[str, ...]], Simulator]) -> tuple[Te
     actions = rng.uniform(low, high, (12, 1, len(low))).astype(np.float32)
     after = scene.observe(scene.rollout(states, actions)[:, 0])
     return torch.from_numpy(scene.observe(states)), torch.from_numpy(actions[:, 0]), torch.from_numpy(after)
+
+
+def _drawn(spec: EnvSpec) -> tuple[Tensor, Tensor, Tensor]:
+    """Observations [12, O], actions [12, A] and next observations [12, O] from the columns' ranges."""
+    rng = np.random.default_rng(0)
+
+    def rows(columns: tuple[Variable, ...]) -> Tensor:
+        low, high = (np.array([getattr(column, end) for column in columns]) for end in ("low", "high"))
+        return torch.from_numpy(rng.uniform(low, high, (12, len(columns))).astype(np.float32))
+
+    return rows(spec.observation), rows(spec.action), rows(spec.observation)

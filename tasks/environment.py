@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from numpy import ndarray
 
-from tasks.errors import TaskError
+from tasks.errors import TaskError, no_simulator
 from tasks.simulator import Simulator
 from tasks.spec import EnvSpec, nearest
-from tasks.task import Move, Reach, Task, move, reach
+from tasks.task import Reach, Task, move, reach
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Environment:
         make_scene: builds the simulator; takes the names of fixtures to lock in place.
         cameras: names of its cameras, best first.
         recorded: how to read what others recorded of it, where they did.
+        simulated: whether there is a simulator; without one it is known by logs alone.
     """
 
     spec: EnvSpec
@@ -41,6 +42,7 @@ class Environment:
     make_scene: Callable[[tuple[str, ...]], Simulator]
     cameras: tuple[str, ...] = ()
     recorded: Recorded | None = None
+    simulated: bool = True
 
     def __repr__(self) -> str:
         """One line for people."""
@@ -52,6 +54,19 @@ class Environment:
         """Whether some of its tasks are judged by the simulator's state."""
         return any(task.privileged for task in self.tasks.values())
 
+    def need_simulator(self, what: str, instead: str) -> None:
+        """Refuse what steps the world where nothing can be stepped.
+
+        Args:
+            what: needs a simulator, in messages.
+            instead: what the user can do without one.
+
+        Raises:
+            TaskError: there is no simulator.
+        """
+        if not self.simulated:
+            raise no_simulator(self.spec.name, what, instead)
+
     def task(self, name: str) -> Task:
         """The named task.
 
@@ -62,7 +77,7 @@ class Environment:
             raise TaskError(f"{self.spec.name}: no task {name!r}{nearest(name, list(self.tasks))}")
         return self.tasks[name]
 
-    def move(self, fixture: str, to: float) -> Move:
+    def move(self, fixture: str, to: float) -> Task:
         """The task of moving a fixture; see `tasks.task.move`."""
         return move(self.spec, fixture, to)
 

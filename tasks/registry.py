@@ -64,8 +64,15 @@ def _variant(text: str) -> Environment:
     return file.environment(name, base)
 
 
+def _logged(text: str) -> Environment:
+    from tasks.logged.environment import logged_environment
+
+    return logged_environment(text)
+
+
 _FAMILIES: dict[str, Callable[[str], Environment]] = {
     "dm_control": _control_suite,
+    "file": _logged,
     "gym": _gymnasium,
     "metaworld": _metaworld,
     "variant": _variant,

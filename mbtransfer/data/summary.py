@@ -11,6 +11,8 @@ from numpy import ndarray
 
 from mbtransfer.data import Dataset, TransitionArrays
 from mbtransfer.data.coverage import coverage
+from mbtransfer.data.log_notes import read_notes
+from mbtransfer.data.log_quality import describe_logs
 from tasks.environment import Environment
 from tasks.errors import TaskError
 from tasks.registry import make_recorded
@@ -36,8 +38,11 @@ def describe_dataset(dataset: Dataset, *, trust_code: bool = False) -> DatasetSu
     Added are `digest`; `sample`, the number of control steps behind what follows; `quantiles` of each column;
     `fixtures` (`moved`: share of the control steps in which it moved; `parts`: movements in each of twenty equal
     parts of its range; `range_moved`: share of those parts in which it moved at all); `rewards` by task (`mean`,
-    `max`, `success`); and `paid`, the rewards that came with the episodes. Fixtures and tasks are known of our own
-    environments only; one that is a Python file or module counts as such if `trust_code` lets it run.
+    `max`, `success`); `paid`, the rewards that came with the episodes; `logs`, what imported logs were like; and
+    `quality` of what no simulator of ours made, see `mbtransfer.data.log_quality.describe_logs`.
+
+    Fixtures and tasks are known of our own environments only; one that is a Python file or module counts as such if
+    `trust_code` lets it run.
 
     Raises:
         UserError: a shard was removed while it was read.
@@ -48,6 +53,8 @@ def describe_dataset(dataset: Dataset, *, trust_code: bool = False) -> DatasetSu
         "fixtures": {},
         "rewards": {},
         "paid": None,
+        "logs": [],
+        "quality": None,
     }
     if not len(dataset):
         return DatasetSummary(found, None)
@@ -58,6 +65,9 @@ def describe_dataset(dataset: Dataset, *, trust_code: bool = False) -> DatasetSu
         for column, at in zip(found[side].values(), levels.T, strict=True):
             column["quantiles"] = dict(zip(QUANTILES, at.tolist(), strict=True))
     environment = _environment(dataset, trust_code)
+    found["logs"] = read_notes(dataset.path)
+    if found["logs"] or environment is None or not environment.simulated:
+        found["quality"] = describe_logs(dataset)
     if environment is not None:
         found["fixtures"] = _fixtures(dataset, environment)
         found["rewards"] = task_rewards(environment.tasks.values(), sample)

@@ -53,6 +53,7 @@ def demo(config: DemoConfig, console: Terminal | None = None) -> dict[str, Any]:
 def _demo(config: DemoConfig, console: Terminal, tracker: Tracker) -> dict[str, Any]:
     began, out, workers = monotonic(), config.out, config.workers
     environment, later_seed = make(config.env), LATER_SEED + config.seed
+    environment.need_simulator("demo", "see docs/logs.md for the way from logs to a plan")
     everything, held_out = stages.everything(environment), stages.held_out(environment)
     settings = {name: getattr(config, name) for name in DECIDING} | {"version": __version__}
     stored = Stages(out / "stages", settings, console)

@@ -73,6 +73,21 @@ def by_column(forecast: Forecast, intervals: Intervals, layout: Layout) -> dict[
     return {name: _by_step(moves[..., c], _share(inside[..., c])) for c, name in columns}
 
 
+def open_loop_error(forecast: Forecast, layout: Layout) -> dict[str, dict[str, list[float]]]:
+    """Root mean square error of each column by horizon, in the column's unit.
+
+    Returns:
+        Per column `model`, the error of the members' mean fed with its own predictions, and `naive`, that of the
+        forecast that nothing moves.
+    """
+    sides = {"model": forecast.mean, "naive": forecast.start.expand_as(forecast.truth)}
+    errors = {name: (side - forecast.truth).square().mean(dim=1).sqrt() for name, side in sides.items()}
+    return {
+        column: {name: error[:, at].tolist() for name, error in errors.items()}
+        for at, column in enumerate(layout.columns)
+    }
+
+
 def groups(forecast: Forecast, layout: Layout) -> Iterator[tuple[str, Bool[Tensor, "H R O"]]]:
     """Yield the reported groups of columns, each as a mask of entries."""
     moves = moving(forecast)

@@ -16,7 +16,7 @@ import torch
 
 from mbtransfer.diagnostics.label_warnings import warn_of_labels
 from mbtransfer.errors import UserError
-from mbtransfer.evaluation.config import EvalConfig, EvalContext
+from mbtransfer.evaluation.config import WITHOUT_SIMULATOR, EvalConfig, EvalContext
 from mbtransfer.evaluation.episodes import play_episodes
 from mbtransfer.labels.labelled_task import LabelledTask
 from mbtransfer.mpc.controller import with_horizon
@@ -103,6 +103,7 @@ def diagnose(
     """
     usual = replace(config, dynamics="learned", reward="learned")
     context = usual.resolve()
+    context.environment.need_simulator("diagnose", WITHOUT_SIMULATOR)
     task = context.find_task(task_name)
     if isinstance(task, LabelledTask):
         raise UserError(

@@ -40,6 +40,11 @@ ELSEWHERE = (
 )  # fmt: skip
 """Fields that `EvalContext.described` gives in another form, or that the results do not depend on."""
 
+WITHOUT_SIMULATOR = (
+    "`mbtransfer calibration` tells the error on held-out episodes, `mbtransfer plan` plans in imagination"
+)
+"""What can be done with an environment that is known by logs alone."""
+
 CHOICES = {"dynamics": ("learned", "oracle"), "reward": ("auto", "learned", "true", "distance")}
 
 

@@ -120,7 +120,12 @@ def simulator_controller(
     planner: str = PLANNER, settings: Mapping[str, int | float] | None = None,
     estimator: ReturnEstimator | None = None, decision_ms: float | None = None, seeding: Seeding | None = None,
 ) -> Controller:  # fmt: skip
-    """A controller that plans in the true simulator, by default with the true rewards: an upper bound on results."""
+    """A controller that plans in the true simulator, by default with the true rewards: an upper bound on results.
+
+    Raises:
+        TaskError: the environment has no simulator.
+    """
+    environment.need_simulator("an oracle", "plan with a model fitted to logs")
     return Controller(
         environment, environment.make_scene(()), OracleDynamics(environment.make_scene(()), estimator),
         _of_tasks(rewards), "oracle", "learned" if rewards else "true", labels if rewards else 0,

@@ -33,6 +33,7 @@ def run_adapt(config: AdaptConfig, console: Terminal | None = None) -> dict[str,
     if config.out.resolve() == config.model.resolve():
         raise UserError(f"--out {config.out} is the model itself; name another folder")
     model = Model.load(config.model, device=config.device, trust_code=config.trust_code)
+    model.environment.need_simulator("adapt", "log more episodes, import them and fit again")
     own = load_task_file(config.task_file, model.environment) if config.task_file else []
     task = find_task(model.environment, config.task, own)
     settings = {"candidates": config.candidates, "iterations": config.iterations, "horizon": config.horizon}

@@ -13,6 +13,7 @@ from mbtransfer.diagnostics.calibration import (
     by_column,
     fit_intervals,
     held_out_halves,
+    open_loop_error,
     rank_correlation,
     reliability,
     stretches,
@@ -23,6 +24,7 @@ from mbtransfer.model import Model
 from mbtransfer.runtime.files import check_writable, write_json
 from mbtransfer.runtime.terminal import Terminal, styled
 from mbtransfer.tracking import Artifact, track
+from tasks.spec import EnvSpec
 from world_models.checkpoint.checkpoint import MANIFEST
 from world_models.uncertainty import conformal as intervals
 from world_models.uncertainty.conformal import Intervals
@@ -64,7 +66,8 @@ def run_calibration(config: CalibrationConfig, console: Terminal | None = None) 
         "fitted_on_data": model.notes.get("data") == dataset.digest,
         "episodes": {"calibration": len(calibration), "test": len(test)},
         "stretches": seen.mean.shape[1], **reliability(seen, made, model.dynamics.layout),
-        "columns": by_column(seen, made, model.dynamics.layout), "spearman": {"pool": rank_correlation(seen)},
+        "columns": by_column(seen, made, model.dynamics.layout),
+        "open_loop_error": open_loop_error(seen, model.dynamics.layout), "spearman": {"pool": rank_correlation(seen)},
     }  # fmt: skip
     if other:
         found |= {"other_data": str(config.other_data), "never_visited": None}
@@ -78,6 +81,10 @@ def run_calibration(config: CalibrationConfig, console: Terminal | None = None) 
             score, known = (signals(part, scale, familiarity) for part in (there, seen))
             found["never_visited"] = separation(unvisited, score, known)
     _show(console, found)
+    if not model.environment.simulated:  # nothing else can tell how good the model is
+        console.say("")
+        console.say("open-loop error on held-out episodes, in the columns' units; naive: nothing moves")
+        console.print(_errors(found, model.environment.spec))
     if config.json:
         write_json(config.json, found)
     _keep(config, dataset, found)
@@ -149,6 +156,16 @@ def _ranks(found: dict[str, Any]) -> Table:
     for name, values in found["spearman"].items():
         label = {"pool": "held-out episodes", "other": "other data"}[name]
         table.add_row(label, *(_number(values[step - 1]) if step <= len(values) else "" for step in steps))
+    return table
+
+
+def _errors(found: dict[str, Any], spec: EnvSpec) -> Table:
+    headings = [text for step in _steps(found) for text in (f"after {step}", "naive")]
+    table = _table("unit", *headings)
+    for column in spec.observation:
+        error = found["open_loop_error"][column.name]
+        cells = [f"{error[who][step - 1]:.3g}" for step in _steps(found) for who in ("model", "naive")]
+        table.add_row(column.name, column.unit, *cells)
     return table
 
 

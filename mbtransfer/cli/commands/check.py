@@ -28,7 +28,7 @@ def run_check(config: CheckConfig, console: Terminal | None = None) -> dict[str,
     console = console or Terminal()
     check_writable(config.json)
     model = Model.load(config.model, device=config.device, trust_code=config.trust_code)
-    scene = model.environment.make_scene(())
+    scene = model.scene()
     tasks = _tasks(config, model)
     warn_of_labels(model, tasks, learned=True, successes=False)  # check_task tells of these
     findings = [check_task(model, task, scene, seed=config.seed) for task in tasks]

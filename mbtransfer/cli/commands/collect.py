@@ -67,6 +67,7 @@ def plan(config: CollectConfig, environment: Environment) -> list[CollectionJob]
         TaskError: an unknown task or fixture.
         ModelError: there is no model, or it is for another environment.
     """
+    environment.need_simulator("collect", "import logs with `mbtransfer dataset import`")
     shares = parse_mix(config.behaviours) if config.behaviours else MIXES[_default_mix(config, environment)]
     used = {name for name, share in shares.items() if share > 0}
     for flag, behaviours in (("tasks", REWARDED), ("chain", PLANNING), ("branches", PLANNING)):

@@ -10,6 +10,7 @@ import pandas as pd
 
 from mbtransfer.config import CompareConfig
 from mbtransfer.errors import UserError
+from mbtransfer.evaluation.config import WITHOUT_SIMULATOR
 from mbtransfer.evaluation.task_selection import find_task
 from mbtransfer.model import Model
 from mbtransfer.report import write_comparison
@@ -80,6 +81,7 @@ def _comparison(config: CompareConfig) -> tuple[Comparison, list[str]]:
     """What is asked for, and a line for each method that cannot be run in the environment."""
     model = Model.load(config.model, device=config.device, trust_code=config.trust_code)
     environment, budget = model.environment, BUDGETS[config.budget]
+    environment.need_simulator("compare", WITHOUT_SIMULATOR)
     own = load_method_file(config.method_file, environment) if config.method_file else []
     methods, left_out = list[Method[Any]](), list[str]()
     for method in budget.sized(choose_methods(config.methods, own)):

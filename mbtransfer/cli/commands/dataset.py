@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ from mbtransfer.config import DatasetExportConfig, DatasetImportConfig, DatasetI
 from mbtransfer.data import DamagedShardWarning, Dataset
 from mbtransfer.data.ablate import strip
 from mbtransfer.data.formats import export_minari, find_source
-from mbtransfer.data.formats.find import MINARI
+from mbtransfer.data.formats.find import LEROBOT, MINARI
 from mbtransfer.data.formats.importer import take_in
+from mbtransfer.data.formats.lerobot_export import export_lerobot
+from mbtransfer.data.formats.logs import LogNotes
 from mbtransfer.data.plot import plot_dataset
 from mbtransfer.data.summary import describe_dataset
 from mbtransfer.errors import UserError
@@ -113,9 +116,31 @@ def print_look(found: Mapping[str, Any], console: Terminal) -> None:
         console.say(
             f"{line}highest {paid['max']:.3g}, mean return {paid['return_mean']:.3g}",
         )  # fmt: skip
+    for line in _log_lines(found):
+        console.say(line)
     if 0 < found.get("sample", 0) < found["steps"]:
         what = f"quantiles and rewards are those of a sample of {found['sample']:,} control steps"
         console.say(what, style="dim")
+
+
+def _log_lines(found: Mapping[str, Any]) -> list[str]:
+    """What may be wrong with the logs that a dataset was made of, and how late actions show."""
+    lines = [line for notes in found.get("logs", ()) for line in LogNotes(**notes).lines()]
+    quality = found.get("quality") or {}
+    if delays := quality.get("delays"):
+        steps = sorted(one["steps"] for one in delays)
+        worst = max(delays, key=lambda one: one["steps"])
+        range_ = f"{steps[0]}" if steps[0] == steps[-1] else f"{steps[0]} to {steps[-1]}"
+        lines.append(
+            f"delay: actions show after {range_} control steps (cross-correlation; "
+            f"{worst['action']} in {worst['column']} after {worst['steps']}, {worst['correlation']:+.2f})"
+        )
+    if spikes := quality.get("spikes"):
+        shown = ", ".join(f"{name} {count:,}" for name, count in spikes.items())
+        lines.append(f"spikes, values that jump far and back at once: {shown}")
+    if constant := quality.get("constant"):
+        lines.append(f"never change: {', '.join(constant)}")
+    return lines + [f"unit: {line}" for line in quality.get("units", ())]
 
 
 def _fixtures(fixtures: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -152,25 +177,29 @@ def run_import(config: DatasetImportConfig) -> None:
     Raises:
         UserError: a source that cannot be read or does not fit; nothing is written then.
     """
-    taken = take_in(find_source(config.source, config.keys), config.out, config.env, config.control_dt)
+    source = find_source(config.source, config.keys, mapping=config.mapping, env=config.env)
+    taken = take_in(source, config.out, config.env, config.control_dt)
     before = f"; {taken.before:,} were there before" if taken.before else ""
     header = taken.dataset.header
     sizes = f"{len(header.observation)} observation, {len(header.action)} action"
     _say(f"imported {taken.episodes:,} episodes with {taken.steps:,} control steps{before}")
     _say(f"{config.out}: {header.env}, {sizes} columns, {header.state_size} state values")
+    for line in source.notes.lines() if source.notes else ():
+        _say(line)
     _say(f"next: mbtransfer dataset info {config.out}")
 
 
 def run_export(config: DatasetExportConfig) -> None:
-    """Write a dataset as a Minari dataset, and print where it is.
+    """Write a dataset in Minari's or LeRobot's format, and print where it is.
 
     Raises:
         UserError: no dataset, another kind of target, or a name that is taken.
     """
-    if not config.target.startswith(MINARI):
-        raise UserError(f"cannot export to {config.target!r}; give {MINARI}NAME-vN")
+    family, _, name = config.target.partition(":")
+    if f"{family}:" not in (MINARI, LEROBOT) or not name:
+        raise UserError(f"cannot export to {config.target!r}; give {MINARI}NAME-vN or {LEROBOT}FOLDER")
     dataset = Dataset.open(config.dir)
-    folder = export_minari(dataset, config.target.removeprefix(MINARI))
+    folder = export_minari(dataset, name) if f"{family}:" == MINARI else export_lerobot(dataset, Path(name))
     _say(f"exported {len(dataset):,} episodes with {dataset.steps:,} control steps to {folder}")
 
 

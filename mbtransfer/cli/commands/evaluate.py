@@ -7,7 +7,7 @@ from typing import Any
 from mbtransfer.config import EvaluateConfig
 from mbtransfer.diagnostics.label_warnings import warn_of_labels
 from mbtransfer.errors import UserError
-from mbtransfer.evaluation.config import EvalConfig
+from mbtransfer.evaluation.config import WITHOUT_SIMULATOR, EvalConfig
 from mbtransfer.evaluation.evaluate import evaluate_runs, summary_of
 from mbtransfer.evaluation.parallel import make_runs
 from mbtransfer.evaluation.results_store import continued
@@ -38,6 +38,7 @@ def run_evaluate(config: EvaluateConfig, console: Terminal | None = None) -> dic
     console = console or Terminal()
     check_writable(config.json, config.rows)
     context = continued(EvalConfig.from_flags(config), config.rows).resolve()
+    context.environment.need_simulator("evaluate", WITHOUT_SIMULATOR)
     tasks = select_tasks(
         context.environment,
         tasks=config.tasks,

@@ -4,6 +4,7 @@ from typing import Any
 
 from rich.text import Text
 
+from mbtransfer.cli.commands.imagined import plan_in_imagination
 from mbtransfer.config import PlanConfig
 from mbtransfer.diagnostics.label_warnings import warn_of_labels
 from mbtransfer.errors import UserError
@@ -12,6 +13,7 @@ from mbtransfer.evaluation.episodes import play_episodes
 from mbtransfer.evaluation.rollout import EpisodeRecord
 from mbtransfer.evaluation.video import film_episode
 from mbtransfer.evaluation.viewer import LiveView
+from mbtransfer.mpc.imagined_plan import ImaginedPlan
 from mbtransfer.runtime.environment import threads
 from mbtransfer.runtime.files import check_writable, write_json
 from mbtransfer.runtime.terminal import Terminal, styled
@@ -20,15 +22,17 @@ from tasks.render import Renderer
 from tasks.task import Task
 
 
-def run_plan(config: PlanConfig, console: Terminal | None = None) -> EpisodeRecord:
+def run_plan(config: PlanConfig, console: Terminal | None = None) -> EpisodeRecord | ImaginedPlan:
     """Run one episode and print its outcome; a failed episode is a result, not an error.
+
+    From an observation, or where there is no simulator, one decision is planned and shown instead.
 
     Args:
         config: the command's flags.
         console: where to show it; standard output by default.
 
     Returns:
-        The episode: its row, its states and the robot's goals.
+        The episode: its row, its states and the robot's goals; or the plan.
 
     Raises:
         UserError, TaskError, ModelError, PlannerError: the input is wrong, or a video is requested but no renderer
@@ -40,6 +44,8 @@ def run_plan(config: PlanConfig, console: Terminal | None = None) -> EpisodeReco
     task = _chosen(config, context)
     controller = (context := context.decide_reward([task])).controller
     warn_of_labels(context.model, [task], learned=context.config.reward == "learned")
+    if config.observation is not None or not context.environment.simulated:
+        return plan_in_imagination(config, context, task, console)
     with threads(context.config.threads):
         spec, renderer = controller.environment.spec, Renderer(controller.scene) if config.video else None
         console.say(f"{task.name}: {task.description}")

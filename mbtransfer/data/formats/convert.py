@@ -37,8 +37,8 @@ def readable(name: str) -> Iterator[None]:
         raise UserError(f"cannot read {name}: {reason}") from error
 
 
-def extra(module: str) -> Any:
-    """Import what comes with the extra `minari`.
+def extra(module: str, name: str = "minari") -> Any:
+    """Import what comes with the extra of that name.
 
     Raises:
         UserError: it is not installed, and how to install it.
@@ -47,7 +47,7 @@ def extra(module: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         lacking = error.name or module
-        raise UserError(f"{lacking} is not installed: pip install 'mbtransfer[minari]'") from error
+        raise UserError(f"{lacking} is not installed: pip install 'mbtransfer[{name}]'") from error
 
 
 def refuse_huge(name: str, size: int) -> None:

@@ -1,5 +1,6 @@
 """Import of a source: check every episode, then append all of them."""
 
+import hashlib
 import itertools
 import re
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,7 @@ from mbtransfer.data.episode import Episode
 from mbtransfer.data.formats.convert import content_digest
 from mbtransfer.data.formats.source import Limits, Source
 from mbtransfer.data.header import is_dataset, read_header
+from mbtransfer.data.log_notes import keep_notes
 from mbtransfer.data.shards import KEY_PATTERN
 from mbtransfer.errors import UserError
 from tasks.environment import Environment, Recorded
@@ -241,11 +243,16 @@ def take_in(source: Source, out: Path, env: str | None = None, control_dt: float
         if known is None and is_dataset(out):
             present = read_header(out)  # its ranges were taken from what was imported first
             header = present if same_but_ranges(present, header) else header
-    for _, episodes in cut(source):
+    digests = list[str]()
+    for key, episodes in cut(source):
         refuse_unfit(episodes, header)
+        digests.append(key)
     dataset = Dataset.open_or_create(out, header)
     added = steps = 0
     for key, episodes in cut(source):
         if dataset.append(episodes, key):
             added, steps = added + len(episodes), steps + sum(map(len, episodes))
+    if source.notes is not None:
+        content = hashlib.sha256("".join(digests).encode()).hexdigest()
+        keep_notes(out, source.notes.as_dict(), content)
     return Taken(dataset, added, steps, found.episodes - added)

@@ -8,6 +8,7 @@ from numpy import ndarray
 
 from mbtransfer.data import Header
 from mbtransfer.data.episode import Episode
+from mbtransfer.data.formats.logs import LogNotes
 
 Limits = tuple[Float[ndarray, " _"], Float[ndarray, " _"]]
 """Lowest and highest value of each column; infinite where there is no limit."""
@@ -27,6 +28,7 @@ class Source:
         control_dt: seconds per control step; 0 where the source does not tell.
         header: of the dataset that the source was exported from, if it was.
         keys: then the unit of each episode and the digest of that unit's content.
+        notes: what a log of a robot was like; filled by each pass over the episodes.
     """
 
     name: str
@@ -38,3 +40,4 @@ class Source:
     control_dt: float = 0.0
     header: Header | None = None
     keys: Sequence[tuple[str, str]] = ()
+    notes: LogNotes | None = None
