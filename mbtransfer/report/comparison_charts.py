@@ -25,14 +25,14 @@ LABEL = 9.5
 
 
 def once(entries: Sequence[Entry]) -> list[Entry]:
-    """The entries without the repetitions of those that are zero-shot."""
+    """The entries without the repetitions of those without practice."""
     first = min((entry["practice"] for entry in entries), default=0)
-    return [entry for entry in entries if not entry["zero_shot"] or entry["practice"] == first]
+    return [entry for entry in entries if not entry["without_practice"] or entry["practice"] == first]
 
 
 def named(entry: Entry) -> str:
     """The name of an entry, with its practice if it had some."""
-    practised = entry["practice"] and not entry["zero_shot"]
+    practised = entry["practice"] and not entry["without_practice"]
     return f"{entry['method']} · {entry['practice']}" if practised else str(entry["method"])
 
 
@@ -74,7 +74,7 @@ def practice_chart(entries: Sequence[Entry]) -> Figure:
     """
     curves = dict[str, list[Entry]]()
     for entry in entries:
-        if not entry["zero_shot"] and entry["success_mean"] is not None:
+        if not entry["without_practice"] and entry["success_mean"] is not None:
             curves.setdefault(entry["method"], []).append(entry)
     curves = {name: line for name, line in curves.items() if any(one["practice"] for one in line)}
     if not curves:
@@ -100,7 +100,7 @@ def practice_chart(entries: Sequence[Entry]) -> Figure:
         on.set(xlabel="steps in the target before it is measured")
         _label(on, [
             *((line[-1]["steps"], line[-1]["success_mean"], name) for name, line in curves.items()),
-            *((steps, one["success_mean"], f"{one['method']}, zero-shot") for one in flat),
+            *((steps, one["success_mean"], f"{one['method']}, without practice") for one in flat),
         ])  # fmt: skip
         svg = charts.drawn(on, "Success of methods that practise by steps in the target")
     caption = f"Practice of {listed(counts)} episodes per target, with 95% intervals. Dashed lines take no step there."

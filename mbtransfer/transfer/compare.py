@@ -30,8 +30,8 @@ class Comparison:
         labels: labelled transitions behind the reward of each task.
         seeds: seeds of methods and episodes.
         episodes: episodes for each target and seed, to measure success.
-        practice: numbers of episodes of each target that a method may learn from before; a method that is zero-shot
-            is run once for all of them.
+        practice: numbers of episodes of each target that a method may learn from before; a method without
+            practice is run once for all of them.
         code: checksum of the file of each method that is the user's own.
         matrix: also try what is learned for each target in all others, with the first seed and the least practice.
     """
@@ -57,7 +57,7 @@ class Comparison:
         """A run before it begins."""
         return TransferRun(
             method=method.name, target=target.name, seed=seed, continuing=target.continuing,
-            settings=self.settings(method, target, practice), practice=practice, zero_shot=method.zero_shot,
+            settings=self.settings(method, target, practice), practice=practice, without_practice=method.without_practice,
         )  # fmt: skip
 
     def parts(self) -> "list[Part]":
@@ -67,7 +67,7 @@ class Comparison:
         return [
             Part(method.name, seed, count, names)
             for method, seed in product(self.methods, self.seeds)
-            for count in ((0,) if method.zero_shot else counts)
+            for count in ((0,) if method.without_practice else counts)
         ]
 
     def blanks(self, part: "Part") -> list[TransferRun]:
@@ -98,7 +98,7 @@ class Comparison:
 
     def others(self, run: TransferRun) -> list[Task]:
         """Where else what is learned in a run is tried: for the matrix, targets that can succeed; else nowhere."""
-        first = run.seed == self.seeds[0] and (run.zero_shot or run.practice == min(self.practice))
+        first = run.seed == self.seeds[0] and (run.without_practice or run.practice == min(self.practice))
         if not self.matrix or not first or run.continuing or run.method in (LOWER.name, UPPER.name):
             return []
         return [task for task in self.targets if task.name != run.target and not task.continuing]

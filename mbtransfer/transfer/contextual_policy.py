@@ -132,7 +132,7 @@ class ContextualPolicy(Method[Carried]):
     """
 
     name: ClassVar[str] = "contextual_policy"
-    zero_shot: ClassVar[bool] = True
+    without_practice: ClassVar[bool] = True
     context: str = "metadata"
     trunk: str = "mlp"
     updates: int = 1500

@@ -77,7 +77,7 @@ class DistilledPolicy(Method[Distilled]):
     """
 
     name: ClassVar[str] = "distilled_policy"
-    zero_shot: ClassVar[bool] = True
+    without_practice: ClassVar[bool] = True
     rows: int = 32
     steps: int = 30
     rounds: int = 4

@@ -131,12 +131,19 @@ class Distral(Method[Carried]):
     """
 
     name: ClassVar[str] = "distral"
+    without_practice: ClassVar[bool] = True
     kl: float = 0.001
     ties: str = "distral"
     updates: int = 1000
     target_updates: int = 500
     rows: int = 4
     training: PolicyTrainingConfig = field(default_factory=PolicyTrainingConfig)
+
+    def small(self) -> "Distral":
+        """See `Method.small`."""
+        return replace(
+            self, updates=max(1, self.updates // 10), target_updates=max(1, self.target_updates // 10)
+        )
 
     def pretrain(self, sources: Sources) -> Carried:
         """Train the policies of all source tasks and distil them, without a step in the environment.

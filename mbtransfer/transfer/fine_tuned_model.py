@@ -19,7 +19,7 @@ class FineTunedModel(ModelTransfer):
     """Carries the dynamics, and fine-tunes them to the target."""
 
     name: ClassVar[str] = "fine_tuned_model"
-    zero_shot: ClassVar[bool] = False
+    without_practice: ClassVar[bool] = False
 
     def solve(self, carried: Sources, target: Task) -> Solution:
         """Practise the target, fine-tune, fit the target's reward head and plan for it."""

@@ -21,7 +21,7 @@ buffer of transitions is needed.
 A target's goal comes from its labels (`GoalSpace.goal_of`), and nothing is trained for it.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
@@ -246,6 +246,7 @@ class GoalPolicy(Method[Carried]):
     """
 
     name: ClassVar[str] = "goal_policy"
+    without_practice: ClassVar[bool] = True
     updates: int = 1500
     hindsight: float = 0.3
     both: float = 0.2
@@ -256,6 +257,10 @@ class GoalPolicy(Method[Carried]):
     def lacks(self, environment: Environment) -> str:
         """See `Method.lacks`."""
         return "" if environment.spec.fixtures else "things that move, to have goals"
+
+    def small(self) -> "GoalPolicy":
+        """See `Method.small`."""
+        return replace(self, updates=max(1, self.updates // 10))
 
     def pretrain(self, sources: Sources) -> Carried:
         """Train the policy towards goals of the pool, without a task or a step in the environment.

@@ -93,7 +93,7 @@ class SuccessorTransfer(Method[SourcePolicies]):
     """
 
     name: ClassVar[str] = "successor_features"
-    zero_shot: ClassVar[bool] = True
+    without_practice: ClassVar[bool] = True
     training: SuccessorConfig = field(default_factory=SuccessorConfig)
 
     def small(self) -> "SuccessorTransfer":

@@ -23,7 +23,7 @@ class ImaginedPolicy(Method[Sources]):
     """
 
     name: ClassVar[str] = "policy"
-    zero_shot: ClassVar[bool] = True
+    without_practice: ClassVar[bool] = True
     updates: int = 500
     training: PolicyTrainingConfig = field(default_factory=PolicyTrainingConfig)
 

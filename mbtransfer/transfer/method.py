@@ -77,9 +77,9 @@ class Method(ABC, Generic[Carried]):
     name: ClassVar[str]
     """What the command line calls it."""
 
-    zero_shot: ClassVar[bool] = False
-    """It takes no episode of the target, so that it is run once for all numbers of them. A subclass that takes some
-    must say that it is not."""
+    without_practice: ClassVar[bool] = False
+    """It takes none of the episodes of practice, so that it is run once for all numbers of them. A subclass that does
+    must say so."""
 
     def __repr__(self) -> str:
         """The class; dataclasses add their settings, on which runs depend."""

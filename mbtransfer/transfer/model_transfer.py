@@ -25,7 +25,7 @@ class ModelTransfer(Method[Sources]):
     """
 
     name: ClassVar[str] = "model"
-    zero_shot: ClassVar[bool] = True
+    without_practice: ClassVar[bool] = True
     planner: str = PLANNER
     particles: int = PARTICLES
 

@@ -12,7 +12,7 @@ nearest label vector, see `mbtransfer.transfer.context`. With episodes of practi
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -81,6 +81,10 @@ class MultitaskSAC(Method[MultitaskAgent]):
     def lacks(self, environment: Environment) -> str:
         """See `Method.lacks`."""
         return missing("stable_baselines3")
+
+    def small(self) -> "MultitaskSAC":
+        """See `Method.small`."""
+        return replace(self, steps=max(1, self.steps // 5))
 
     def pretrain(self, sources: Sources) -> MultitaskAgent:
         """Learn all source tasks in the true simulator.

@@ -18,7 +18,7 @@ class Oracle(Method[Sources]):
     """
 
     name: ClassVar[str] = "oracle"
-    zero_shot: ClassVar[bool] = True
+    without_practice: ClassVar[bool] = True
     planner: str = PLANNER
 
     def lacks(self, environment: Environment) -> str:

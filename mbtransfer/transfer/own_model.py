@@ -39,7 +39,7 @@ class OwnModel(Method[Sources]):
     """
 
     name: ClassVar[str] = "own_model"
-    zero_shot: ClassVar[bool] = True
+    without_practice: ClassVar[bool] = True
     training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps_per_epoch=LONG_EPOCH))
     planner: str = PLANNER
     particles: int = PARTICLES

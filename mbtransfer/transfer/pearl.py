@@ -15,7 +15,7 @@ to be from 0 to 1, and values are kept in the range that these allow; V leaves o
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
@@ -214,7 +214,12 @@ class PEARL(Method[LatentPolicy]):
     """
 
     name: ClassVar[str] = "pearl"
+    without_practice: ClassVar[bool] = True
     training: PEARLConfig = field(default_factory=PEARLConfig)
+
+    def small(self) -> "PEARL":
+        """See `Method.small`."""
+        return replace(self, training=replace(self.training, updates=max(1, self.training.updates // 5)))
 
     def pretrain(self, sources: Sources) -> LatentPolicy:
         """Learn from the labelled transitions of all source tasks, without a step in the environment.

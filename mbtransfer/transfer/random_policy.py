@@ -17,7 +17,7 @@ class RandomPolicy(Method[Sources]):
     """Carries nothing and learns nothing."""
 
     name: ClassVar[str] = "random"
-    zero_shot: ClassVar[bool] = True
+    without_practice: ClassVar[bool] = True
 
     def pretrain(self, sources: Sources) -> Sources:
         """Nothing."""

@@ -12,7 +12,7 @@ is sb3-contrib's; Duan et al. use TRPO, and a GRU for its LSTM.
 """
 
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -105,6 +105,10 @@ class RL2(Method[Learner]):
     def lacks(self, environment: Environment) -> str:
         """See `Method.lacks`."""
         return missing("stable_baselines3", "sb3_contrib")
+
+    def small(self) -> "RL2":
+        """See `Method.small`."""
+        return replace(self, steps=max(1, self.steps // 5))
 
     def pretrain(self, sources: Sources) -> Learner:
         """Learn to learn, from trials of the source tasks in the true simulator.

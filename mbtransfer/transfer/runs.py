@@ -26,7 +26,7 @@ class TransferRun:
         settings: everything else that the run depends on.
         continuing: the task has a return and no success.
         practice: episodes of the target that the method could learn from before.
-        zero_shot: it takes none, so that the run stands for any number of them.
+        without_practice: it takes none, so that the run stands for any number of them.
         success: share of success of each episode, 0 or 1; empty if it failed.
         returns: return of each episode.
         costs: what the solution cost.
@@ -44,7 +44,7 @@ class TransferRun:
     settings: Mapping[str, Any]
     continuing: bool = False
     practice: int = 0
-    zero_shot: bool = False
+    without_practice: bool = False
     success: tuple[float, ...] = ()
     returns: tuple[float, ...] = ()
     costs: Costs = field(default_factory=Costs)

@@ -8,7 +8,7 @@ in the true simulator, with the task's own reward. Neither pool nor labels are u
 """
 
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from mbtransfer.errors import UserError
@@ -25,7 +25,7 @@ class SoftActorCritic(Method[Sources]):
     """Carries nothing.
 
     Attributes:
-        steps: control steps in each target; the episodes of `practice` are not beside but among them.
+        steps: control steps in each target, whatever the number of episodes of practice.
         training: how it is trained.
 
     Raises:
@@ -33,6 +33,7 @@ class SoftActorCritic(Method[Sources]):
     """
 
     name: ClassVar[str] = "sac"
+    without_practice: ClassVar[bool] = True
     steps: int = 10_000
     training: SACConfig = field(default_factory=SACConfig)
 
@@ -43,6 +44,10 @@ class SoftActorCritic(Method[Sources]):
     def lacks(self, environment: Environment) -> str:
         """See `Method.lacks`."""
         return missing("stable_baselines3")
+
+    def small(self) -> "SoftActorCritic":
+        """See `Method.small`."""
+        return replace(self, steps=max(1, self.steps // 10))
 
     def pretrain(self, sources: Sources) -> Sources:
         """Nothing.

@@ -259,7 +259,7 @@ class SharedHeads(Method[SourceHeads]):
     """
 
     name: ClassVar[str] = "shared_heads"
-    zero_shot: ClassVar[bool] = True
+    without_practice: ClassVar[bool] = True
     training: SharedHeadsConfig = field(default_factory=SharedHeadsConfig)
     planner: str = PLANNER
     particles: int = PARTICLES

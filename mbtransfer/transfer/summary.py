@@ -21,7 +21,7 @@ from mbtransfer.transfer.transfer_matrix import matrices
 def summarise(runs: Sequence[TransferRun], seed: int = 0) -> list[dict[str, Any]]:
     """One entry per method and practice: targets, success and score with intervals, costs, and what failed.
 
-    A method that is zero-shot has the same numbers for any number of practice episodes; its failures are told once.
+    A method without practice has the same numbers for any number of practice episodes; its failures are told once.
 
     Success is None without a task that can succeed, and the score is None where random and oracle are the same, or
     one of them is missing; such tasks do not count. Costs are means over targets and seeds.
@@ -36,11 +36,13 @@ def summarise(runs: Sequence[TransferRun], seed: int = 0) -> list[dict[str, Any]
     counts = practised(runs)
     return [
         _summary(chosen, count, ends, seed)
-        | ({"failed": []} if chosen[0].zero_shot and count > counts[0] else {})
+        | ({"failed": []} if chosen[0].without_practice and count > counts[0] else {})
         for name in dict.fromkeys(run.method for run in runs)
         for count in counts
         if (
-            chosen := [run for run in runs if run.method == name and (run.zero_shot or run.practice == count)]
+            chosen := [
+                run for run in runs if run.method == name and (run.without_practice or run.practice == count)
+            ]
         )
     ]
 
@@ -80,7 +82,7 @@ def _targets(runs: Sequence[TransferRun], methods: Sequence[Mapping[str, Any]]) 
         values = []
         for entry in methods:
             mine = [run for run in here if run.method == entry["method"]]
-            value = _worth([run for run in mine if run.zero_shot or run.practice == entry["practice"]])
+            value = _worth([run for run in mine if run.without_practice or run.practice == entry["practice"]])
             if value is not None and mine[0].continuing:
                 value = None if low is None or high is None or high <= low else (value - low) / (high - low)
             values.append(value)
@@ -106,8 +108,10 @@ def _stream(run: StreamRun) -> dict[str, Any]:
 
 
 def practised(runs: Sequence[TransferRun]) -> list[int]:
-    """The numbers of practice episodes, in order; those of methods that are zero-shot if there are no others."""
-    return sorted({run.practice for run in runs if not run.zero_shot} or {run.practice for run in runs})
+    """The numbers of practice episodes, in order; those of methods without practice if there are no others."""
+    return sorted(
+        {run.practice for run in runs if not run.without_practice} or {run.practice for run in runs}
+    )
 
 
 def _summary(
@@ -128,7 +132,7 @@ def _summary(
     )
     times = ("pretrain_seconds", "solve_seconds", "action_ms")
     return {
-        "method": runs[0].method, "practice": practice, "zero_shot": runs[0].zero_shot,
+        "method": runs[0].method, "practice": practice, "without_practice": runs[0].without_practice,
         "targets": len({run.target for run in fine}),
         **_named("success", shares(success, seed)), **_named("score", aggregates(score, seed)),
         **costs, **{name: _mean([getattr(run, name) for run in fine]) for name in times},

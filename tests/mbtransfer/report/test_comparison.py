@@ -22,11 +22,13 @@ from mbtransfer.transfer.summary import whole_summary
 TARGETS = ("drawer_half", "tap_half")
 
 
-def run(method: str, target: str, *done: int, zero_shot: bool = True, practice: int = 0) -> TransferRun:
+def run(
+    method: str, target: str, *done: int, without_practice: bool = True, practice: int = 0
+) -> TransferRun:
     success = tuple(map(float, done))
     return TransferRun(
         method=method, target=target, seed=0, settings={}, success=success, returns=success, practice=practice,
-        zero_shot=zero_shot, costs=Costs(100, 40 * practice, 50, 10), action_ms=2.0, solve_seconds=1.0,
+        without_practice=without_practice, costs=Costs(100, 40 * practice, 50, 10), action_ms=2.0, solve_seconds=1.0,
     )  # fmt: skip
 
 
@@ -39,7 +41,9 @@ def summary(matrix: bool = True) -> dict[str, Any]:
         }.items()
         for target, done in zip(TARGETS, shares, strict=True)
     ]  # fmt: skip
-    runs += [run("fine_tuned_model", TARGETS[0], k > 0, 1, zero_shot=False, practice=k) for k in (0, 5)]
+    runs += [
+        run("fine_tuned_model", TARGETS[0], k > 0, 1, without_practice=False, practice=k) for k in (0, 5)
+    ]
     runs += [replace(run("policy", "lamp<b>"), failed="no & luck")]
     streams = []
     if matrix:

@@ -79,7 +79,7 @@ class Ready(Still):
     """The same, and says that it needs no practice."""
 
     name: ClassVar[str] = "ready"
-    zero_shot: ClassVar[bool] = True
+    without_practice: ClassVar[bool] = True
 
 
 def test_each_number_of_practice_episodes_is_a_run_of_its_own_unless_none_is_needed(

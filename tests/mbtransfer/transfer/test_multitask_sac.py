@@ -70,16 +70,18 @@ def test_what_is_carried_stays_and_practice_is_counted(sources: Sources) -> None
     carried = method.pretrain(sources)
     weights = {name: x.clone() for name, x in carried.agent.policy.state_dict().items()}
     obs = sources.model.pool.obs[:20]
-    zero_shot = method.solve(carried, NEAR)
-    assert (zero_shot.costs.steps, zero_shot.costs.labels) == (120, 5 * 500)
-    same = [torch.equal(zero_shot.acts(obs), method.solve(carried, task).acts(obs)) for task in CORNERS]  # type: ignore[operator]
+    without_practice = method.solve(carried, NEAR)
+    assert (without_practice.costs.steps, without_practice.costs.labels) == (120, 5 * 500)
+    same = [
+        torch.equal(without_practice.acts(obs), method.solve(carried, task).acts(obs)) for task in CORNERS
+    ]  # type: ignore[operator]
     assert same == [False, False, True, False], "the nearest corner's"
 
     practising = replace(carried, sources=replace(sources, practice=2))
     practised = method.solve(practising, NEAR)
     steps = practised.costs.steps - 120
     assert 2 <= steps <= 2 * sources.model.environment.spec.episode_steps
-    assert not torch.equal(practised.acts(obs), zero_shot.acts(obs))  # type: ignore[operator]
+    assert not torch.equal(practised.acts(obs), without_practice.acts(obs))  # type: ignore[operator]
     assert all(torch.equal(x, weights[name]) for name, x in carried.agent.policy.state_dict().items())
 
 

@@ -125,8 +125,8 @@ def test_the_interval_of_a_difference_is_the_published_one() -> None:
 
 def test_a_method_that_needs_no_practice_has_its_line_for_each_number() -> None:
     still = [
-        replace(run("still", "a", 1, 0), zero_shot=True),
-        replace(run("still", "b", failed="no"), zero_shot=True),
+        replace(run("still", "a", 1, 0), without_practice=True),
+        replace(run("still", "b", failed="no"), without_practice=True),
     ]
     tried = [replace(run("tried", "a", 0, 0), practice=0), replace(run("tried", "a", 1, 1), practice=5)]
     found = summarise([*still, *tried])
