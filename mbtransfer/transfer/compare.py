@@ -57,7 +57,8 @@ class Comparison:
         """A run before it begins."""
         return TransferRun(
             method=method.name, target=target.name, seed=seed, continuing=target.continuing,
-            settings=self.settings(method, target, practice), practice=practice, without_practice=method.without_practice,
+            settings=self.settings(method, target, practice), practice=practice,
+            without_practice=method.without_practice,
         )  # fmt: skip
 
     def parts(self) -> "list[Part]":
