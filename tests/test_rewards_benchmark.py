@@ -74,7 +74,7 @@ def test_check_reads_the_rows_that_there_are_and_says_how_to_make_the_others(
         check.successes(asked, "develop", 100)
     file = tmp_path / "develop-100 labels.csv"
     ResultsStore(file, context).begin(runs)
-    row = ("tap_open", "task", "source", "icem", "oracle", "true", 0, 1000)
+    row = ("tap_open", "task", "source", "cem", "oracle", "true", 0, 1000)
     append_rows(file, [EpisodeResult(*row, n, n == 0, 0.0, 9, None, 0, 1, 1.0) for n in range(2)])
     assert check.successes(asked, "develop", 100).to_dict() == {"tap_open": 0.5}
 

@@ -37,7 +37,7 @@ def test_evaluate_writes_rows_and_a_summary(
         low, high = found["splits"][split]["success_ci95"]
         assert 0 <= low <= found["splits"][split]["success_mean"] <= high <= 1
         assert {"success_iqm", "success_median", "success_min"} <= set(found["splits"][split])
-    assert set(found["plan_ms"]) == {"p50", "p95", "p99", "first"} and found["settings"]["planner"] == "icem"
+    assert set(found["plan_ms"]) == {"p50", "p95", "p99", "first"} and found["settings"]["planner"] == "cem"
     table = read_rows(rows)
     assert len(table) == 8 and set(table["reward"]) == set(table["dynamics"]) == {"learned"}
     capfd.readouterr()

@@ -54,6 +54,7 @@ def reached(sources: Sources, policy: Policy, point: tuple[float, float, float])
     ("context", "trunk"),
     [("metadata", "mlp"), ("metadata", "soft_modules"), ("label_vector", "mlp")],
 )
+@pytest.mark.slow
 def test_it_goes_to_a_point_that_it_was_never_trained_for(
     sources: Sources, target: Task, context: str, trunk: str
 ) -> None:

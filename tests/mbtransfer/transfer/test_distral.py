@@ -43,6 +43,7 @@ def mean_distance(carried: Carried, tasks: tuple[int | None, ...]) -> float:
     return sum(distance(carried.sources, carried.policy(k), point) for k, point in pairs) / len(POINTS)
 
 
+@pytest.mark.slow
 def test_against_separate_and_one_shared_at_equal_data(sources: Sources) -> None:
     own = (0, 1, 2, 3)
     found = {ties: replace(METHOD, ties=ties).pretrain(sources) for ties in ("distral", "separate", "shared")}

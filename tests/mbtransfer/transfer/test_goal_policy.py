@@ -42,6 +42,7 @@ def reached(carried: Carried) -> float:
     return float(carried.space.reached(obs, goal).float().mean())
 
 
+@pytest.mark.slow
 def test_it_reaches_goals_that_other_states_hold_and_hindsight_helps(sources: Sources) -> None:
     carried = METHOD.pretrain(sources)
     weights = [weight.clone() for weight in carried.actor.state_dict().values()]

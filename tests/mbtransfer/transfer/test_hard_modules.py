@@ -31,6 +31,7 @@ def trained(network: nn.Module, x: Tensor, y: Tensor) -> nn.Module:
     return network
 
 
+@pytest.mark.slow
 def test_a_pair_that_was_never_trained_together_is_right() -> None:
     # kind k asks for an amount, and each thing has a direction of its own
     generator = torch.Generator().manual_seed(0)

@@ -82,6 +82,7 @@ def test_a_drawn_action_has_its_own_probability(sources: Sources) -> None:
     torch.testing.assert_close(found, squashed.log_prob(action).sum(dim=1), atol=1e-3, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_labels_alone_tell_it_where_to_go(sources: Sources) -> None:
     method = PEARL(LEARNING)
     carried = method.pretrain(sources)
