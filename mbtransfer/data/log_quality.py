@@ -218,7 +218,7 @@ def _ratio(
     """Whether an action that is followed by its column is so in other units: degrees and radians."""
     at = [one.name for one in observation].index(delay.column)
     asked = [one.name for one in action].index(delay.action)
-    x = np.concatenate([actions[: len(actions) - delay.steps, asked] for _, actions in episodes])
+    x = np.concatenate([actions[: max(0, len(actions) - delay.steps), asked] for _, actions in episodes])
     y = np.concatenate([obs[1 + delay.steps :, at] for obs, _ in episodes])
     spread = float(x.std()), float(y.std())
     if min(spread) < 1e-12 or abs(float(np.corrcoef(x, y)[0, 1])) < 0.5:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy import ndarray
 
-from mbtransfer.data.log_quality import constant, delays, spikes, units
+from mbtransfer.data.log_quality import Delay, constant, delays, spikes, units
 from tasks.spec import Variable
 
 JOINTS = [Variable(f"q{i}", "rad", -1.6, 1.6) for i in range(2)]
@@ -65,6 +65,8 @@ def test_degrees_are_told_from_radians() -> None:
     seen = [(np.degrees(obs), actions) for obs, actions in episodes]
     lines = units(seen, JOINTS, TARGETS, delays(seen, JOINTS, TARGETS))
     assert any("q0 varies" in line and "u0: degrees for radians?" in line for line in lines)
+    seen.append((seen[0][0][:2], seen[0][1][:1]))  # an episode shorter than the delay
+    assert units(seen, JOINTS, TARGETS, [Delay("u0", "q0", 8, 0.9)]) != []
     far = [Variable("x", "m", -1.0, 1.0)]
     (line,) = units([(1000 * obs[:, :1], actions) for obs, actions in episodes], far, TARGETS[:1])
     assert line.startswith("x reaches") and line.endswith("is it in millimetres?")
