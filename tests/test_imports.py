@@ -12,7 +12,7 @@ import pytest
 
 LEAVES = ("tasks", "world_models", "planners")
 HOUSE = (*LEAVES, "mbtransfer")
-EXTRAS = ("gymnasium_robotics", "ray", "sklearn", "tensorboard", "torchjd")
+EXTRAS = ("gymnasium_robotics", "ray", "sklearn", "tensorboard", "torchjd", "trimesh", "viser")
 DYNAMIC = ("import_module", "__import__", "find_spec")
 
 

@@ -88,6 +88,25 @@ class Batch:
         verdict = replace(verdict, changed=verdict.changed | restarted.cpu().numpy())
         return StepInfo(number, self._obs, after, reward, plan_ms, self._agent, monitor), verdict
 
+    @property
+    def shown(self) -> Float[Tensor, "B W"]:
+        """What the monitor judges by, now."""
+        return self._shown
+
+    @property
+    def agent(self) -> MPCAgent:
+        """Chooses the actions."""
+        return self._agent
+
+    def displace(self, states: Float[ndarray, "B S"]) -> None:
+        """Put the episodes into other states, as when somebody else moves a thing; plans go on from there."""
+        self.state = states
+        self._obs, self._shown = self._looked()
+
+    def replace_agent(self, controller: Controller, agent_seed: int) -> None:
+        """Let another controller of the same scene go on with the episodes."""
+        self._controller, self._agent = controller, controller.agent(agent_seed)
+
     def _after(self) -> tuple[str, ...]:
         """The goal of each episode, in words."""
         back = self._again.back.tolist()

@@ -1,0 +1,52 @@
+"""`mbtransfer live`: a page in the browser in which the robot moves."""
+
+import signal
+from dataclasses import fields
+from importlib.util import find_spec
+
+from mbtransfer.config import DecisionFlags, LiveConfig
+from mbtransfer.errors import UserError
+from mbtransfer.evaluation.config import EvalConfig
+from mbtransfer.runtime.environment import threads
+from mbtransfer.runtime.terminal import Terminal
+
+_LOOPBACK = ("127.0.0.1", "localhost")
+
+
+def run_live(config: LiveConfig, console: Terminal | None = None) -> None:
+    """Show the page until Ctrl-C.
+
+    Raises:
+        UserError, TaskError, ModelError, PlannerError: the input is wrong, viser is missing, or the port is taken.
+    """
+    console = console or Terminal()
+    if config.host not in _LOOPBACK:
+        raise UserError(
+            f"--host {config.host}: whoever reaches the page steers the robot, so it answers this machine alone; "
+            f"from another one use ssh -L {config.port}:localhost:{config.port} THIS_MACHINE"
+        )
+    if find_spec("viser") is None:
+        raise UserError("mbtransfer live needs viser: pip install 'mbtransfer[live]'")
+    from mbtransfer.live.page import LivePage, open_server
+    from mbtransfer.live.session import LiveSession
+
+    with threads(config.threads or 1):
+        context = _settings(config).resolve()
+        session = LiveSession(context, config.seed)
+        page = LivePage(open_server(config.port), context, session)
+        page.start()
+        console.say(f"http://{config.host}:{config.port} shows {session.spec.name}; Ctrl-C ends it")
+        try:
+            while True:
+                signal.pause()
+        finally:
+            page.stop()
+
+
+def _settings(config: LiveConfig) -> EvalConfig:
+    decision = {flag.name: getattr(config, flag.name) for flag in fields(DecisionFlags)}
+    return EvalConfig(
+        model=str(config.model), reward=config.reward, labels=config.labels,
+        task_file=None if config.task_file is None else str(config.task_file), device=config.device,
+        threads=config.threads or 1, trust_code=config.trust_code, **decision,
+    )  # fmt: skip

@@ -1,0 +1,218 @@
+"""The live page: what the browser shows of a session, and what people ask of it there."""
+
+import contextlib
+import io
+import socket
+from dataclasses import dataclass
+from threading import Event, Thread
+from time import perf_counter
+
+import viser
+from jaxtyping import Float
+from numpy import ndarray
+
+from mbtransfer.errors import UserError
+from mbtransfer.evaluation.config import EvalContext
+from mbtransfer.live.loop import Command, LiveLoop
+from mbtransfer.live.plan_drawing import PlanDrawing
+from mbtransfer.live.scene import SceneDrawing
+from mbtransfer.live.search_panel import SearchPanel
+from mbtransfer.live.session import LiveSession, Moment, Status
+from mbtransfer.live.work_panel import RecipePanel, TaskPanel
+from tasks.recipe.recipe import Recipe
+from tasks.task import Task
+
+HOST = "127.0.0.1"
+
+PICTURES = 20
+"""Pictures per second that are drawn between control steps."""
+
+TEXTS = 5
+"""How often per second words and numbers change."""
+
+SPEEDS = {"¼ ×": 0.25, "½ ×": 0.5, "1 ×": 1.0, "2 ×": 2.0, "4 ×": 4.0, "fastest": float("inf")}
+
+_NOTHING = "○ nothing to do yet: choose a task below"
+
+_MARK = {Status.IDLE: "○", Status.RUNNING: "▶", Status.DONE: "✔", Status.FAILED: "✘"}
+
+
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """What is drawn: the way from one state to another, since when, and in how many seconds."""
+
+    before: Float[ndarray, " S"]
+    after: Float[ndarray, " S"]
+    since: float
+    seconds: float
+
+
+class LivePage:
+    """A page for one session; everybody who opens it sees and steers the same robot.
+
+    Args:
+        server: of viser.
+        context: model, environment and settings.
+        session: what is shown.
+    """
+
+    def __init__(self, server: viser.ViserServer, context: EvalContext, session: LiveSession) -> None:
+        self.server, self.context = server, context
+        self.loop = LiveLoop(session, self._watch, self.complain, context.config.threads)
+        self._spec, self._expected = session.spec, session.expected
+        self._has_scene = not session.scene.live
+        self._moment: Moment | None = None
+        self._asked: Task | Recipe | None = None
+        self._limit: int | None = None
+        self._running = False
+        self._shown = _Shown(session.state, session.state, 0.0, 0.0)
+        self._fresh, self._text = Event(), ""
+        self._drawn: object = None
+        self._ended = Event()
+        self._decorate()
+        if self._has_scene:
+            self._drawing = SceneDrawing(server, session.scene)
+            self._plan = PlanDrawing(server)
+            self._drawing.look_from((*context.environment.cameras, "")[0])
+        self._build()
+        self._thread = Thread(target=self._draw_on, name="drawing", daemon=True)
+
+    def start(self) -> None:
+        """Begin to plan and to draw."""
+        self.loop.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End both threads and the server."""
+        self._ended.set()
+        self._thread.join()
+        self.loop.stop()
+        self.server.stop()
+
+    def act(self, command: Command) -> None:
+        """Let the session do something, and show what came of it."""
+
+        def then_show(session: LiveSession) -> None:
+            command(session)
+            self._asked, self._limit, self._running = session.asked, session.limit, session.running
+            self._shown = _Shown(session.state, session.state, perf_counter(), 0.0)
+            self._moment = None
+            self._fresh.set()
+
+        self.complain("")
+        self.loop.do(then_show)
+
+    def complain(self, line: str) -> None:
+        """Show what went wrong; an empty line takes it away."""
+        self._notice.content = f"⚠ {line}" if line else ""
+        self._notice.visible = bool(line)
+
+    def _watch(self, moment: Moment) -> None:
+        """Take up what a control step led to; the loop calls this."""
+        seconds = self._spec.control_dt / self.loop.speed
+        self._shown = _Shown(self._shown.after, moment.state, perf_counter(), seconds)
+        self._moment = moment
+        self._fresh.set()
+
+    def _decorate(self) -> None:
+        gui = self.server.gui
+        gui.configure_theme(
+            show_logo=False, show_share_button=False, brand_color=(38, 104, 148), control_width="medium"
+        )
+        gui.set_panel_label(f"mbtransfer · {self._spec.name}")
+        self.server.scene.set_up_direction("+z")
+        self.server.scene.world_axes.visible = False
+
+    def _build(self) -> None:
+        gui = self.server.gui
+        self._headline = gui.add_markdown(_NOTHING)
+        self._notice = gui.add_markdown("", visible=False)
+        buttons = gui.add_button_group("Time", ("Pause", "Step", "Stop", "Reset"))
+        buttons.on_click(lambda event: self._time(event.target.value))
+        self._buttons = buttons
+        speed = gui.add_dropdown("Speed", tuple(SPEEDS), initial_value="1 ×")
+        speed.on_update(lambda _: setattr(self.loop, "speed", SPEEDS[speed.value]))
+        tabs = gui.add_tab_group()
+        with tabs.add_tab("Task"):
+            TaskPanel(gui, self.context, self.act)
+        with tabs.add_tab("Recipe"):
+            RecipePanel(gui, self.context, self.act)
+        with tabs.add_tab("Planner"):
+            SearchPanel(gui, self.context, self.act)
+            if self._has_scene:
+                self._ghosts = gui.add_checkbox("Ghosts: where things will be", True)
+                self._fan = gui.add_checkbox("Fan of candidate plans", True)
+
+    def _time(self, what: str) -> None:
+        if what in ("Pause", "Go on"):
+            self.loop.pause(not self.loop.paused)
+            self._buttons.options = ("Go on" if self.loop.paused else "Pause", "Step", "Stop", "Reset")
+        elif what == "Step":
+            self.loop.step_once()
+        elif what == "Stop":
+            self.act(LiveSession.stop)
+        else:
+            self.act(LiveSession.reset)
+
+    def _draw_on(self) -> None:
+        """Draw until the end: pictures often, words less often."""
+        words_due = 0.0
+        while not self._ended.wait(1 / PICTURES):
+            now = perf_counter()
+            if self._has_scene:
+                self._picture(now)
+            if now >= words_due and self._fresh.is_set():
+                self._fresh.clear()
+                words_due = now + 1 / TEXTS
+                self._words()
+
+    def _picture(self, now: float) -> None:
+        shown, moment = self._shown, self._moment
+        share = 1.0 if shown.seconds <= 0 else min(1.0, (now - shown.since) / shown.seconds)
+        self._drawing.draw(self._drawing.between(shown.before, shown.after, share))
+        drawn = moment, self._fan.value, self._ghosts.value
+        if drawn == self._drawn:
+            return
+        self._drawn = drawn
+        outlook = None if moment is None or moment.status is not Status.RUNNING else moment.outlook
+        self._plan.draw(outlook, fan=self._fan.value)
+        later = None if outlook is None or not self._ghosts.value else self._expected(outlook)
+        self._drawing.draw_ghosts(shown.after, later)
+
+    def _words(self) -> None:
+        text = headline(self._asked, self._moment, self._limit, self._spec.control_dt, running=self._running)
+        if text != self._text:
+            self._text = self._headline.content = text
+
+
+def headline(
+    asked: Task | Recipe | None, moment: Moment | None, limit: int | None, control_dt: float, *, running: bool
+) -> str:
+    """How things stand, in two lines of Markdown."""
+    if asked is None:
+        return _NOTHING
+    if moment is None:
+        return f"▶ **{asked.name}** · begins\n\n-" if running else f"○ **{asked.name}** · stopped\n\n-"
+    status = moment.status
+    time = f"{moment.number} of {limit}" if limit and status is Status.RUNNING else f"{moment.number}"
+    line = f"{_MARK[status]} **{asked.name}** · {status.value} · step {time} ({moment.number * control_dt:.1f} s)"
+    detail = moment.why or (moment.goal if moment.goal != asked.name else "")
+    detail = f"{detail} · {moment.progress}" if detail and moment.progress else detail or moment.progress
+    return f"{line}\n\n{detail}"
+
+
+def open_server(port: int) -> viser.ViserServer:
+    """A server that answers this machine alone.
+
+    Raises:
+        UserError: the port is taken.
+    """
+    with contextlib.closing(socket.socket()) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((HOST, port))
+        except OSError as error:
+            reason = error.strerror or error
+            raise UserError(f"port {port} cannot be had ({reason}); give another with --port") from error
+    with contextlib.redirect_stdout(io.StringIO()):  # viser greets with a box of its own
+        return viser.ViserServer(host=HOST, port=port, verbose=False)
