@@ -546,6 +546,8 @@ class LiveConfig(DecisionFlags, MachineFlags, TrustFlags):
     """Address to answer on. Only this machine's own is allowed: a page has no password."""
     port: Annotated[int, Ge(1), Le(65535)] = 8080
     """Port to answer on."""
+    out: Path = Path("runs/live")
+    """Folder for kept episodes (data) and films."""
 
 
 @command

@@ -30,6 +30,7 @@ class StepInfo:
         plan_ms: time of the last decision per episode, milliseconds.
         agent: the acting agent; its `plan` is the last decision.
         monitor: the task monitor in its current state.
+        action: what was asked of the actuators in the last step.
     """
 
     step: int
@@ -39,6 +40,7 @@ class StepInfo:
     plan_ms: float
     agent: MPCAgent
     monitor: TaskMonitor
+    action: Float[Tensor, "B A"]
 
 
 class Batch:
@@ -86,7 +88,7 @@ class Batch:
         worth = goal(self._shown, torch.zeros_like(action), self._shown)
         restarted = self._again.advance(worth, self._shown, torch.from_numpy(verdict.changed).to(obs.device))
         verdict = replace(verdict, changed=verdict.changed | restarted.cpu().numpy())
-        return StepInfo(number, self._obs, after, reward, plan_ms, self._agent, monitor), verdict
+        return StepInfo(number, self._obs, after, reward, plan_ms, self._agent, monitor, action), verdict
 
     @property
     def shown(self) -> Float[Tensor, "B W"]:

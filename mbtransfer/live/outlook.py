@@ -68,6 +68,7 @@ class Outlook:
         hand: where the plan leads the hand, metres; None where there is no hand in space.
         fan: where candidates would lead it, the best first.
         disagreement: after each step of the plan, as a share of held-out roll-outs from 0 to 1; None without a scale.
+        now: probability that what is pursued is fulfilled already; not a number where nothing is pursued.
         chance: probability that the plan fulfils the task within its horizon, the mean over the members; not a number
             where nothing is pursued.
     """
@@ -76,6 +77,7 @@ class Outlook:
     hand: Float[ndarray, "points 3"] | None
     fan: Float[ndarray, "F points 3"] | None
     disagreement: Float[ndarray, " H"] | None
+    now: float
     chance: float
 
 
@@ -109,11 +111,12 @@ class Forecaster:
             if self._hand is not None and candidates is not None:
                 fan = self._fan(obs, candidates[:: max(1, len(candidates) // FAN)][:FAN])
         path = imagined.particles[:, :, 0]
-        mean, chance = path.mean(dim=1), float("nan")
+        mean, now, chance = path.mean(dim=1), float("nan"), float("nan")
         if rewards is not None:
-            chance = float(rewards.success(path[1:]).amin(dim=-1).amax(dim=0).mean())
+            each = rewards.success(path).amin(dim=-1)
+            now, chance = float(each[0].mean()), float(each[1:].amax(dim=0).mean())
         hand = None if self._hand is None else mean[:, self._hand].cpu().numpy()
-        return Outlook(mean.cpu().numpy(), hand, fan, self._percentiles(imagined), chance)
+        return Outlook(mean.cpu().numpy(), hand, fan, self._percentiles(imagined), now, chance)
 
     def _fan(self, obs: Float[Tensor, "1 O"], plans: Float[Tensor, "F H A"]) -> Float[ndarray, "F points 3"]:
         path = self._mean(repeat(obs, "1 o -> f o", f=len(plans)), plans, self._generator).obs[:, 0]

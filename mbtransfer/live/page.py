@@ -4,6 +4,7 @@ import contextlib
 import io
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Event, Thread
 from time import perf_counter
 
@@ -13,7 +14,11 @@ from numpy import ndarray
 
 from mbtransfer.errors import UserError
 from mbtransfer.evaluation.config import EvalContext
+from mbtransfer.live.charts import Charts
+from mbtransfer.live.checker import Checker
+from mbtransfer.live.keep_panel import KeepPanel
 from mbtransfer.live.loop import Command, LiveLoop
+from mbtransfer.live.move_panel import MovePanel, ReachHandle
 from mbtransfer.live.plan_drawing import PlanDrawing
 from mbtransfer.live.scene import SceneDrawing
 from mbtransfer.live.search_panel import SearchPanel
@@ -54,13 +59,18 @@ class LivePage:
         server: of viser.
         context: model, environment and settings.
         session: what is shown.
+        out: folder for kept episodes and films.
     """
 
-    def __init__(self, server: viser.ViserServer, context: EvalContext, session: LiveSession) -> None:
+    def __init__(
+        self, server: viser.ViserServer, context: EvalContext, session: LiveSession, out: Path
+    ) -> None:
         self.server, self.context = server, context
         self.loop = LiveLoop(session, self._watch, self.complain, context.config.threads)
         self._spec, self._expected = session.spec, session.expected
-        self._has_scene = not session.scene.live
+        self._out = out
+        self._has_scene, self._has_hand = not session.scene.live, len(session.spec.hand) == 3
+        self._seen: Float[ndarray, " O"] = session.obs()
         self._moment: Moment | None = None
         self._asked: Task | Recipe | None = None
         self._limit: int | None = None
@@ -74,12 +84,14 @@ class LivePage:
             self._drawing = SceneDrawing(server, session.scene)
             self._plan = PlanDrawing(server)
             self._drawing.look_from((*context.environment.cameras, "")[0])
+        self._checker = Checker(session.model, self._tell_check)
         self._build()
         self._thread = Thread(target=self._draw_on, name="drawing", daemon=True)
 
     def start(self) -> None:
         """Begin to plan and to draw."""
         self.loop.start()
+        self._checker.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -87,6 +99,7 @@ class LivePage:
         self._ended.set()
         self._thread.join()
         self.loop.stop()
+        self._checker.stop()
         self.server.stop()
 
     def act(self, command: Command) -> None:
@@ -96,11 +109,24 @@ class LivePage:
             command(session)
             self._asked, self._limit, self._running = session.asked, session.limit, session.running
             self._shown = _Shown(session.state, session.state, perf_counter(), 0.0)
+            self._seen = session.obs()
             self._moment = None
             self._fresh.set()
 
         self.complain("")
         self.loop.do(then_show)
+
+    def give(self, asked: Task | Recipe) -> None:
+        """Give the robot work, as soon as `check` has said what it thinks of it."""
+        self._checker.ask(asked, lambda: self.act(lambda session: session.give(asked)))
+
+    def _look_at(self, task: Task) -> None:
+        """Find out what `check` says of a task that somebody thinks of, unless the robot is at work."""
+        if not self._running:
+            self._checker.ask(task)
+
+    def _tell_check(self, line: str) -> None:
+        self._check.content, self._check.visible = line, True
 
     def complain(self, line: str) -> None:
         """Show what went wrong; an empty line takes it away."""
@@ -111,7 +137,9 @@ class LivePage:
         """Take up what a control step led to; the loop calls this."""
         seconds = self._spec.control_dt / self.loop.speed
         self._shown = _Shown(self._shown.after, moment.state, perf_counter(), seconds)
-        self._moment = moment
+        self._moment, self._seen = moment, moment.obs
+        self._running = moment.status is Status.RUNNING
+        self._charts.add(moment)
         self._fresh.set()
 
     def _decorate(self) -> None:
@@ -119,6 +147,7 @@ class LivePage:
         gui.configure_theme(
             show_logo=False, show_share_button=False, brand_color=(38, 104, 148), control_width="medium"
         )
+        gui.main_panel.dock_right()
         gui.set_panel_label(f"mbtransfer · {self._spec.name}")
         self.server.scene.set_up_direction("+z")
         self.server.scene.world_axes.visible = False
@@ -127,6 +156,7 @@ class LivePage:
         gui = self.server.gui
         self._headline = gui.add_markdown(_NOTHING)
         self._notice = gui.add_markdown("", visible=False)
+        self._check = gui.add_markdown("", visible=False)
         buttons = gui.add_button_group("Time", ("Pause", "Step", "Stop", "Reset"))
         buttons.on_click(lambda event: self._time(event.target.value))
         self._buttons = buttons
@@ -134,14 +164,28 @@ class LivePage:
         speed.on_update(lambda _: setattr(self.loop, "speed", SPEEDS[speed.value]))
         tabs = gui.add_tab_group()
         with tabs.add_tab("Task"):
-            TaskPanel(gui, self.context, self.act)
+            TaskPanel(gui, self.context, self.give, self._look_at)
         with tabs.add_tab("Recipe"):
-            RecipePanel(gui, self.context, self.act)
+            RecipePanel(gui, self.context, self.give)
+        if self._spec.fixtures or self._has_hand:
+            with tabs.add_tab("Move"):
+                self._add_moves()
         with tabs.add_tab("Planner"):
             SearchPanel(gui, self.context, self.act)
             if self._has_scene:
                 self._ghosts = gui.add_checkbox("Ghosts: where things will be", True)
                 self._fan = gui.add_checkbox("Fan of candidate plans", True)
+
+        with tabs.add_tab("Episode"):
+            self._charts = Charts(gui, self._spec.control_dt)
+            KeepPanel(gui, self.context.environment, self.loop.do, self._out, films=self._has_scene)
+
+    def _add_moves(self) -> None:
+        gui, environment = self.server.gui, self.context.environment
+        if self._spec.fixtures:
+            MovePanel(gui, environment, self.give, self.act)
+        if self._has_hand and self._has_scene:
+            ReachHandle(self.server, environment, lambda: self._seen[list(self._spec.hand)], self.give)
 
     def _time(self, what: str) -> None:
         if what in ("Pause", "Go on"):
@@ -183,6 +227,7 @@ class LivePage:
         text = headline(self._asked, self._moment, self._limit, self._spec.control_dt, running=self._running)
         if text != self._text:
             self._text = self._headline.content = text
+        self._charts.draw()
 
 
 def headline(
@@ -198,7 +243,8 @@ def headline(
     line = f"{_MARK[status]} **{asked.name}** · {status.value} · step {time} ({moment.number * control_dt:.1f} s)"
     detail = moment.why or (moment.goal if moment.goal != asked.name else "")
     detail = f"{detail} · {moment.progress}" if detail and moment.progress else detail or moment.progress
-    return f"{line}\n\n{detail}"
+    cause = f"\n\n{moment.cause}; `mbtransfer diagnose` measures it" if moment.cause else ""
+    return f"{line}\n\n{detail}{cause}"
 
 
 def open_server(port: int) -> viser.ViserServer:

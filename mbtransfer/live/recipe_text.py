@@ -28,13 +28,13 @@ class Mistake:
     message: str
 
     def shown_in(self, text: str) -> str:
-        """The line with those before it, a mark under the place, and the message."""
+        """The line with those before it, and a mark under the place."""
         lines = text.splitlines() or [""]
         first = max(1, self.line - _AROUND)
         width = len(str(self.line))
         shown = [f"{n:{width}d} | {lines[n - 1]}" for n in range(first, self.line + 1) if n <= len(lines)]
         mark = " " * (width + 3 + self.column - 1) + "^"
-        return "\n".join([*shown, mark, f"line {self.line}: {self.message}"])
+        return "\n".join([*shown, mark])
 
 
 def read_recipe(text: str, environment: RecipeEnvironment) -> Recipe | Mistake:

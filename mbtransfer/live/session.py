@@ -1,5 +1,6 @@
 """The session behind the live page: a scene, what is to be done in it, a planner, and one control step at a time."""
 
+from collections import deque
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -11,9 +12,11 @@ from mbtransfer.errors import UserError
 from mbtransfer.evaluation.config import EvalContext
 from mbtransfer.evaluation.episodes import script_of
 from mbtransfer.evaluation.monitors import MonitorResult
-from mbtransfer.evaluation.rollout import Batch, as_tensor
+from mbtransfer.evaluation.rollout import Batch, StepInfo, as_tensor
 from mbtransfer.evaluation.viewer import way_to_go
 from mbtransfer.live.outlook import Forecaster, Outlook, WatchedPlanner
+from mbtransfer.live.recording import Recording
+from mbtransfer.live.why import Note, why_failed
 from mbtransfer.model import Model
 from mbtransfer.mpc.controller import Controller
 from mbtransfer.mpc.task_reward import Rewards
@@ -23,6 +26,9 @@ from tasks.spec import EnvSpec
 from tasks.task import Task
 from world_models.errors import ModelError
 from world_models.uncertainty.disagreement import DisagreementScale
+
+_REMEMBERED = 1000
+"""Control steps that the word after a failure is found from."""
 
 
 class Status(Enum):
@@ -63,9 +69,10 @@ class Moment:
         reward: the true reward of the step.
         plan_ms: time of the decision, milliseconds.
         outlook: what the model had expected.
-        fulfilled: whether the task's true predicate holds now; always False for recipes.
+        fulfilled: whether what was pursued in this step truly holds now.
         status: how things stand; done though the session goes on, where it holds what is done.
         why: why it failed, in words.
+        cause: what it most likely failed by, in words; empty where that cannot be told.
     """
 
     number: int
@@ -80,6 +87,7 @@ class Moment:
     fulfilled: bool
     status: Status
     why: str
+    cause: str
 
 
 class LiveSession:
@@ -113,6 +121,8 @@ class LiveSession:
         self.asked: Task | Recipe | None = None
         self.status, self.number = Status.IDLE, 0
         self._batch: Batch | None = None
+        self._notes: deque[Note] = deque(maxlen=_REMEMBERED)
+        self._recording = Recording(self.state, self.obs(), self._seeds)
 
     def reset(self) -> None:
         """Start anew somewhere at random, with nothing to do."""
@@ -140,6 +150,8 @@ class LiveSession:
         self._watch()
         self.asked, self._monitor, self._ready = asked, monitor, controller
         self.status, self.number = Status.RUNNING, 0
+        self._notes.clear()
+        self._recording = Recording(self.state, self.obs(), self._seeds)
 
     def stop(self) -> None:
         """Drop the work."""
@@ -174,6 +186,7 @@ class LiveSession:
         """
         self._context.environment.move(fixture, to)  # refuses what is out of range
         self.state = self.scene.placed(self.state[None], {fixture: to})[0]
+        self._recording.cut(self.state, self.obs())
         if self._batch is not None:
             self._batch.displace(self.state[None])
 
@@ -229,6 +242,7 @@ class LiveSession:
         progress = (
             "; ".join(filter(None, (way_to_go(task, info.obs[0]) for task in pursued))) if sound else ""
         )
+        self._note(info, outlook, fulfilled, sound)
         if status is Status.RUNNING:
             batch.go_on(np.ones(1, bool), verdict.changed)
         elif status is Status.DONE and self.hold:
@@ -237,9 +251,20 @@ class LiveSession:
         else:
             self._batch, self.status = None, status
         return Moment(
-            info.step, self.state, self.obs(), plan.actions[0, 0].cpu().numpy(), info.after[0], progress,
+            info.step, self.state, self.obs(), info.action[0].cpu().numpy(), info.after[0], progress,
             float(info.reward[0]), info.plan_ms, outlook, fulfilled, status, why,
+            str(why_failed(self._notes)) if status is Status.FAILED and sound else "",
         )  # fmt: skip
+
+    def _note(self, info: StepInfo, outlook: Outlook, fulfilled: bool, sound: bool) -> None:
+        """Remember a control step for the data, the film and the word after a failure."""
+        self._notes.append(Note(outlook.now, outlook.chance, fulfilled))
+        if sound:
+            self._recording.note(info.action[0].cpu().numpy(), self.state, self.obs(), info.after[0])
+
+    def recorded(self) -> Recording:
+        """The episode up to now; it does not change any more."""
+        return self._recording.copy()
 
     def _judged(self, verdict: MonitorResult, sound: bool) -> tuple[Status, str]:
         """How things stand after a control step, and why it failed if it did."""
@@ -253,9 +278,7 @@ class LiveSession:
         return Status.FAILED, self._monitor.why(0) or f"not done after {self.number} control steps"
 
     def _fulfilled(self, batch: Batch, pursued: tuple[Task, ...]) -> bool:
-        return not isinstance(self.asked, Recipe) and all(
-            bool(task.success(batch.shown)[0]) for task in pursued
-        )
+        return bool(pursued) and all(bool(task.success(batch.shown)[0]) for task in pursued)
 
     def _controller(self, asked: Task | Recipe) -> Controller:
         return self._context.decide_reward([asked]).controller.ready_for(asked)

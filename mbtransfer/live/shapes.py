@@ -86,7 +86,7 @@ def _raw(model: mujoco.MjModel, geom: int) -> trimesh.Trimesh:
         return _of_heights(model, int(model.geom_dataid[geom]))
     if kind == _GEOM.mjGEOM_PLANE:
         x, y = (2 * side if side > 0 else 2 * _ENDLESS for side in size[:2])
-        return _box((x, y, 1e-3))
+        return _box(np.array([x, y, 1e-3]))
     if kind == _GEOM.mjGEOM_BOX:
         return _box(2 * size)
     if kind == _GEOM.mjGEOM_CAPSULE:
@@ -101,7 +101,7 @@ def _radii(kind: int, size: Float[ndarray, "3"]) -> Float[ndarray, "3"]:
     return size if kind == _GEOM.mjGEOM_ELLIPSOID else np.full(3, size[0])
 
 
-def _box(extents: Sequence[float]) -> trimesh.Trimesh:
+def _box(extents: Float[ndarray, "3"]) -> trimesh.Trimesh:
     mesh = trimesh.creation.box(extents=extents)
     mesh.unmerge_vertices()  # a vertex of its own for each face: its edges stay edges
     return mesh

@@ -6,7 +6,6 @@ from typing import Any
 import viser
 
 from mbtransfer.evaluation.config import EvalContext
-from mbtransfer.live.loop import Command
 from mbtransfer.live.recipe_text import Mistake, read_recipe
 from tasks.recipe.parser import shipped_recipes
 from tasks.recipe.recipe import Recipe
@@ -25,25 +24,25 @@ class TaskPanel:
     Args:
         gui: of viser, in the place where the panel goes.
         context: has the tasks.
-        act: lets the session do something.
-        chosen: called with each task that is looked at.
+        give: gives the robot the task.
+        chosen: called with each task that somebody chooses.
     """
 
     def __init__(
         self,
         gui: viser.GuiApi,
         context: EvalContext,
-        act: Callable[[Command], None],
-        chosen: Callable[[Task], None] = lambda task: None,
+        give: Callable[[Task], None],
+        chosen: Callable[[Task], None],
     ) -> None:
         named = [task for task in context.own_tasks if isinstance(task, Task)]
         self._tasks = {task.name: task for task in (*named, *context.environment.tasks.values())}
         self._choice = gui.add_dropdown("Task", tuple(self._tasks))
         self._about = gui.add_markdown("")
         button = gui.add_button("Do it", icon=viser.Icon.PLAYER_PLAY)
-        button.on_click(lambda _: act(lambda session: session.give(self.task)))
+        button.on_click(lambda _: give(self.task))
         self._chosen = chosen
-        self._choice.on_update(lambda _: self._look())
+        self._choice.on_update(lambda _: self._changed())
         self._look()
 
     @property
@@ -53,6 +52,9 @@ class TaskPanel:
 
     def _look(self) -> None:
         self._about.content = f"{self.task.description} · *{self.task.split.replace('_', ' ')}*"
+
+    def _changed(self) -> None:
+        self._look()
         self._chosen(self.task)
 
 
@@ -62,14 +64,14 @@ class RecipePanel:
     Args:
         gui: of viser, in the place where the panel goes.
         context: has the recipes, tasks and fixtures.
-        act: lets the session do something.
+        give: gives the robot the recipe.
     """
 
-    def __init__(self, gui: viser.GuiApi, context: EvalContext, act: Callable[[Command], None]) -> None:
+    def __init__(self, gui: viser.GuiApi, context: EvalContext, give: Callable[[Recipe], None]) -> None:
         self._environment = context.environment
         self._own = {one.name: one for one in context.own_tasks if isinstance(one, Recipe)}
         self._files = shipped_recipes(context.environment.spec.name)
-        self._act = act
+        self._give = give
         first = _NEW.format(task=next(iter(context.environment.tasks), "..."))
         self._choice = gui.add_dropdown("Begin with", ("a new one", *self._files, *self._own))
         self._editor = gui.add_text("Recipe", first, multiline=True)
@@ -97,7 +99,9 @@ class RecipePanel:
         own = self._own.get(self._choice.value)
         found = own or read_recipe(self._editor.value, self._environment)
         if isinstance(found, Mistake):
-            self._verdict.content = f"```\n{found.shown_in(self._editor.value)}\n```"
+            self._verdict.content = (
+                f"**line {found.line}**: {found.message}\n\n```\n{found.shown_in(self._editor.value)}\n```"
+            )
             return None
         self._verdict.content = f"✔ {len(found.steps)} steps, {found.total_timeout} control steps at most"
         return found
@@ -105,7 +109,7 @@ class RecipePanel:
     def _do(self) -> None:
         recipe = self._read()
         if recipe is not None:
-            self._act(lambda session: session.give(recipe))
+            self._give(recipe)
 
 
 def put(control: Any, value: Any) -> None:

@@ -25,7 +25,7 @@ def run_live(config: LiveConfig, console: Terminal | None = None) -> None:
             f"--host {config.host}: whoever reaches the page steers the robot, so it answers this machine alone; "
             f"from another one use ssh -L {config.port}:localhost:{config.port} THIS_MACHINE"
         )
-    if find_spec("viser") is None:
+    if not _installed("viser"):
         raise UserError("mbtransfer live needs viser: pip install 'mbtransfer[live]'")
     from mbtransfer.live.page import LivePage, open_server
     from mbtransfer.live.session import LiveSession
@@ -33,7 +33,7 @@ def run_live(config: LiveConfig, console: Terminal | None = None) -> None:
     with threads(config.threads or 1):
         context = _settings(config).resolve()
         session = LiveSession(context, config.seed)
-        page = LivePage(open_server(config.port), context, session)
+        page = LivePage(open_server(config.port), context, session, config.out)
         page.start()
         console.say(f"http://{config.host}:{config.port} shows {session.spec.name}; Ctrl-C ends it")
         try:
@@ -50,3 +50,10 @@ def _settings(config: LiveConfig) -> EvalConfig:
         task_file=None if config.task_file is None else str(config.task_file), device=config.device,
         threads=config.threads or 1, trust_code=config.trust_code, **decision,
     )  # fmt: skip
+
+
+def _installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ValueError:  # it is blocked
+        return False

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from mbtransfer.evaluation.config import EvalContext
-from mbtransfer.evaluation.episodes import play_episodes
+from mbtransfer.live.recipe_text import read_recipe
 from mbtransfer.live.session import LiveSession, Moment, Search, Status
 from planners.errors import PlannerError
 from tasks.errors import TaskError
+from tasks.recipe.recipe import Recipe
 
 FIXTURE = "drawer"
 
@@ -54,16 +55,15 @@ def test_the_outlook_says_where_the_hand_goes(session: LiveSession) -> None:
 def test_work_that_cannot_be_done_fails_in_time(context: EvalContext) -> None:
     session = LiveSession(context, seed=1)
     session.give(session.find("reach({:.2f}, {:.2f}, {:.2f})".format(*point_away(session))))
-    far = session.state.copy()
-    last = Moment
-    for _ in range(session.spec.episode_steps):
-        session._batch.displace(far[None])  # type: ignore[union-attr]
-        last = session.step()
-    assert (
-        last.status is Status.FAILED
-        and last.why == f"not done after {session.spec.episode_steps} control steps"
-    )
-    assert not session.running
+    session._monitor.limit, start = 5, session.state.copy()
+    moments = []
+    for _ in range(5):
+        assert session._batch is not None
+        session._batch.displace(start[None])  # somebody holds the hand where it is
+        moments += run(session, 1)
+    assert [moment.status for moment in moments] == [Status.RUNNING] * 4 + [Status.FAILED]
+    assert moments[-1].why == "not done after 5 control steps" and not session.running
+    assert moments[-1].cause.startswith("most likely the search (at best 0% likely)")
 
 
 def test_a_push_moves_the_fixture_alone(session: LiveSession) -> None:
@@ -107,18 +107,17 @@ def test_ghosts_are_where_the_model_expects_things(session: LiveSession) -> None
         assert seen[fixture.position] == pytest.approx(moment.outlook.obs[-1, fixture.position], abs=1e-5)
 
 
-def test_watching_changes_no_decision(context: EvalContext) -> None:
-    """A session acts like `plan`: from the same start, the same goal and the same seed give the same actions."""
-    session = LiveSession(context, seed=0)
-    task = session.find("reach(drawer)")
-    session.give(task)
-    played = play_episodes(context.controller, task, seed=0, episodes=1)[0]
-    assert context.controller.agent(1).planner.horizon == session._batch.agent.planner.horizon  # type: ignore[union-attr]
-    other = context.controller.agent(1)
+def test_watching_changes_no_decision(context: EvalContext, session: LiveSession) -> None:
+    """From the same start, with the same goal and the same seed an agent that nobody watches acts likewise."""
+    session.give(session.find("reach(drawer)"))
+    assert session._batch is not None
+    alone, start = context.controller.agent(1), session.state[None]
     obs = torch.from_numpy(session.obs())[None]
-    wanted = other.act(obs, session.state[None], session._batch._script.goal())  # type: ignore[union-attr]
-    np.testing.assert_array_equal(run(session, 1)[0].action, wanted[0].numpy())
-    assert played.states.shape[1] == len(session.state)
+    for _ in range(3):
+        wanted = alone.act(obs, start, session._monitor.goal())
+        moment = run(session, 1)[0]
+        np.testing.assert_array_equal(moment.action, wanted[0].numpy())
+        obs, start = torch.from_numpy(moment.obs)[None], moment.state[None]
 
 
 def test_another_search_holds_from_the_next_step(session: LiveSession) -> None:
@@ -133,9 +132,6 @@ def test_another_search_holds_from_the_next_step(session: LiveSession) -> None:
 
 
 def test_a_recipe_runs_step_by_step(session: LiveSession) -> None:
-    from mbtransfer.live.recipe_text import read_recipe
-    from tasks.recipe.recipe import Recipe
-
     first = "[{:.2f}, {:.2f}, {:.2f}]".format(*point_away(session))
     text = f"name: two\nsteps:\n  - reach: {first}\n    timeout: 40\n  - reach: drawer\n    timeout: 40\n"
     recipe = read_recipe(text, session.model.environment)
