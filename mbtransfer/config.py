@@ -548,6 +548,8 @@ class LiveConfig(DecisionFlags, MachineFlags, TrustFlags):
     """Port to answer on."""
     out: Path = Path("runs/live")
     """Folder for kept episodes (data) and films."""
+    replay: Path | None = None
+    """Dataset whose episodes are shown instead, beside what the model had imagined of them."""
 
 
 @command

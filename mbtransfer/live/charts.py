@@ -29,7 +29,7 @@ class Charts:
     def __init__(self, gui: viser.GuiApi, control_dt: float) -> None:
         self._control_dt = control_dt
         self._rows: deque[tuple[float, ...]] = deque(maxlen=KEPT)
-        self._count = 0
+        self._count = self._drawn = 0
         self._reward = _plot(gui, "reward", [("reward", _BLUE)])
         self._sure = _plot(
             gui, "success probability and disagreement",
@@ -47,9 +47,11 @@ class Charts:
 
     def draw(self) -> None:
         """Show what was taken up."""
-        if len(self._rows) < 2:
+        rows = list(self._rows)  # a copy at once: the planning thread goes on adding
+        if len(rows) < 2 or self._count == self._drawn:
             return
-        step, reward, chance, doubt, milliseconds = np.array(self._rows).T
+        self._drawn = self._count
+        step, reward, chance, doubt, milliseconds = np.array(rows).T
         self._reward.data = (step, reward)
         self._sure.data = (step, chance, doubt)
         self._time.data = (step, milliseconds)

@@ -14,7 +14,7 @@ from tasks.task import Task
 
 
 class Checker:
-    """Checks tasks in a thread of its own, each once; of several wishes only the newest counts.
+    """Checks tasks in a thread of its own, each once; somebody who has moved on to another is not answered.
 
     Args:
         model: what is checked.
@@ -24,7 +24,7 @@ class Checker:
     def __init__(self, model: Model, tell: Callable[[str], None]) -> None:
         self._model, self._tell = model, tell
         self._known: dict[Task, Finding] = {}
-        self._wishes: Queue[tuple[Task | Recipe, Callable[[], None]] | None] = Queue()
+        self._wishes: Queue[tuple[Task | Recipe, Callable[[], None] | None] | None] = Queue()
         self._thread = Thread(target=self._run, name="check", daemon=True)
 
     def start(self) -> None:
@@ -35,7 +35,7 @@ class Checker:
         """End after the task that is being checked; nobody waits for that."""
         self._wishes.put(None)
 
-    def ask(self, asked: Task | Recipe, then: Callable[[], None] = lambda: None) -> None:
+    def ask(self, asked: Task | Recipe, then: Callable[[], None] | None = None) -> None:
         """Find out about a task, or about every task of a recipe, and do something after that."""
         self._wishes.put((asked, then))
 
@@ -43,9 +43,9 @@ class Checker:
         torch.set_num_threads(1)
         scene = self._model.environment.make_scene(())
         while (wish := self._wishes.get()) is not None:
-            if not self._wishes.empty():
-                continue
             asked, then = wish
+            if then is None and not self._wishes.empty():
+                continue
             try:
                 tasks = list(dict.fromkeys(tasks_of([asked])))
                 if not all(task in self._known for task in tasks):
@@ -56,7 +56,8 @@ class Checker:
                 self._tell(in_words([self._known[task] for task in tasks]))
             except USER_ERRORS as error:
                 self._tell(f"check: {error}")
-            then()
+            if then is not None:
+                then()
 
 
 def in_words(findings: list[Finding]) -> str:

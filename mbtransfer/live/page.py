@@ -32,8 +32,8 @@ HOST = "127.0.0.1"
 PICTURES = 20
 """Pictures per second that are drawn between control steps."""
 
-TEXTS = 5
-"""How often per second words and numbers change."""
+TEXTS, PLOTS = 5, 2
+"""How often per second words and plots change."""
 
 SPEEDS = {"¼ ×": 0.25, "½ ×": 0.5, "1 ×": 1.0, "2 ×": 2.0, "4 ×": 4.0, "fastest": float("inf")}
 
@@ -65,7 +65,7 @@ class LivePage:
     def __init__(
         self, server: viser.ViserServer, context: EvalContext, session: LiveSession, out: Path
     ) -> None:
-        self.server, self.context = server, context
+        self.server, self.context, self._session = server, context, session
         self.loop = LiveLoop(session, self._watch, self.complain, context.config.threads)
         self._spec, self._expected = session.spec, session.expected
         self._out = out
@@ -78,6 +78,7 @@ class LivePage:
         self._shown = _Shown(session.state, session.state, 0.0, 0.0)
         self._fresh, self._text = Event(), ""
         self._drawn: object = None
+        self._pictured: object = None
         self._ended = Event()
         self._decorate()
         if self._has_scene:
@@ -87,6 +88,11 @@ class LivePage:
         self._checker = Checker(session.model, self._tell_check)
         self._build()
         self._thread = Thread(target=self._draw_on, name="drawing", daemon=True)
+
+    @property
+    def shows(self) -> str:
+        """What is shown, in words."""
+        return self._spec.name
 
     def start(self) -> None:
         """Begin to plan and to draw."""
@@ -102,15 +108,16 @@ class LivePage:
         self._checker.stop()
         self.server.stop()
 
-    def act(self, command: Command) -> None:
-        """Let the session do something, and show what came of it."""
+    def act(self, command: Command, *, anew: bool = False) -> None:
+        """Let the session do something, and show what came of it; `anew` forgets the last control step."""
 
         def then_show(session: LiveSession) -> None:
             command(session)
             self._asked, self._limit, self._running = session.asked, session.limit, session.running
             self._shown = _Shown(session.state, session.state, perf_counter(), 0.0)
             self._seen = session.obs()
-            self._moment = None
+            if anew:
+                self._moment = None
             self._fresh.set()
 
         self.complain("")
@@ -118,7 +125,7 @@ class LivePage:
 
     def give(self, asked: Task | Recipe) -> None:
         """Give the robot work, as soon as `check` has said what it thinks of it."""
-        self._checker.ask(asked, lambda: self.act(lambda session: session.give(asked)))
+        self._checker.ask(asked, lambda: self.act(lambda session: session.give(asked), anew=True))
 
     def _look_at(self, task: Task) -> None:
         """Find out what `check` says of a task that somebody thinks of, unless the robot is at work."""
@@ -138,7 +145,7 @@ class LivePage:
         seconds = self._spec.control_dt / self.loop.speed
         self._shown = _Shown(self._shown.after, moment.state, perf_counter(), seconds)
         self._moment, self._seen = moment, moment.obs
-        self._running = moment.status is Status.RUNNING
+        self._running = self._session.running  # the loop's own thread calls this
         self._charts.add(moment)
         self._fresh.set()
 
@@ -194,13 +201,13 @@ class LivePage:
         elif what == "Step":
             self.loop.step_once()
         elif what == "Stop":
-            self.act(LiveSession.stop)
+            self.act(LiveSession.stop, anew=True)
         else:
-            self.act(LiveSession.reset)
+            self.act(LiveSession.reset, anew=True)
 
     def _draw_on(self) -> None:
-        """Draw until the end: pictures often, words less often."""
-        words_due = 0.0
+        """Draw until the end: pictures often, words less often, plots seldom."""
+        words_due = plots_due = 0.0
         while not self._ended.wait(1 / PICTURES):
             now = perf_counter()
             if self._has_scene:
@@ -209,16 +216,21 @@ class LivePage:
                 self._fresh.clear()
                 words_due = now + 1 / TEXTS
                 self._words()
+            if now >= plots_due:
+                plots_due = now + 1 / PLOTS
+                self._charts.draw()
 
     def _picture(self, now: float) -> None:
         shown, moment = self._shown, self._moment
         share = 1.0 if shown.seconds <= 0 else min(1.0, (now - shown.since) / shown.seconds)
-        self._drawing.draw(self._drawing.between(shown.before, shown.after, share))
-        drawn = moment, self._fan.value, self._ghosts.value
+        if (shown, share) != self._pictured:
+            self._drawing.draw(self._drawing.between(shown.before, shown.after, share))
+            self._pictured = shown, share
+        drawn = moment, self._running, self._fan.value, self._ghosts.value
         if drawn == self._drawn:
             return
         self._drawn = drawn
-        outlook = None if moment is None or moment.status is not Status.RUNNING else moment.outlook
+        outlook = None if moment is None or not self._running else moment.outlook
         self._plan.draw(outlook, fan=self._fan.value)
         later = None if outlook is None or not self._ghosts.value else self._expected(outlook)
         self._drawing.draw_ghosts(shown.after, later)
@@ -227,7 +239,6 @@ class LivePage:
         text = headline(self._asked, self._moment, self._limit, self._spec.control_dt, running=self._running)
         if text != self._text:
             self._text = self._headline.content = text
-        self._charts.draw()
 
 
 def headline(

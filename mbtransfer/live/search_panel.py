@@ -33,7 +33,11 @@ class SearchPanel:
         ahead = int(config.horizon or with_horizon(context.environment)["horizon"])
         self._planner = gui.add_dropdown("Planner", names, initial_value=config.planner)
         self._candidates = gui.add_slider(
-            "Candidates", _FEWEST, _MOST, 8, initial_value=int(config.candidates or own)
+            "Candidates",
+            _FEWEST,
+            _MOST,
+            8,
+            initial_value=min(max(int(config.candidates or own), _FEWEST), _MOST),
         )
         self._horizon = gui.add_slider(
             "Horizon", _NEAREST, _FARTHEST, 1, initial_value=min(max(ahead, _NEAREST), _FARTHEST),

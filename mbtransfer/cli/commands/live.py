@@ -3,12 +3,17 @@
 import signal
 from dataclasses import fields
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from mbtransfer.config import DecisionFlags, LiveConfig
 from mbtransfer.errors import UserError
-from mbtransfer.evaluation.config import EvalConfig
+from mbtransfer.evaluation.config import EvalConfig, EvalContext
 from mbtransfer.runtime.environment import threads
 from mbtransfer.runtime.terminal import Terminal
+
+if TYPE_CHECKING:
+    from mbtransfer.live.page import LivePage
+    from mbtransfer.live.replay_page import ReplayPage
 
 _LOOPBACK = ("127.0.0.1", "localhost")
 
@@ -27,20 +32,34 @@ def run_live(config: LiveConfig, console: Terminal | None = None) -> None:
         )
     if not _installed("viser"):
         raise UserError("mbtransfer live needs viser: pip install 'mbtransfer[live]'")
-    from mbtransfer.live.page import LivePage, open_server
-    from mbtransfer.live.session import LiveSession
-
     with threads(config.threads or 1):
-        context = _settings(config).resolve()
-        session = LiveSession(context, config.seed)
-        page = LivePage(open_server(config.port), context, session, config.out)
+        page = _page(config, _settings(config).resolve())
         page.start()
-        console.say(f"http://{config.host}:{config.port} shows {session.spec.name}; Ctrl-C ends it")
+        console.say(f"http://{config.host}:{config.port} shows {page.shows}; Ctrl-C ends it")
         try:
             while True:
                 signal.pause()
         finally:
             page.stop()
+
+
+def _page(config: LiveConfig, context: EvalContext) -> "LivePage | ReplayPage":
+    from mbtransfer.live.page import LivePage, open_server
+    from mbtransfer.live.replay import Replay
+    from mbtransfer.live.replay_page import ReplayPage
+    from mbtransfer.live.session import LiveSession
+
+    controller, cameras = context.controller, (*context.environment.cameras, "")
+    if config.replay is None:
+        session = LiveSession(context, config.seed)
+        return LivePage(open_server(config.port), context, session, config.out)
+    if controller.scene.live or context.model is None:
+        raise UserError(f"{controller.environment.spec.name} has no pictures that could be replayed")
+    replay, ahead = (
+        Replay(context.model, controller.scene, config.replay),
+        int(controller.settings["horizon"]),
+    )
+    return ReplayPage(open_server(config.port), replay, controller.scene, cameras[0], ahead)
 
 
 def _settings(config: LiveConfig) -> EvalConfig:
