@@ -540,6 +540,31 @@ class PlanConfig(DecisionFlags, MachineFlags, TrustFlags):
 
 
 @command
+class LiveConfig(DecisionFlags, MachineFlags, TrustFlags):
+    """Open a page in the browser in which the robot moves, and give it work there."""
+
+    model: Path
+    """Model folder."""
+    task_file: Path | None = None
+    """Python file that defines your own tasks."""
+    reward: Literal["auto", "learned", "true"] = "auto"
+    """Reward to plan for: the task's own reward (true), learned reward heads, or the task's own where imagined
+    observations are enough to compute it and else heads (auto)."""
+    labels: Count | None = None
+    """Labelled transitions used to fit each reward head. None: 10,000, or the whole pool if it is smaller."""
+    seed: Seed = 0
+    """Seed of the start states and of the planner."""
+    host: str = "127.0.0.1"
+    """Address to answer on. Only this machine's own is allowed: a page has no password."""
+    port: Annotated[int, Ge(1), Le(65535)] = 8080
+    """Port to answer on."""
+    out: Path = Path("runs/live")
+    """Folder for kept episodes (data) and films."""
+    replay: Path | None = None
+    """Dataset whose episodes are shown instead, beside what the model had imagined of them."""
+
+
+@command
 class ReportConfig:
     """Write report.html from the rows and summaries in a results folder."""
 
@@ -672,6 +697,7 @@ COMMANDS: dict[str, type] = {
     "adapt": AdaptConfig,
     "label": LabelConfig,
     "plan": PlanConfig,
+    "live": LiveConfig,
     "check": CheckConfig,
     "diagnose": DiagnoseConfig,
     "calibration": CalibrationConfig,

@@ -45,6 +45,11 @@ class DelayedScene(RolloutSimulator):
         states = self._inner.sample_states(rng, n, place)
         return np.concatenate([states, np.tile(self._idle, (n, 1))], axis=1)
 
+    def placed(self, states: Float[ndarray, "n S"], place: Mapping[str, float]) -> Float[ndarray, "n S"]:
+        """See `Simulator.placed`; the actions on their way stay."""
+        size = self._inner.state_size
+        return np.concatenate([self._inner.placed(states[:, :size], place), states[:, size:]], axis=1)
+
     def rollout(
         self, states: Float[ndarray, "B S"], actions: Float[ndarray, "B T A"]
     ) -> Float[ndarray, "B T S"]:

@@ -92,10 +92,18 @@ class Simulator:
         self, rng: np.random.Generator, n: int, place: Mapping[str, float] | None = None
     ) -> Float[ndarray, "n S"]:
         """Random starts: hand and fixtures drawn anew, the fixtures in `place` put where it says."""
-        states = self._sample(rng, n)
-        for name, value in (place or {}).items():
-            states[:, self._column(self.spec.fixture(name).name)] = value
-        return states
+        return self.placed(self._sample(rng, n), place or {})
+
+    def placed(self, states: Float[ndarray, "n S"], place: Mapping[str, float]) -> Float[ndarray, "n S"]:
+        """States in which the fixtures in `place` are where it says.
+
+        Raises:
+            TaskError: no such fixture.
+        """
+        moved = states.copy()
+        for name, value in place.items():
+            moved[:, self._column(self.spec.fixture(name).name)] = value
+        return moved
 
     def observe_privileged(self, states: Float[ndarray, "*b S"], with_state: bool) -> torch.Tensor:
         """What tasks are judged by: what the robot sees, and after it the state itself where they need it."""

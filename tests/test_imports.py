@@ -20,6 +20,8 @@ EXTRAS = (
     "stable_baselines3",
     "tensorboard",
     "torchjd",
+    "trimesh",
+    "viser",
 )
 DYNAMIC = ("import_module", "__import__", "find_spec")
 

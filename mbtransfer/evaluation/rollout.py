@@ -30,6 +30,7 @@ class StepInfo:
         plan_ms: time of the last decision per episode, milliseconds.
         agent: the acting agent; its `plan` is the last decision.
         monitor: the task monitor in its current state.
+        action: what was asked of the actuators in the last step.
     """
 
     step: int
@@ -39,6 +40,7 @@ class StepInfo:
     plan_ms: float
     agent: MPCAgent
     monitor: TaskMonitor
+    action: Float[Tensor, "B A"]
 
 
 class Batch:
@@ -86,7 +88,26 @@ class Batch:
         worth = goal(self._shown, torch.zeros_like(action), self._shown)
         restarted = self._again.advance(worth, self._shown, torch.from_numpy(verdict.changed).to(obs.device))
         verdict = replace(verdict, changed=verdict.changed | restarted.cpu().numpy())
-        return StepInfo(number, self._obs, after, reward, plan_ms, self._agent, monitor), verdict
+        return StepInfo(number, self._obs, after, reward, plan_ms, self._agent, monitor, action), verdict
+
+    @property
+    def shown(self) -> Float[Tensor, "B W"]:
+        """What the monitor judges by, now."""
+        return self._shown
+
+    @property
+    def agent(self) -> MPCAgent:
+        """Chooses the actions."""
+        return self._agent
+
+    def displace(self, states: Float[ndarray, "B S"]) -> None:
+        """Put the episodes into other states, as when somebody else moves a thing; plans go on from there."""
+        self.state = states
+        self._obs, self._shown = self._looked()
+
+    def replace_agent(self, controller: Controller, agent_seed: int) -> None:
+        """Let another controller of the same scene go on with the episodes."""
+        self._controller, self._agent = controller, controller.agent(agent_seed)
 
     def _after(self) -> tuple[str, ...]:
         """The goal of each episode, in words."""

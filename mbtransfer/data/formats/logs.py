@@ -89,13 +89,8 @@ class LogNotes:
         found = [f"{self.source}: {self.recorded:,} episodes, {self.rows:,} rows; {rate}{rule}"]
         if self.gaps:
             found.append(
-<<<<<<< HEAD
-                f"gaps in time: {self.gaps:,}, the longest {self.longest:.3g} s, {self.missing:,} control steps; "
-                "cut there"
-=======
                 f"gaps in time: {self.gaps:,}, the longest {self.longest:.3g} s, {self.missing:,} control steps in "
                 "all: episodes were cut there"
->>>>>>> people-logs
             )
         if self.unreadable:
             found.append(

@@ -1,0 +1,126 @@
+"""The page in a real browser: a task by a click, a recipe with a mistake, a push, another planner."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.mbtransfer.live.exact_model import save_exact_model
+
+pytest.importorskip("viser", reason="needs the extra `live`")
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium: apt-get install chromium"),
+]
+
+WAIT = 120_000
+"""Milliseconds that anything may take on a busy machine."""
+
+SOFTWARE = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where a page runs, of a model whose hand is exact; its episodes go to `live` beside the model."""
+    folder = tmp_path_factory.mktemp("page")
+    save_exact_model(folder / "model")
+    argv = [
+        sys.executable, "-m", "mbtransfer", "live", "--model", str(folder / "model"), "--port", "8971",
+        "--out", str(folder / "live"), "--candidates", "24", "--iterations", "1", "--horizon", "6",
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        argv, stdout=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+    assert process.stdout is not None
+    try:
+        said = process.stdout.readline()
+        found = re.match(r"(http://\S+) shows kitchen", said)
+        assert found, said
+        yield found[1]
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+@pytest.fixture
+def page(address: str) -> Iterator[Any]:
+    with playwright.sync_playwright() as browsers:
+        browser = browsers.chromium.launch(executable_path=CHROMIUM, args=SOFTWARE)
+        opened = browser.new_page(viewport={"width": 1000, "height": 700})
+        opened.set_default_timeout(WAIT)
+        wrong: list[str] = []
+        opened.on("pageerror", lambda error: wrong.append(str(error)))
+        opened.goto(address)
+        opened.get_by_role("tab", name="Task").wait_for()
+        yield opened
+        browser.close()
+        assert not wrong
+
+
+def choose(page: Any, label: str, option: str) -> None:
+    """Take an option of the drop-down list with that label."""
+    page.get_by_label(label, exact=True).click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def open_tab(page: Any, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+
+
+def test_a_reach_by_recipe_a_mistake_a_push_and_another_planner(page: Any, address: str) -> None:
+    open_tab(page, "Recipe")
+    editor = page.locator("textarea").first
+    editor.fill("name: mine\nsteps:\n  - drawer_opn\n")
+    page.get_by_text("did you mean 'drawer_open'").wait_for()
+    page.get_by_text("line 3", exact=True).wait_for()
+    editor.fill("name: mine\nsteps:\n  - reach: drawer\n    timeout: 60\n")
+    page.get_by_text("1 steps, 60 control steps at most").wait_for()
+    page.get_by_role("button", name="Do it").click()
+    page.get_by_text("· done ·").wait_for()
+
+    open_tab(page, "Episode")
+    page.get_by_role("button", name="Keep the episode as data").click()
+    page.get_by_text(re.compile(r"\d+ control steps are in")).wait_for()
+
+
+def test_a_task_is_chosen_by_clicking_and_pursued(page: Any) -> None:
+    choose(page, "Task", "drawer_open")
+    page.get_by_role("button", name="Do it").click()
+    page.get_by_text(re.compile(r"drawer [\d.-]+ → 0\.28 m")).first.wait_for()
+    open_tab(page, "Planner")
+    choose(page, "Planner", "mppi")
+    page.get_by_text("Stop", exact=True).click()
+    page.get_by_text("· stopped").wait_for()
+
+
+def test_a_drawer_is_pushed_open_by_hand(page: Any) -> None:
+    open_tab(page, "Move")
+    choose(page, "Fixture", "drawer")
+    page.get_by_text("To (m)").wait_for()
+    page.get_by_role("button", name="Push it there by hand").click()
+    page.get_by_role("button", name="Let the robot move it").click()
+    page.get_by_text(re.compile(r"move\(drawer, 0\.1\d*\)")).first.wait_for()
+    page.get_by_text("· done ·").wait_for()  # it stands there already
+
+
+def test_it_is_seen(page: Any, tmp_path: Path) -> None:
+    """The middle of the picture is no single colour: the scene is drawn."""
+    import numpy as np
+    from PIL import Image
+
+    page.wait_for_timeout(5_000)
+    page.screenshot(path=tmp_path / "page.png")
+    picture = np.asarray(Image.open(tmp_path / "page.png").convert("RGB"), float)
+    middle = picture[200:500, 100:500]
+    assert middle.std(axis=(0, 1)).min() > 15
