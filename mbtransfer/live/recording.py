@@ -58,7 +58,9 @@ class Recording:
         """The same up to now."""
         made = Recording.__new__(Recording)
         made._seed = self._seed
-        made._parts = [_Part(*map(list, (p.states, p.obs, p.actions, p.words))) for p in self._parts]
+        made._parts = [
+            _Part(list(p.states), list(p.obs), list(p.actions), list(p.words)) for p in self._parts
+        ]
         return made
 
     def __len__(self) -> int:
