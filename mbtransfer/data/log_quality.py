@@ -111,7 +111,8 @@ def responses(
 ) -> tuple[Float[ndarray, "lags O"], int] | None:
     """Cross-correlation of one prewhitened action with the change of each column, 0 to `LAGS` steps later.
 
-    Lag 0 is the change within the action's own control step.
+    Lag 0 is the change within the action's own control step. Changes beyond three times their 99% quantile are
+    clipped to it: a single spike would drown everything else.
 
     Returns:
         The correlations and the number of steps behind them; None if the action never changes, or episodes are short.
@@ -123,9 +124,14 @@ def responses(
     filters = _whitening([asked - mean for _, asked in usable])
     if filters is None:
         return None
+    changes = [np.diff(obs, axis=0) for obs, _ in usable]
+    usual = np.quantile(np.abs(np.concatenate(changes)), 0.99, axis=0)
     sides = [
-        (_filtered((asked - mean)[:, None], filters)[:, 0], _filtered(np.diff(obs, axis=0), filters))
-        for obs, asked in usable
+        (
+            _filtered((asked - mean)[:, None], filters)[:, 0],
+            _filtered(np.clip(change, -3 * usual, 3 * usual), filters),
+        )
+        for change, (_, asked) in zip(changes, usable, strict=True)
     ]
     spread = np.sqrt(np.mean(np.concatenate([np.square(x) for x, _ in sides])))
     moved = np.concatenate([y for _, y in sides])

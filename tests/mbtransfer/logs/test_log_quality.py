@@ -37,6 +37,12 @@ def test_a_delay_is_found(delay: int, smooth: float) -> None:
     assert all(one.correlation > 0.3 for one in found)
 
 
+def test_a_spike_does_not_hide_a_delay() -> None:
+    episodes = logs(2)
+    episodes[0][0][50, 0] = 40.0
+    assert [(one.column, one.steps) for one in delays(episodes, JOINTS, TARGETS)] == [("q0", 2), ("q1", 2)]
+
+
 def test_actions_that_move_nothing_have_no_delay() -> None:
     rng = np.random.default_rng(1)
     still = [(obs, rng.standard_normal(actions.shape)) for obs, actions in logs(0)]
