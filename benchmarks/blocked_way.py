@@ -40,8 +40,8 @@ THICK, TALL, WORLD = 0.15, 0.35, 1.2
 """Half the thickness and height of the wall, and how high the world is: a closed way has wall up to there."""
 
 TRAINING = PolicyTrainingConfig(horizon=10, rows=64, discount=0.95, stay=0.7, noise=0.2)
-KINDS = {"deterministic": 0.0, "maximum entropy": 0.05}
-"""Temperature of each kind of policy."""
+TEMPERATURES = (0.0, 0.05, 0.2, 0.5)
+"""A temperature of zero means a deterministic policy."""
 
 
 class Plane:
@@ -156,6 +156,11 @@ def run(temperature: float, seed: int, updates: int, rounds: Sequence[int]) -> d
     return {"before": float(success.float().mean()), "other way": min(share, 1 - share), "after": found}
 
 
+def named(temperature: float) -> str:
+    """What a policy of that temperature is called."""
+    return f"maximum entropy, {temperature:g}" if temperature else "deterministic"
+
+
 def as_markdown(found: dict[str, list[dict[str, Any]]]) -> str:
     """A line for each kind of policy: means over seeds."""
     rounds = list(next(iter(found.values()))[0]["after"])
@@ -172,6 +177,13 @@ def main() -> None:
     """Measure, show, and write if asked to."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.blocked_way", description="A way is blocked.")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="seeds (0 1 2)")
+    parser.add_argument(
+        "--temperatures",
+        type=float,
+        nargs="+",
+        default=TEMPERATURES,
+        help="0: deterministic (0 0.05 0.2 0.5)",
+    )
     parser.add_argument("--updates", type=int, default=400, help="updates before the way is closed (400)")
     parser.add_argument(
         "--rounds", type=int, nargs="+", default=[0, 10, 30, 100, 200], help="updates after (0 10 30 100 200)"
@@ -180,8 +192,8 @@ def main() -> None:
     asked = parser.parse_args()
     with threads(1):
         found = {
-            name: [run(temperature, seed, asked.updates, asked.rounds) for seed in asked.seeds]
-            for name, temperature in KINDS.items()
+            named(heat): [run(heat, seed, asked.updates, asked.rounds) for seed in asked.seeds]
+            for heat in asked.temperatures
         }
     print(as_markdown(found))
     if asked.json:

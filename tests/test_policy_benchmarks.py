@@ -55,8 +55,7 @@ def test_the_table_has_a_line_for_each_policy() -> None:
 @pytest.mark.slow
 def test_a_policy_that_knows_both_ways_has_one_left() -> None:
     sure, open_minded = (
-        blocked_way.run(temperature, seed=0, updates=300, rounds=(0, 30))
-        for temperature in blocked_way.KINDS.values()
+        blocked_way.run(temperature, seed=0, updates=300, rounds=(0, 30)) for temperature in (0.0, 0.2)
     )
     assert sure["before"] > 0.8 and sure["other way"] < 0.1
     for found in (sure, open_minded):
