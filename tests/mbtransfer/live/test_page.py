@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,13 +31,20 @@ WAIT = 120_000
 SOFTWARE = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
 
+def free_port() -> str:
+    """A port that nobody listens to, so that several workers have a page each."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
+
+
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where a page runs, of a model whose hand is exact; its episodes go to `live` beside the model."""
     folder = tmp_path_factory.mktemp("page")
     save_exact_model(folder / "model")
     argv = [
-        sys.executable, "-m", "mbtransfer", "live", "--model", str(folder / "model"), "--port", "8971",
+        sys.executable, "-m", "mbtransfer", "live", "--model", str(folder / "model"), "--port", free_port(),
         "--out", str(folder / "live"), "--candidates", "24", "--iterations", "1", "--horizon", "6",
     ]  # fmt: skip
     process = subprocess.Popen(
