@@ -52,16 +52,6 @@ def test_the_table_has_a_line_for_each_policy() -> None:
     assert blocked_way.as_markdown(found).splitlines()[2] == "| one | 1.00 | 0.00 | 0.00 | 0.50 |"
 
 
-@pytest.mark.slow
-def test_a_policy_that_knows_both_ways_has_one_left() -> None:
-    sure, open_minded = (
-        blocked_way.run(temperature, seed=0, updates=300, rounds=(0, 30)) for temperature in (0.0, 0.2)
-    )
-    assert sure["before"] > 0.8 and sure["other way"] < 0.1
-    for found in (sure, open_minded):
-        assert found["after"][0] == pytest.approx(found["before"] * found["other way"], abs=0.01)
-
-
 def test_goals_are_played_in_the_simulator() -> None:
     from tests.mbtransfer.conftest import _drifting
 
