@@ -65,7 +65,7 @@ class Settings:
     warm: int = 0
     members: int = 3
     hidden: int = 128
-    epochs: int = 30
+    epochs: int = 150
     labels: int = 5000
     identification: IdentificationConfig = field(default_factory=IdentificationConfig)
     episodes: int = 2

@@ -35,13 +35,13 @@ class KnownEpisode:
 class IdentificationConfig:
     """How an encoder is trained."""
 
-    updates: int = 2000
+    updates: int = 3000
     """Updates of the weights."""
     batch: int = 64
     """Windows in each update."""
     window: int = 256
     """Most transitions of a window, L; each update draws a length up to it, short and long ones as often."""
-    learning_rate: float = 3e-3
+    learning_rate: float = 5e-3
     """Rate of Adam, which falls to zero along a cosine."""
     weight_decay: float = 1e-4
     """Share by which weights shrink in one step, per unit of learning rate."""
