@@ -98,7 +98,7 @@ def main() -> None:
             "--noise, --steps, --pool-steps, --episodes, --variants, --draws and --updates need at least 1"
         )
     settings = Settings(
-        **counts, identification=IdentificationConfig(asked.updates),
+        **counts, identification=IdentificationConfig(asked.updates, window=asked.pool_steps),
         planner={"horizon": asked.horizon} if asked.horizon else {},
     )  # fmt: skip
     began = process_time()

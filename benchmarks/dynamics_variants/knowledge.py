@@ -186,7 +186,8 @@ class Knowledge:
         estimator = ReturnEstimator(risk="cvar", tail=asked.tail) if cvar else None
         return identifying_controller(
             world.untold, self.told, world.ranges, None if planner.startswith("ranges") else self.encoder,
-            rewards=self.rewards, draws=draws, estimator=estimator, settings=asked.planner,
+            rewards=self.rewards, draws=draws, window=asked.identification.window, estimator=estimator,
+            settings=asked.planner,
         )  # fmt: skip
 
 

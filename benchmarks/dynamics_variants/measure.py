@@ -131,7 +131,8 @@ def judged_identification(
     ]
     found: dict[str, dict[str, float]] = {name: {} for name in known.world.ranges.names}
     for share in QUARTERS:
-        belief = identified(known.encoder, known_ones, max(1, round(share * known.settings.steps)))
+        steps = max(1, round(share * known.settings.steps))
+        belief = identified(known.encoder, known_ones, steps, known.settings.identification.window)
         scores = explained(told, belief.mean)
         for name, score in zip(known.world.ranges.names, scores.tolist(), strict=True):
             found[name][f"{share:g}"] = score

@@ -40,8 +40,8 @@ from world_models.dynamics.ensemble import EnsembleDynamics
 from world_models.dynamics.rollout import Imagination, Imagined
 from world_models.identification.encoder import Belief, ParameterEncoder
 
-WINDOW = 256
-"""Transitions that count for what is believed."""
+WINDOW = 64
+"""Transitions that count for what is believed; an encoder should have been trained on windows as long."""
 
 
 @dataclass(eq=False)  # not frozen, as the protocol's estimator can be set

@@ -39,8 +39,9 @@ class IdentificationConfig:
     """Updates of the weights."""
     batch: int = 64
     """Windows in each update."""
-    window: int = 256
-    """Most transitions of a window, L; each update draws a length up to it, short and long ones as often."""
+    window: int = 64
+    """Most transitions of a window, L; each update draws a length up to it, short and long ones as often. Most episodes
+    should be as long: the few that are would be learned by heart."""
     learning_rate: float = 5e-3
     """Rate of Adam, which falls to zero along a cosine."""
     weight_decay: float = 1e-4
@@ -116,12 +117,15 @@ class _Windows:
 
 
 @torch.no_grad()
-def identified(encoder: ParameterEncoder, episodes: Sequence[KnownEpisode], steps: int) -> Belief:
-    """What the first control steps of each episode tell; of all of them where an episode is shorter."""
+def identified(
+    encoder: ParameterEncoder, episodes: Sequence[KnownEpisode], steps: int, window: int
+) -> Belief:
+    """What is believed after so many control steps of each episode, or all of a shorter one, from the last L of them."""
     found = []
     for one in episodes:
         n = min(steps, len(one))
-        embedded = encoder.embed(one.obs[:n], one.actions[:n], one.obs[1 : n + 1])
+        first = max(0, n - window)
+        embedded = encoder.embed(one.obs[first:n], one.actions[first:n], one.obs[first + 1 : n + 1])
         found.append(encoder.believe(embedded[None]))
     return Belief(torch.cat([one.mean for one in found]), torch.cat([one.deviation for one in found]))
 

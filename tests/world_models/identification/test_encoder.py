@@ -46,14 +46,14 @@ def encoder() -> ParameterEncoder:
 
 def test_the_mass_is_identified_and_what_does_not_act_is_not(encoder: ParameterEncoder) -> None:
     new = push(100, 20, 1)
-    mass, nothing = explained(truth(new), identified(encoder, new, 20).mean).tolist()
+    mass, nothing = explained(truth(new), identified(encoder, new, 20, 20).mean).tolist()
     assert mass > 0.99
     assert nothing < 0.2
 
 
 def test_doubt_is_as_large_as_the_error_and_shrinks_with_transitions(encoder: ParameterEncoder) -> None:
     new = push(200, 20, 2)
-    one, all_ = (identified(encoder, new, steps) for steps in (1, 20))
+    one, all_ = (identified(encoder, new, steps, 20) for steps in (1, 20))
     assert all_.deviation[:, 0].mean() < 0.5 * one.deviation[:, 0].mean()
     off = (truth(new) - all_.mean) / all_.deviation
     assert 0.5 < float(off.square().mean().sqrt()) < 2.0
@@ -68,6 +68,14 @@ def test_the_order_of_transitions_does_not_matter(encoder: ParameterEncoder) -> 
     first, other = encoder.believe(embedded), encoder.believe(embedded[:, order])
     torch.testing.assert_close(first.mean, other.mean)
     torch.testing.assert_close(first.deviation, other.deviation)
+
+
+def test_only_the_last_transitions_of_the_window_count(encoder: ParameterEncoder) -> None:
+    one = push(1, 20, 4)[0]
+    later = KnownEpisode(one.obs[15:], one.actions[15:], one.parameters)
+    whole, end = identified(encoder, [one], 20, 5), identified(encoder, [later], 5, 20)
+    assert torch.equal(whole.mean, end.mean)
+    assert not torch.equal(whole.mean, identified(encoder, [one], 19, 5).mean)
 
 
 def test_the_same_seed_gives_the_same_encoder() -> None:
