@@ -49,7 +49,7 @@ def test_an_exact_model_imagines_the_hand_where_it_was(drifting: object, dataset
 
 def test_other_data_are_refused(fitted: Model, dataset: Dataset, tmp_path: Path) -> None:
     other = make("gym:CartPole-v1")
-    with pytest.raises(UserError, match="environment 'kitchen', not .gym:CartPole-v1., unlike the model's"):
+    with pytest.raises(UserError, match=r"environment 'kitchen', not .gym:CartPole-v1., unlike the model's"):
         Replay(fitted, other.make_scene(()), dataset.path)
     with pytest.raises(UserError, match="dataset"):
         Replay(fitted, fitted.environment.make_scene(()), tmp_path)
