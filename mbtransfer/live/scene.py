@@ -169,7 +169,7 @@ class SceneDrawing:
         On a telephone, held upright, the view is from farther away, and the controls do not hide its middle.
         """
         self._look_from(name)
-        self._server.on_client_connect(_step_back)
+        self._server.on_client_connect(self._step_back)
 
     def _look_from(self, name: str) -> None:
         first, stat = self._server.initial_camera, self._model.stat
@@ -186,14 +186,13 @@ class SceneDrawing:
         first.position, first.look_at = tuple(at), tuple(at - axes[:, 2] * reach)
         first.fov = float(np.deg2rad(self._model.cam_fovy[number]))
 
-
-def _step_back(client: viser.ClientHandle) -> None:
-    """Show as much across an upright screen as across a square one, in its upper half."""
-    camera = client.camera
-    if camera.aspect >= 1:
-        return
-    at, towards = np.array(camera.position), np.array(camera.look_at)
-    away = min(1 / camera.aspect, _FARTHEST) * (at - towards)
-    lower = np.array([0.0, 0.0, _LOWER * np.linalg.norm(away) * np.tan(camera.fov / 2)])
-    with client.atomic():
-        camera.position, camera.look_at = towards + away - lower, towards - lower
+    def _step_back(self, client: viser.ClientHandle) -> None:
+        """Show as much across an upright screen as across a square one, in its upper half."""
+        first, aspect = self._server.initial_camera, client.camera.aspect
+        if aspect >= 1:
+            return
+        at, towards = np.array(first.position), np.array(first.look_at)
+        away = min(1 / aspect, _FARTHEST) * (at - towards)
+        lower = np.array([0.0, 0.0, _LOWER * np.linalg.norm(away) * np.tan(first.fov / 2)])
+        with client.atomic():
+            client.camera.position, client.camera.look_at = towards + away - lower, towards - lower

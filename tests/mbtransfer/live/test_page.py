@@ -95,7 +95,7 @@ def page(address: str) -> Iterator[Any]:
 
 def choose(page: Any, label: str, option: str) -> None:
     """Take an option of the drop-down list with that label."""
-    page.get_by_label(label, exact=True).click()
+    page.get_by_role("combobox", name=label, exact=True).click()
     page.get_by_role("option", name=option, exact=True).click()
 
 
