@@ -89,7 +89,9 @@ class ReachHandle:
         spec = environment.spec
         self._limits = [(spec.observation[i].low, spec.observation[i].high) for i in spec.hand]
         self._environment, self._hand, self._give = environment, hand, give
-        self._show = server.gui.add_checkbox("Arrows: drag them where the hand shall go", False)
+        self._show = server.gui.add_checkbox(
+            "Arrows to drag", False, hint="the hand goes where you let go of them"
+        )
         x, y, z = self._limits
         self._arrows = server.scene.add_transform_controls(
             "/reach", scale=_ARROWS_M, disable_rotations=True, translation_limits=(x, y, z), depth_test=False,

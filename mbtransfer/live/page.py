@@ -180,8 +180,12 @@ class LivePage:
         with tabs.add_tab("Planner"):
             SearchPanel(gui, self.context, self.act)
             if self._has_scene:
-                self._ghosts = gui.add_checkbox("Ghosts: where things will be", True)
-                self._fan = gui.add_checkbox("Fan of candidate plans", True)
+                self._ghosts = gui.add_checkbox(
+                    "Ghosts", True, hint="where the model expects things at the end of the plan"
+                )
+                self._fan = gui.add_checkbox(
+                    "Fan of plans", True, hint="candidates of the last iteration, the better the darker"
+                )
 
         with tabs.add_tab("Episode"):
             self._charts = Charts(gui, self._spec.control_dt)

@@ -58,9 +58,7 @@ class Recording:
         """The same up to now."""
         made = Recording.__new__(Recording)
         made._seed = self._seed
-        made._parts = [
-            _Part(list(p.states), list(p.obs), list(p.actions), list(p.words)) for p in self._parts
-        ]
+        made._parts = [part.copy() for part in self._parts]
         return made
 
     def __len__(self) -> int:
@@ -114,3 +112,6 @@ class _Part:
         self, states: list[ndarray], obs: list[ndarray], actions: list[ndarray], words: list[str]
     ) -> None:
         self.states, self.obs, self.actions, self.words = states, obs, actions, words
+
+    def copy(self) -> "_Part":
+        return _Part(self.states.copy(), self.obs.copy(), self.actions.copy(), self.words.copy())

@@ -18,6 +18,9 @@ _MOVED = 0.005
 _AWAY = (0.6, -1.2, 0.6)
 """Where the first view is taken from, in extents of the model from its centre."""
 
+_FARTHEST, _LOWER = 1.9, 0.45
+"""On an upright screen: how many times farther away the view is at most, and how much lower, in half pictures."""
+
 _LOOKED_AT = 64
 """States by which the materials are found that change their colour with the state."""
 
@@ -161,7 +164,14 @@ class SceneDrawing:
         handle.position, handle.wxyz = position.copy(), wxyz.copy()
 
     def look_from(self, name: str) -> None:
-        """Let pages begin with the view of a camera of the model; without such a one, with a view of everything."""
+        """Let pages begin with the view of a camera of the model; without such a one, with a view of everything.
+
+        On a telephone, held upright, the view is from farther away, and the controls do not hide its middle.
+        """
+        self._look_from(name)
+        self._server.on_client_connect(self._step_back)
+
+    def _look_from(self, name: str) -> None:
         first, stat = self._server.initial_camera, self._model.stat
         names = [self._model.camera(i).name for i in range(self._model.ncam)]
         first.up = (0.0, 0.0, 1.0)
@@ -175,3 +185,14 @@ class SceneDrawing:
         reach = np.linalg.norm(at - stat.center)
         first.position, first.look_at = tuple(at), tuple(at - axes[:, 2] * reach)
         first.fov = float(np.deg2rad(self._model.cam_fovy[number]))
+
+    def _step_back(self, client: viser.ClientHandle) -> None:
+        """Show as much across an upright screen as across a square one, in its upper half."""
+        first, aspect = self._server.initial_camera, client.camera.aspect
+        if aspect >= 1:
+            return
+        at, towards = np.array(first.position), np.array(first.look_at)
+        away = min(1 / aspect, _FARTHEST) * (at - towards)
+        lower = np.array([0.0, 0.0, _LOWER * np.linalg.norm(away) * np.tan(first.fov / 2)])
+        with client.atomic():
+            client.camera.position, client.camera.look_at = towards + away - lower, towards - lower

@@ -103,7 +103,7 @@ class RecipePanel:
                 f"**line {found.line}**: {found.message}\n\n```\n{found.shown_in(self._editor.value)}\n```"
             )
             return None
-        self._verdict.content = f"✔ {len(found.steps)} steps, {found.total_timeout} control steps at most"
+        self._verdict.content = f"✔ steps: {len(found.steps)}; control steps at most: {found.total_timeout}"
         return found
 
     def _do(self) -> None:

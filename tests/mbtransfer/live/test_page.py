@@ -31,11 +31,26 @@ WAIT = 120_000
 SOFTWARE = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
 
-def free_port() -> str:
-    """A port that nobody listens to, so that several workers have a page each."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return str(free.getsockname()[1])
+TOUCH = '''
+"""Touch the handle of the drawer."""
+
+handle = list(spec.fixture("drawer").handle)
+
+
+def reward(obs, action, next_obs):
+    return -next_obs[..., handle].norm(dim=-1)
+
+
+def success(obs):
+    return obs[..., handle].norm(dim=-1) < 0.08
+'''
+
+
+def free_port() -> int:
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        port: int = trial.getsockname()[1]
+        return port
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +58,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where a page runs, of a model whose hand is exact; its episodes go to `live` beside the model."""
     folder = tmp_path_factory.mktemp("page")
     save_exact_model(folder / "model")
+    (folder / "touch_drawer.py").write_text(TOUCH)
     argv = [
-        sys.executable, "-m", "mbtransfer", "live", "--model", str(folder / "model"), "--port", free_port(),
+        sys.executable, "-m", "mbtransfer", "live", "--model", str(folder / "model"), "--port", str(free_port()),
+        "--task-file", str(folder / "touch_drawer.py"),
         "--out", str(folder / "live"), "--candidates", "24", "--iterations", "1", "--horizon", "6",
     ]  # fmt: skip
     process = subprocess.Popen(
@@ -58,7 +75,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield found[1]
     finally:
         process.terminate()
-        process.wait(timeout=60)
+        process.communicate(timeout=60)
 
 
 @pytest.fixture
@@ -78,7 +95,7 @@ def page(address: str) -> Iterator[Any]:
 
 def choose(page: Any, label: str, option: str) -> None:
     """Take an option of the drop-down list with that label."""
-    page.get_by_label(label, exact=True).click()
+    page.get_by_role("combobox", name=label, exact=True).click()
     page.get_by_role("option", name=option, exact=True).click()
 
 
@@ -86,14 +103,14 @@ def open_tab(page: Any, name: str) -> None:
     page.get_by_role("tab", name=name).click()
 
 
-def test_a_reach_by_recipe_a_mistake_a_push_and_another_planner(page: Any, address: str) -> None:
+def test_a_mistake_in_a_recipe_is_shown_and_the_mended_one_is_done(page: Any) -> None:
     open_tab(page, "Recipe")
     editor = page.locator("textarea").first
     editor.fill("name: mine\nsteps:\n  - drawer_opn\n")
     page.get_by_text("did you mean 'drawer_open'").wait_for()
     page.get_by_text("line 3", exact=True).wait_for()
     editor.fill("name: mine\nsteps:\n  - reach: drawer\n    timeout: 60\n")
-    page.get_by_text("1 steps, 60 control steps at most").wait_for()
+    page.get_by_text("✔ steps: 1;").wait_for()
     page.get_by_role("button", name="Do it").click()
     page.get_by_text("· done ·").wait_for()
 
@@ -106,10 +123,19 @@ def test_a_task_is_chosen_by_clicking_and_pursued(page: Any) -> None:
     choose(page, "Task", "drawer_open")
     page.get_by_role("button", name="Do it").click()
     page.get_by_text(re.compile(r"drawer [\d.-]+ → 0\.28 m")).first.wait_for()
+    page.get_by_text("⚠ the pool moved drawer over only 0% of the way").wait_for()
     open_tab(page, "Planner")
     choose(page, "Planner", "mppi")
     page.get_by_text("Stop", exact=True).click()
     page.get_by_text("· stopped").wait_for()
+
+
+def test_a_task_is_chosen_by_clicking_and_done(page: Any) -> None:
+    choose(page, "Task", "drawer_close")
+    choose(page, "Task", "touch_drawer")
+    page.get_by_text("Touch the handle of the drawer").wait_for()
+    page.get_by_role("button", name="Do it").click()
+    page.get_by_text(re.compile("touch_drawer · done ·")).wait_for()
 
 
 def test_a_drawer_is_pushed_open_by_hand(page: Any) -> None:
