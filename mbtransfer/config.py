@@ -262,8 +262,9 @@ class PrepareConfig(MachineFlags, TrackerFlags, TrustFlags):
     updates: Count | None = None
     """Maximum number of updates per task. None: no maximum.
     If it is reached before --seconds, the result does not depend on the speed of the machine."""
-    method: Literal["imagination", "pool"] = "imagination"
-    """Learn from roll-outs of the model (imagination), or offline from its pool by implicit Q-learning (pool)."""
+    method: Literal["imagination", "pool", "planner"] = "imagination"
+    """Learn from roll-outs of the model (imagination), offline from its pool by implicit Q-learning (pool),
+    or by imitation of the planner in imagination (planner), in rounds of which each counts as an update."""
     uncertainty_penalty: Annotated[float, Ge(0)] = 0.0
     """Reward lost where two members disagree twice as much as usual, as a share of the reward range.
     0.5 helps where the policy exploits errors of the model; elsewhere it lowers the return."""

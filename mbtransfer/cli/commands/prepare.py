@@ -69,9 +69,10 @@ def _one(
         )
     path, notes = prepared.save(config.model), prepared.notes
     tracker.makes(Artifact.of("model", path, path))
-    of = "imagined reward" if config.method == "imagination" else "the pool's reward"
+    of = "the pool's reward" if config.method == "pool" else "imagined reward"
+    work = "rounds" if config.method == "planner" else "updates"
     console.say(
-        f"{task.name}: {notes['updates']:,} updates in {notes['seconds']:.0f} s, {of} "
+        f"{task.name}: {notes['updates']:,} {work} in {notes['seconds']:.0f} s, {of} "
         f"{notes['imagined']:.3f} per control step; wrote {path}",
     )  # fmt: skip
     return notes

@@ -1,8 +1,9 @@
-"""Training of a task's policy and value function, by actor-critic or IQL."""
+"""Training of a task's policy and value function: by actor-critic, IQL, or distillation of the planner."""
 
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
@@ -10,8 +11,10 @@ import torch
 from mbtransfer.errors import UserError
 from mbtransfer.model import Model
 from mbtransfer.mpc.agent import action_bounds
+from mbtransfer.mpc.controller import model_controller
 from mbtransfer.mpc.task_policy import Prepared
 from mbtransfer.training.policy.actor_critic import EnsemblePenalty, PolicyTrainingConfig, Trainer
+from mbtransfer.training.policy.distillation import DistillationConfig, PlannerTrainer
 from mbtransfer.training.policy.iql import PoolTrainer
 from tasks.task import Task
 from world_models.dynamics.rollout import Imagination
@@ -19,7 +22,7 @@ from world_models.dynamics.rollout import Imagination
 MEMORY = 0.99
 """Decay of the running mean of the reported reward, per update."""
 
-Method = Literal["imagination", "pool"]
+Method = Literal["imagination", "pool", "planner"]
 
 
 class PolicyProgress(NamedTuple):
@@ -43,7 +46,7 @@ Report = Callable[[PolicyProgress], None]
 def prepare(
     model: Model, task: Task, seconds: float, *, updates: int | None = None, labels: int | None = None,
     config: PolicyTrainingConfig | None = None, method: Method = "imagination",
-    seed: int = 0, report: Report | None = None,
+    distillation: DistillationConfig | None = None, seed: int = 0, report: Report | None = None,
 ) -> Prepared:  # fmt: skip
     """Train a policy and a value function for a task that the model was never trained for.
 
@@ -54,20 +57,23 @@ def prepare(
         updates: maximum number of updates; if reached before `seconds`, the result does not depend on the clock.
         labels: labelled transitions behind the reward; None for the model's default.
         config: settings of the training.
-        method: `imagination` (roll-outs through the ensemble) or `pool` (the relabelled transitions alone).
+        method: `imagination` (roll-outs through the ensemble), `pool` (the relabelled transitions alone) or `planner`
+            (imitation of the planner in imagination; an update is a round).
+        distillation: settings of a round, for `planner`.
         seed: seed of all randomness.
         report: called with the progress.
 
     Raises:
         ModelError: more labels than the model's pool has transitions.
-        UserError: an uncertainty penalty with `method="pool"`, or with fewer than two members.
+        UserError: an uncertainty penalty with another method than `imagination`, or with fewer than two members.
     """
     config, bounds = config or PolicyTrainingConfig(), action_bounds(model.environment.spec, model.device)
     members = len(model.dynamics.elites)
-    if config.uncertainty_penalty and (method == "pool" or members < 2):
-        what = "--method pool imagines nothing" if method == "pool" else "this model has only one"
+    if config.uncertainty_penalty and (method != "imagination" or members < 2):
+        what = {"pool": "--method pool imagines nothing", "planner": "--method planner follows the planner"}
         raise UserError(
-            f"--uncertainty-penalty compares two members in imagination, but {what}; leave it out"
+            "--uncertainty-penalty compares two members in imagination, but "
+            f"{what.get(method, 'this model has only one')}; leave it out"
         )
     heads, count = model.rewards([task], labels), model.label_count(labels)
     reward = model.label(task, count).reward
@@ -76,9 +82,18 @@ def prepare(
     def judged(obs: torch.Tensor, action: torch.Tensor, ahead: torch.Tensor) -> torch.Tensor:
         return heads.reward(obs, action, ahead)[..., 0]
 
-    trainer: Trainer | PoolTrainer
+    trainer: Trainer | PoolTrainer | PlannerTrainer
     if method == "pool":
         trainer = PoolTrainer(model.pool, judged, span, bounds, config, seed)
+    elif method == "planner":
+        controller = model_controller(
+            model.environment, model.dynamics, rewards=partial(model.rewards, labels=labels), labels=count,
+            device=model.device,
+        )  # fmt: skip
+        trainer = PlannerTrainer(
+            controller, task, Imagination(model.dynamics, members), judged, span, model.pool.obs, bounds, config, seed,
+            distillation or DistillationConfig(),
+        )  # fmt: skip
     else:
         imagination = Imagination(model.dynamics, members)
         change = model.dynamics.normalizer.change

@@ -15,6 +15,7 @@ from mbtransfer.mpc.agent import action_bounds
 from mbtransfer.mpc.controller import Controller
 from mbtransfer.mpc.task_reward import TaskReward
 from mbtransfer.training.policy import prepare
+from mbtransfer.training.policy.distillation import DistillationConfig
 from mbtransfer.transfer.distilled_policy import DistilledPolicy, task_vector
 from mbtransfer.transfer.fine_tuned_model import FineTunedModel
 from mbtransfer.transfer.imagined_policy import ImaginedPolicy
@@ -97,7 +98,7 @@ def test_the_policy_is_what_prepare_makes(sources: Sources, target: Task) -> Non
 
 @pytest.mark.slow
 def test_a_distilled_policy_goes_where_the_planner_goes(sources: Sources, target: Task) -> None:
-    method = DistilledPolicy(rows=10, steps=12, rounds=2, updates=300)
+    method = DistilledPolicy(2, 300, DistillationConfig(rows=10, steps=12, updates=300))
     carried = method.pretrain(sources)
     weights = [weight.clone() for weight in carried.actor.parameters()]
     solution = method.solve(carried, target)
