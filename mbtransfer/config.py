@@ -275,6 +275,20 @@ class PrepareConfig(MachineFlags, TrackerFlags, TrustFlags):
 
 
 @command
+class ExportConfig(TrustFlags):
+    """Export the policy that was prepared for a task to an ONNX file, which needs no PyTorch and no planner."""
+
+    model: Path
+    """Model folder."""
+    task: str
+    """Task that was prepared: by name, from --task-file, or such as "move(drawer, 0.2)"."""
+    out: Path
+    """ONNX file to write."""
+    task_file: Path | None = None
+    """Python file that defines your own tasks."""
+
+
+@command
 class AdaptConfig(SearchFlags, MachineFlags, TrackerFlags, TrustFlags):
     """Fine-tune a model on a few episodes of a new task, and report how much old tasks lose."""
 
@@ -672,6 +686,7 @@ __all__ = [
     "DemoConfig",
     "DiagnoseConfig",
     "EvaluateConfig",
+    "ExportConfig",
     "FitConfig",
     "LabelConfig",
     "MachineFlags",
@@ -695,6 +710,7 @@ COMMANDS: dict[str, type] = {
     "evaluate": EvaluateConfig,
     "compare": CompareConfig,
     "prepare": PrepareConfig,
+    "export": ExportConfig,
     "adapt": AdaptConfig,
     "label": LabelConfig,
     "plan": PlanConfig,

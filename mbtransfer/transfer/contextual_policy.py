@@ -11,7 +11,7 @@ once:
 with the rewards of each task scaled to be from 0 to 1. A target needs its context alone; nothing is trained for it.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -27,6 +27,7 @@ from mbtransfer.mpc.task_reward import TaskReward
 from mbtransfer.training.policy.actor_critic import EnsemblePenalty, PolicyTrainingConfig, Trainer
 from mbtransfer.transfer.context import CONTEXTS, Contexts, ObjectGoal
 from mbtransfer.transfer.hard_modules import HardModules
+from mbtransfer.transfer.imagined_policy import ALONE
 from mbtransfer.transfer.method import Costs, Method, Solution, Sources, parameters
 from mbtransfer.transfer.soft_modules import SoftModules
 from tasks.spec import nearest
@@ -137,7 +138,7 @@ class ContextualPolicy(Method[Carried]):
     trunk: str = "mlp"
     updates: int = 1500
     rows: int = 4
-    training: PolicyTrainingConfig = field(default_factory=PolicyTrainingConfig)
+    training: PolicyTrainingConfig = ALONE
 
     def small(self) -> "ContextualPolicy":
         """See `Method.small`."""

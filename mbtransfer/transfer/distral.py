@@ -20,7 +20,7 @@ tasks that is not told which one it is in.
 """
 
 import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -33,6 +33,7 @@ from mbtransfer.mpc.objective import Policy, Reward
 from mbtransfer.mpc.task_policy import Actor, Critic, Scaled
 from mbtransfer.training.policy.actor_critic import PolicyTrainingConfig, Trainer
 from mbtransfer.transfer.contextual_policy import joint_reward
+from mbtransfer.transfer.imagined_policy import ALONE
 from mbtransfer.transfer.method import Costs, Method, Solution, Sources, parameters
 from tasks.spec import nearest
 from tasks.task import Task
@@ -137,7 +138,7 @@ class Distral(Method[Carried]):
     updates: int = 1000
     target_updates: int = 500
     rows: int = 4
-    training: PolicyTrainingConfig = field(default_factory=PolicyTrainingConfig)
+    training: PolicyTrainingConfig = ALONE
 
     def small(self) -> "Distral":
         """See `Method.small`."""

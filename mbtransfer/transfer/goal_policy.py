@@ -21,7 +21,7 @@ buffer of transitions is needed.
 A target's goal comes from its labels (`GoalSpace.goal_of`), and nothing is trained for it.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -35,6 +35,7 @@ from mbtransfer.mpc.objective import Policy
 from mbtransfer.mpc.task_policy import Actor, Critic, Scaled
 from mbtransfer.training.policy.actor_critic import PolicyTrainingConfig, Trainer, step
 from mbtransfer.transfer.goals import TOLERANCE, GoalSpace
+from mbtransfer.transfer.imagined_policy import ALONE
 from mbtransfer.transfer.method import Costs, Method, Solution, Sources, parameters
 from planners.base import Bounds
 from tasks.environment import Environment
@@ -252,7 +253,7 @@ class GoalPolicy(Method[Carried]):
     both: float = 0.2
     arrival: float = 0.2
     approach: float = 0.2
-    training: PolicyTrainingConfig = field(default_factory=lambda: PolicyTrainingConfig(rows=60))
+    training: PolicyTrainingConfig = field(default_factory=lambda: replace(ALONE, rows=60))
 
     def lacks(self, environment: Environment) -> str:
         """See `Method.lacks`."""

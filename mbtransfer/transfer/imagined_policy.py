@@ -2,15 +2,19 @@
 
 Actor-critic in the pooled model with the target's learned reward (see `mbtransfer.training.policy.actor_critic`: Xu et
 al. 2022, "Accelerated policy learning with parallel differentiable simulation", section 3). It is what
-`mbtransfer prepare` makes; here it acts alone, instead of proposing plans.
+`mbtransfer prepare` makes; here it acts alone, instead of proposing plans, which asks for more training.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from mbtransfer.training.policy import PolicyTrainingConfig, prepare
 from mbtransfer.transfer.method import Costs, Method, Solution, Sources, parameters
 from tasks.task import Task
+
+ALONE = PolicyTrainingConfig(discount=0.95)
+"""Settings of a policy that acts without a planner. Five source tasks of the kitchen, 500 updates, 10 episodes each: 33
+of 50 solved, and 23 with the discount of 0.98 that serves values at the end of plans."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +28,8 @@ class ImaginedPolicy(Method[Sources]):
 
     name: ClassVar[str] = "policy"
     without_practice: ClassVar[bool] = True
-    updates: int = 500
-    training: PolicyTrainingConfig = field(default_factory=PolicyTrainingConfig)
+    updates: int = 1500
+    training: PolicyTrainingConfig = ALONE
 
     def small(self) -> "ImaginedPolicy":
         """See `Method.small`."""

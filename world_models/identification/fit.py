@@ -120,7 +120,7 @@ class _Windows:
 def identified(
     encoder: ParameterEncoder, episodes: Sequence[KnownEpisode], steps: int, window: int
 ) -> Belief:
-    """What is believed after so many control steps of each episode, or all of a shorter one, from the last L of them."""
+    """What is believed after so many control steps of each episode, or all of a shorter one: the last L tell it."""
     found = []
     for one in episodes:
         n = min(steps, len(one))

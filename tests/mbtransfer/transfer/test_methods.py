@@ -18,7 +18,7 @@ from mbtransfer.training.policy import prepare
 from mbtransfer.training.policy.distillation import DistillationConfig
 from mbtransfer.transfer.distilled_policy import DistilledPolicy, task_vector
 from mbtransfer.transfer.fine_tuned_model import FineTunedModel
-from mbtransfer.transfer.imagined_policy import ImaginedPolicy
+from mbtransfer.transfer.imagined_policy import ALONE, ImaginedPolicy
 from mbtransfer.transfer.method import Sources, controller_of
 from mbtransfer.transfer.model_transfer import ModelTransfer
 from mbtransfer.transfer.oracle import Oracle
@@ -91,7 +91,7 @@ def test_an_own_model_learns_the_dynamics_from_its_share(sources: Sources, targe
 
 def test_the_policy_is_what_prepare_makes(sources: Sources, target: Task) -> None:
     solution = ImaginedPolicy(updates=2).solve(sources, target)
-    prepared = prepare(sources.model, target, 1e9, updates=2, labels=500)
+    prepared = prepare(sources.model, target, 1e9, updates=2, labels=500, config=ALONE)
     obs = sources.model.pool.obs
     assert torch.equal(solution.acts(obs), prepared.policy(obs))  # type: ignore[operator]
 
