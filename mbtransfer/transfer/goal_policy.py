@@ -21,7 +21,7 @@ buffer of transitions is needed.
 A target's goal comes from its labels (`GoalSpace.goal_of`), and nothing is trained for it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
