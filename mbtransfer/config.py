@@ -81,6 +81,25 @@ class DecisionFlags(SearchFlags):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClockFlags:
+    """Whether the world waits for decisions."""
+
+    clock: Literal["frozen", "realtime"] = "frozen"
+    """World that waits for each decision (frozen), or goes on meanwhile as a robot's does (realtime).
+    There a plan that comes late acts late, and until then the last plan goes on."""
+    clock_speed: Annotated[float, Ge(0.001)] = 1.0
+    """Speed of the world's clock: at 2 the world does two seconds' worth while the robot thinks for one."""
+    latency_ms: Annotated[float, Ge(0)] | None = None
+    """Milliseconds that each decision takes. None: as long as on this machine, measured before the first episode."""
+    latency_trace: Path | None = None
+    """Text file with the milliseconds of one decision per line; after the last one it begins again."""
+    extra_latency_ms: Annotated[float, Ge(0)] = 0.0
+    """Milliseconds to add to each decision, such as those of a camera and a network."""
+    compensate: bool = True
+    """Plan for where the model says the world will be when the plan is ready."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class EngineFlags:
     """Where parallel work runs."""
 
@@ -454,7 +473,7 @@ class ReproduceConfig(TrackerFlags, TrustFlags):
 
 
 @command
-class EvaluateConfig(DecisionFlags, EngineFlags, MachineFlags, TrackerFlags, TrustFlags):
+class EvaluateConfig(DecisionFlags, ClockFlags, EngineFlags, MachineFlags, TrackerFlags, TrustFlags):
     """Measure success rates on tasks and recipes, with 95% confidence intervals."""
 
     model: Path | None = None
@@ -676,6 +695,7 @@ __all__ = [
     "AdaptConfig",
     "CalibrationConfig",
     "CheckConfig",
+    "ClockFlags",
     "CollectConfig",
     "CompareConfig",
     "DatasetExportConfig",

@@ -20,6 +20,7 @@ from mbtransfer.mpc.controller import (
     model_controller,
     simulator_controller,
 )
+from mbtransfer.mpc.late_agent import Clock
 from mbtransfer.mpc.objective import LearnedDynamics, ReturnEstimator, Risk
 from mbtransfer.mpc.task_policy import load_prepared, prepared_digest
 from mbtransfer.mpc.task_reward import Rewards
@@ -34,9 +35,12 @@ from tasks.trusted_code import named_code
 from world_models.dynamics.inference import Precision, name_of
 from world_models.uncertainty.disagreement import DisagreementScale
 
+CLOCK = ("latencies_ms", "measured", "clock_speed", "compensate")
+"""Fields that count where the world does not wait."""
+
 ELSEWHERE = (
     "model", "task_file", "device", "threads", "horizon", "candidates", "iterations", "settings",
-    "trust_code",
+    "trust_code", *CLOCK,
 )  # fmt: skip
 """Fields that `EvalContext.described` gives in another form, or that the results do not depend on."""
 
@@ -76,6 +80,10 @@ class EvalConfig:
         retry_after: control steps without progress after which an episode returns to its start and tries again;
             None for never.
         prepared: use the policies and values of `prepare` where they exist.
+        latencies_ms: how long decisions take, one after the other, while the world goes on; none if it waits.
+        measured: they were measured, and not given.
+        clock_speed: how fast the world's clock runs.
+        compensate: plan for where the world will be when the plan is ready.
         task_file: Python file with the user's own tasks.
         device: where planning runs; `auto` is the accelerator if there is one.
         threads: PyTorch threads per process; another number may change the last digits of the results.
@@ -105,6 +113,10 @@ class EvalConfig:
     uncertainty_penalty: float = 0.0
     retry_after: int | None = None
     prepared: bool = True
+    latencies_ms: tuple[float, ...] = ()
+    measured: bool = False
+    clock_speed: float = 1.0
+    compensate: bool = True
     task_file: str | None = None
     device: str = "auto"
     threads: int = 1
@@ -198,7 +210,9 @@ class EvalConfig:
                 environment, model.dynamics, particles=self.particles, device=model.device,
                 precision=self.precision, compiled=self.compile, **common,
             )  # fmt: skip
-        controller = replace(controller, reward_name=self.reward, retry_after=self.retry_after)
+        controller = replace(
+            controller, reward_name=self.reward, retry_after=self.retry_after, clock=self._clock(environment)
+        )
         controller.make_planner()
         if model is None or not self.prepared or self.reward == "distance":
             return controller
@@ -206,6 +220,11 @@ class EvalConfig:
         return replace(
             controller, prepared=lambda task: load_prepared(folder, task.name, model.digest, bounds)
         )
+
+    def _clock(self, environment: Environment) -> Clock | None:
+        if not self.latencies_ms:
+            return None
+        return Clock.of(self.latencies_ms, environment.spec.control_dt, self.clock_speed, self.compensate)
 
     def _estimator(self, model: Model | None) -> ReturnEstimator:
         scale = None
@@ -285,6 +304,9 @@ class EvalContext:
         if config.dynamics == "oracle":
             for name in ("particles", "precision", "compile", "uncertainty_penalty"):
                 del own[name]
+        if config.latencies_ms:
+            own |= {name: getattr(config, name) for name in CLOCK}
+            own["latencies_ms"] = "measured" if config.measured else list(config.latencies_ms)
         own["labels"] = self.controller.labels
         own["model_digest"] = self.model.digest if self.model else None
         own["prepared"] = prepared_digest(Path(config.model)) if config.model and config.prepared else ""

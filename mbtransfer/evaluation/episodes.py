@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
@@ -110,7 +111,22 @@ def decision_latency(
 
     `first` is the time of the very first decision, which includes any warm-up, such as compilation.
     """
-    controller = controller.ready_for(asked)
+    first, *times = _timed(controller, asked, decisions, seconds)
+    shares = np.percentile(times[WARM_UP - 1 :], [50, 95, 99])
+    return {
+        name: float(value)
+        for name, value in zip(("p50", "p95", "p99", "first"), [*shares, first], strict=True)
+    }
+
+
+def decision_times(controller: Controller, asked: Task | Recipe) -> list[float]:
+    """The times of some decisions in a batch of one, milliseconds, without those of the warm-up."""
+    return _timed(controller, asked, DECISIONS, SECONDS)[WARM_UP:]
+
+
+def _timed(controller: Controller, asked: Task | Recipe, decisions: int, seconds: float) -> list[float]:
+    """The times of decisions, the first ones included, milliseconds; at least `LEAST` beyond the warm-up."""
+    controller = replace(controller.ready_for(asked), clock=None)  # every action is a decision
     monitor, state = script_of(controller, asked), starts_of(controller, asked, 0, 1)
     agent, times, begun = controller.agent(0), list[float](), state
     obs = as_tensor(controller.scene.observe(state), controller.device)
@@ -125,9 +141,7 @@ def decision_latency(
         after = controller.scene.rollout(state, action[:, None])[:, 0]
         state = after if np.isfinite(after).all() else begun  # the episode is over: restart it
         obs = as_tensor(controller.scene.observe(state), controller.device)
-    shares = np.percentile(times[min(WARM_UP, len(times) - 1) :], [50, 95, 99])
-    named = zip(("p50", "p95", "p99", "first"), [*shares, times[0]], strict=True)
-    return {name: float(value) for name, value in named}
+    return times
 
 
 DRAWS = 32

@@ -72,6 +72,7 @@ class MPCAgent:
         """The last decision, for observers."""
         self.violation: Tensor | None = None
         """How far the last plans violate a constraint, [B]; None if there are no constraints."""
+        self.reset()
 
     def __repr__(self) -> str:
         """A one-line description."""
@@ -104,14 +105,10 @@ class MPCAgent:
         """The next action of each episode."""
         if self._plan is not None and self._left:
             return self._followed(self._plan)
-        deadline = None if self._seconds is None else perf_counter() + self._seconds * len(obs)
         shape = (obs.shape[0], self.planner.horizon, self.bounds.low.shape[0])
         start = self.bounds.middle.expand(shape) if self._plan is None else self._plan
-        outlook = self.dynamics.objective(obs, state, reward, self.generator)
-        proposals = self._proposals(obs, state)
-        plan = self.planner.plan(outlook, start, self.generator, proposals=proposals, deadline=deadline)
-        self.plan, self._plan, self._elites = plan, plan.shifted(), plan.shifted_elites()
-        self.violation = outlook.violation(plan.actions) if self.dynamics.estimator.constraints else None
+        plan = self.search(obs, state, reward, start)
+        self._plan, self._elites = plan.shifted(), plan.shifted_elites()
         action = plan.actions[:, 0]
         if self._pause is not None:
             action = torch.where(self._pause[:, None], self.bounds.middle, action)
@@ -119,6 +116,18 @@ class MPCAgent:
             self._pause = None
         self._left = self._replan - 1
         return action
+
+    def search(
+        self, obs: Float[Tensor, "B O"], state: np.ndarray, reward: Reward, start: Float[Tensor, "B H A"]
+    ) -> Plan:
+        """Search for a plan from `start`, the elites of the last decision and the policy's roll-outs."""
+        deadline = None if self._seconds is None else perf_counter() + self._seconds * len(obs)
+        outlook = self.dynamics.objective(obs, state, reward, self.generator)
+        proposals = self._proposals(obs, state)
+        plan = self.planner.plan(outlook, start, self.generator, proposals=proposals, deadline=deadline)
+        self.plan = plan
+        self.violation = outlook.violation(plan.actions) if self.dynamics.estimator.constraints else None
+        return plan
 
     def _followed(self, plan: Float[Tensor, "B H A"]) -> Float[Tensor, "B A"]:
         """The next action of the existing plans."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 from functools import partial
 
 import torch
@@ -9,6 +10,7 @@ import torch
 from mbtransfer.labels.labelled_task import LabelledTask
 from mbtransfer.mpc.agent import MPCAgent, Seeding, action_bounds
 from mbtransfer.mpc.combined_reward import combined_rewards
+from mbtransfer.mpc.late_agent import Clock, LateAgent
 from mbtransfer.mpc.objective import Dynamics, LearnedDynamics, OracleDynamics, ReturnEstimator
 from mbtransfer.mpc.task_policy import Prepared
 from mbtransfer.mpc.task_reward import Rewards, TrueRewards
@@ -48,6 +50,7 @@ class Controller:
         retry_after: control steps without progress after which an episode returns to its start and tries again; None
             for never.
         prepared: gives the prepared policy and value of a task, or None; None if nothing prepared is used.
+        clock: how long decisions take while the world goes on; None if it waits for them.
     """
 
     environment: Environment
@@ -64,6 +67,7 @@ class Controller:
     seeding: Seeding | None = None
     retry_after: int | None = None
     prepared: Callable[[Task], Prepared | None] | None = None
+    clock: Clock | None = None
 
     def __repr__(self) -> str:
         """A one-line description."""
@@ -97,9 +101,10 @@ class Controller:
         """
         bounds = action_bounds(self.environment.spec, self.device)
         planner = make_planner(self.planner, bounds, self.settings)
-        return MPCAgent(
-            self.dynamics, planner, bounds, seed, seeding=self.seeding, decision_ms=self.decision_ms
-        )
+        made: dict[str, Any] = {"seed": seed, "seeding": self.seeding, "decision_ms": self.decision_ms}
+        if self.clock is None:
+            return MPCAgent(self.dynamics, planner, bounds, **made)
+        return LateAgent(self.dynamics, planner, bounds, clock=self.clock, **made)
 
     def make_planner(self) -> Planner:
         """Make the planner alone, as a quick check of its name and settings.

@@ -93,6 +93,14 @@ class DynamicsUnder:
         inner = LearnedDynamics(self.imagination, self.estimator)
         return inner.rollouts(wide, state, lambda rows: policy(rows[:, :size]), horizon)
 
+    def ahead(
+        self, obs: Float[Tensor, "B O"], state: np.ndarray, actions: Float[Tensor, "B H A"]
+    ) -> tuple[Float[Tensor, "B O"], np.ndarray]:
+        """See `Dynamics.ahead`; under the mean of the M vectors."""
+        wide = torch.cat([obs, self.parameters.mean(dim=0)], dim=1)
+        inner = LearnedDynamics(self.imagination, self.estimator)
+        return inner.ahead(wide, state, actions)[0][:, : obs.shape[1]], state
+
 
 class IdentifyingAgent(MPCAgent):
     """Plans under parameters that it identifies, control step by control step.

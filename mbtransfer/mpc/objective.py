@@ -172,6 +172,12 @@ class Dynamics(Protocol):
         """The actions that a policy would take from here."""
         ...
 
+    def ahead(
+        self, obs: Float[Tensor, "B O"], state: np.ndarray, actions: Float[Tensor, "B H A"]
+    ) -> tuple[Float[Tensor, "B O"], np.ndarray]:
+        """Observations and simulator states after some actions; states stay as they are where nobody knows them."""
+        ...
+
 
 class LearnedDynamics:
     """Predicts with the ensemble; needs observations only."""
@@ -204,6 +210,12 @@ class LearnedDynamics:
             actions.append(policy(obs))
             obs = self.imagination(obs, actions[-1][:, None]).obs[-1].mean(dim=0)
         return torch.stack(actions, dim=1)
+
+    def ahead(
+        self, obs: Float[Tensor, "B O"], state: np.ndarray, actions: Float[Tensor, "B H A"]
+    ) -> tuple[Float[Tensor, "B O"], np.ndarray]:
+        """See `Dynamics.ahead`: the mean of the particles."""
+        return self.imagination(obs, actions).obs[-1].mean(dim=0), state
 
 
 class OracleDynamics:
@@ -255,3 +267,10 @@ class OracleDynamics:
             state = self.scene.rollout(state, actions[-1][:, None].cpu().numpy())[:, 0]
             obs = torch.from_numpy(self.scene.observe(state)).to(obs)
         return torch.stack(actions, dim=1)
+
+    def ahead(
+        self, obs: Float[Tensor, "B O"], state: np.ndarray, actions: Float[Tensor, "B H A"]
+    ) -> tuple[Float[Tensor, "B O"], np.ndarray]:
+        """See `Dynamics.ahead`."""
+        state = self.scene.rollout(state, actions.cpu().numpy())[:, -1]
+        return torch.from_numpy(self.scene.observe(state)).to(obs), state

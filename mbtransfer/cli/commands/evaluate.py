@@ -7,6 +7,7 @@ from typing import Any
 from mbtransfer.config import EvaluateConfig
 from mbtransfer.diagnostics.label_warnings import warn_of_labels
 from mbtransfer.errors import UserError
+from mbtransfer.evaluation.clock import clock_note, with_clock
 from mbtransfer.evaluation.config import WITHOUT_SIMULATOR, EvalConfig
 from mbtransfer.evaluation.evaluate import evaluate_runs, summary_of
 from mbtransfer.evaluation.parallel import make_runs
@@ -53,6 +54,7 @@ def run_evaluate(config: EvaluateConfig, console: Terminal | None = None) -> dic
     for task in tasks:
         if isinstance(task, LabelledTask):
             console.say(f"{task.name}: {task.description}")
+    context = with_clock(context, config, tasks)
     runs = make_runs(tasks, config.seeds, config.episodes, context.own_tasks)
     if not runs:
         raise UserError("nothing to evaluate: give at least one seed and a task or recipe")
@@ -69,7 +71,8 @@ def run_evaluate(config: EvaluateConfig, console: Terminal | None = None) -> dic
             console=console,
             tracker=tracker,
         )
-        console.say(context.planner_note())
+        for note in filter(None, (context.planner_note(), clock_note(context))):
+            console.say(note)
         summary = summary_of(context, frame, runs)
         print_table(summary, console)
         if config.json is not None:
