@@ -153,6 +153,9 @@ class DemoConfig(SearchFlags, MachineFlags, TrackerFlags):
 
     out: Path
     """Output folder for the data, the model, the rows, the videos and report.html."""
+    quick: bool = False
+    """A first look: a small model, a few tasks and one recipe, and a film of it.
+    The number of steps and episodes is fixed then."""
     seed: Seed = 0
     """Random seed."""
     env: str = "kitchen"
