@@ -5,7 +5,7 @@ import viser
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
-from mbtransfer.live.outlook import Outlook
+from mbtransfer.mpc.outlook import Outlook
 
 SURE, HALF, UNSURE = (40, 170, 90), (240, 180, 40), (215, 40, 40)
 """Colours of the least disagreement, of the median of held-out roll-outs, and of the greatest."""

@@ -7,7 +7,7 @@ import viser
 from jaxtyping import Float
 from numpy import ndarray
 
-from mbtransfer.live.outlook import Outlook
+from mbtransfer.mpc.outlook import Outlook
 from mbtransfer.live.plan_drawing import PlanDrawing
 from mbtransfer.live.replay import Comparison, Replay
 from mbtransfer.live.scene import SceneDrawing

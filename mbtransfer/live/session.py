@@ -14,7 +14,7 @@ from mbtransfer.evaluation.episodes import script_of
 from mbtransfer.evaluation.monitors import MonitorResult
 from mbtransfer.evaluation.rollout import Batch, StepInfo, as_tensor
 from mbtransfer.evaluation.viewer import way_to_go
-from mbtransfer.live.outlook import Forecaster, Outlook, WatchedPlanner
+from mbtransfer.mpc.outlook import Forecaster, Outlook, WatchedPlanner
 from mbtransfer.live.recording import Recording
 from mbtransfer.live.why import Note, why_failed
 from mbtransfer.model import Model
