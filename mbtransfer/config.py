@@ -602,6 +602,38 @@ class LiveConfig(DecisionFlags, MachineFlags, TrustFlags):
 
 
 @command
+class ServeConfig(DecisionFlags, MachineFlags, TrustFlags):
+    """Plan for robots: they send observations and get actions, over WebSocket."""
+
+    model: Path
+    """Model folder; loaded again, beside the planning, when a robot or the signal USR1 asks for it."""
+    tasks: tuple[str, ...] = ()
+    """Tasks that are ready from the start: by name, label files (.csv), or such as "move(drawer, 0.2)".
+    Robots begin with the first one, and may ask for any other that needs no file."""
+    recipes: tuple[str, ...] = ()
+    """Recipes that are ready from the start: names of shipped ones, or YAML files."""
+    task_file: Path | None = None
+    """Python file that defines your own tasks."""
+    reward: Literal["auto", "learned", "true"] = "auto"
+    """Reward to plan for: the task's own reward (true), learned reward heads, or the task's own where imagined
+    observations are enough to compute it and else heads (auto)."""
+    labels: Count | None = None
+    """Labelled transitions used to fit each reward head. None: 10,000, or the whole pool if it is smaller."""
+    seed: Seed = 0
+    """Seed of each robot's planner."""
+    safe_action: tuple[float, ...] = ()
+    """What a robot does instead of a faulty or missing plan. Empty: zeros."""
+    deadline_ms: Annotated[float, Ge(0.1)] | None = None
+    """Milliseconds from an observation on, after which the answer is the safe action. None: one control step."""
+    most_doubt: Share | None = None
+    """Greatest doubt with which a plan is followed: its mean percentile of disagreement, such as 0.98. None: any."""
+    host: str = "127.0.0.1"
+    """Address to answer on. Any but this machine's own needs a token: see MBTRANSFER_TOKEN in docs/serve.md."""
+    port: Annotated[int, Ge(0), Le(65535)] = 8765
+    """Port to answer on. 0: a free one, which is told."""
+
+
+@command
 class ReportConfig:
     """Write report.html from the rows and summaries in a results folder."""
 
@@ -718,6 +750,7 @@ __all__ = [
     "ReportConfig",
     "ReproduceConfig",
     "SearchFlags",
+    "ServeConfig",
     "SpeedConfig",
     "SweepConfig",
     "TasksConfig",
@@ -738,6 +771,7 @@ COMMANDS: dict[str, type] = {
     "label": LabelConfig,
     "plan": PlanConfig,
     "live": LiveConfig,
+    "serve": ServeConfig,
     "check": CheckConfig,
     "diagnose": DiagnoseConfig,
     "calibration": CalibrationConfig,

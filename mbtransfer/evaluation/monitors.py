@@ -69,6 +69,10 @@ class TaskMonitor(Protocol):
         """Keep only some of the episodes."""
         ...
 
+    def adopt(self, rewards: Callable[[Sequence[Task]], Rewards]) -> None:
+        """Go on with other rewards of the same tasks, such as those of another model; what is done stays done."""
+        ...
+
     def now(self, row: int) -> str:
         """The current goal of an episode, in words."""
         ...
@@ -121,6 +125,10 @@ class TaskScript:
     def keep(self, rows: Bool[ndarray, " B"]) -> None:
         """See `TaskMonitor.keep`."""
         self._held, self._weights = self._held[rows], self._weights[: int(rows.sum())]
+
+    def adopt(self, rewards: Callable[[Sequence[Task]], Rewards]) -> None:
+        """See `TaskMonitor.adopt`."""
+        self._rewards = rewards([self._task])
 
     def now(self, row: int) -> str:
         """See `TaskMonitor.now`."""
@@ -213,6 +221,10 @@ class RecipeScript:
         kept = np.flatnonzero(rows)
         self._agent, self._truth = [self._agent[i] for i in kept], [self._truth[i] for i in kept]
         self._active, self._guarded = self._active[kept.tolist()], self._guarded[kept.tolist()]
+
+    def adopt(self, rewards: Callable[[Sequence[Task]], Rewards]) -> None:
+        """See `TaskMonitor.adopt`."""
+        self._rewards = rewards(list(self._true.tasks))
 
     def now(self, row: int) -> str:
         """See `TaskMonitor.now`."""

@@ -30,9 +30,7 @@ def sound(rng: np.random.Generator) -> tuple[Proposal, float]:
     return Proposal(plan, doubt, float(rng.choice([0.0, -1.0]))), float(rng.uniform(0, DEADLINE))
 
 
-def spoil(
-    kind: Fault, proposal: Proposal, age: float, rng: np.random.Generator
-) -> tuple[Proposal, float]:
+def spoil(kind: Fault, proposal: Proposal, age: float, rng: np.random.Generator) -> tuple[Proposal, float]:
     """Spoil one thing, often by as little as a number can change."""
     plan, nan = proposal.plan.copy(), float("nan")
     step, column = int(rng.integers(len(plan))), int(rng.integers(3))
@@ -104,7 +102,10 @@ def test_a_watchdog_of_an_environment_holds_for_one_control_step() -> None:
     ("settings", "line"),
     [
         ({"safe": (1.0,)}, "the safe action has 1 values; the robot takes 4"),
-        ({"safe": (0.0, 0.0, 0.0, 9.0)}, r"\[0, 0, 0, 9\] is outside of the robot's bounds .*; give one with --safe"),
+        (
+            {"safe": (0.0, 0.0, 0.0, 9.0)},
+            r"\[0, 0, 0, 9\] is outside of the robot's bounds .*; give one with --safe",
+        ),
         ({"safe": (0.0, 0.0, 0.0, float("nan"))}, "is outside of the robot's bounds"),
         ({"deadline": -0.01}, "cannot be due after -10 ms"),
         ({"deadline": float("nan")}, "cannot be due after nan ms"),

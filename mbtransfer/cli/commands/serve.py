@@ -1,0 +1,121 @@
+"""`mbtransfer serve`: plan for robots that send observations and get actions."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import fields
+from importlib.util import find_spec
+
+from mbtransfer.config import DecisionFlags, ServeConfig
+from mbtransfer.errors import UserError
+from mbtransfer.evaluation.config import EvalConfig, EvalContext
+from mbtransfer.evaluation.task_selection import select_tasks
+from mbtransfer.runtime.environment import threads
+from mbtransfer.runtime.terminal import Terminal
+from tasks.recipe import Recipe
+from tasks.task import Task
+
+TOKEN = "MBTRANSFER_TOKEN"
+"""Environment variable that holds the secret of robots: command lines can be read by everybody on a machine."""
+
+SHORTEST = 16
+"""Characters of the shortest token."""
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_PACKAGES = ("websockets", "msgpack", "prometheus_client")
+
+SWITCH = 0.0005
+"""Seconds after which the planning thread lets the server's thread have the interpreter. Python's own 5 ms would be
+as long as a decision."""
+
+
+def run_serve(config: ServeConfig, console: Terminal | None = None) -> None:
+    """Serve until Ctrl-C.
+
+    Raises:
+        UserError, TaskError, ModelError, PlannerError: the input is wrong, a package is missing, or the port is taken.
+    """
+    console = console or Terminal()
+    token = _token(config.host)
+    missing = [name for name in _PACKAGES if not _installed(name)]
+    if missing:
+        raise UserError(f"mbtransfer serve needs {' and '.join(missing)}: pip install 'mbtransfer[serve]'")
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH)
+    try:
+        with threads(config.threads or 1):
+            asyncio.run(_serve(config, token, console))
+    finally:
+        sys.setswitchinterval(before)
+
+
+async def _serve(config: ServeConfig, token: str | None, console: Terminal) -> None:
+    from mbtransfer.serve.metrics import Metrics
+    from mbtransfer.serve.server import RobotServer
+    from mbtransfer.serve.service import PlanService
+    from mbtransfer.serve.watchdog import Watchdog, watchdog_of
+
+    def given(context: EvalContext) -> Sequence[Task | Recipe]:
+        if not (config.tasks or config.recipes):
+            return ()
+        return select_tasks(
+            context.environment, tasks=config.tasks, recipes=config.recipes, own=context.own_tasks
+        )
+
+    def watchdog(context: EvalContext) -> Watchdog:
+        deadline = None if config.deadline_ms is None else config.deadline_ms / 1e3
+        return watchdog_of(context.environment.spec, config.safe_action, deadline, config.most_doubt)
+
+    settings = _settings(config)
+    service = PlanService(
+        settings.resolve, given, watchdog, Metrics(), seed=config.seed, threads=config.threads or 1
+    )
+    server = RobotServer(service, console.say, token)
+    try:
+        port = await server.start(config.host, config.port)
+        loop, reloads = asyncio.get_running_loop(), set[asyncio.Task[None]]()
+        with suppress(NotImplementedError, RuntimeError, AttributeError):  # other systems, or another thread
+            loop.add_signal_handler(signal.SIGUSR1, lambda: reloads.add(loop.create_task(server.reload())))
+        environment = service.loaded.context.environment.spec.name
+        where = f"[{config.host}]" if ":" in config.host else config.host
+        console.say(f"ws://{where}:{port} plans for robots in {environment}; Ctrl-C ends it")
+        await asyncio.Event().wait()
+    finally:
+        await server.stop()
+        service.close()
+
+
+def _token(host: str) -> str | None:
+    """The secret that robots must bring.
+
+    Raises:
+        UserError: other machines could reach the server, and there is no token; or it is too short.
+    """
+    token = os.environ.get(TOKEN, "")
+    if not token and host not in _LOOPBACK:
+        raise UserError(
+            f"--host {host}: whoever reaches the port steers the robot, so a token is needed; set {TOKEN}, "
+            f"for example by export {TOKEN}=$(openssl rand -hex 16)"
+        )
+    if token and (len(token) < SHORTEST or not token.isascii() or not token.isprintable() or " " in token):
+        raise UserError(f"{TOKEN} must have at least {SHORTEST} plain characters and no blanks")
+    return token or None
+
+
+def _settings(config: ServeConfig) -> EvalConfig:
+    decision = {flag.name: getattr(config, flag.name) for flag in fields(DecisionFlags)}
+    return EvalConfig(
+        model=str(config.model), reward=config.reward, labels=config.labels,
+        task_file=None if config.task_file is None else str(config.task_file), device=config.device,
+        threads=config.threads or 1, trust_code=config.trust_code, **decision,
+    )  # fmt: skip
+
+
+def _installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ValueError:  # it is blocked
+        return False

@@ -1,0 +1,323 @@
+"""A server and robots in one process: what they are answered, and what happens when something goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("websockets")
+pytest.importorskip("msgpack")
+pytest.importorskip("prometheus_client")
+
+import msgpack
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from mbtransfer.errors import UserError
+from mbtransfer.evaluation.config import EvalConfig, EvalContext
+from mbtransfer.model import Model
+from mbtransfer.mpc.task_reward import TaskReward
+from mbtransfer.serve.client import RobotClient
+from mbtransfer.serve.metrics import Metrics
+from mbtransfer.serve.server import RobotServer
+from mbtransfer.serve.service import PlanService
+from mbtransfer.serve.watchdog import Watchdog, watchdog_of
+from planners.base import Plan
+from world_models.uncertainty.disagreement import NOTE
+
+SAFE = (0.25, 0.0, 0.0, 0.0)
+TASK = "move(drawer, 0.2)"
+DEADLINE = 60.0  # the machine may be busy
+TOKEN = "a-token-of-a-good-length"
+
+
+def context_of(model: Model) -> EvalContext:
+    settings: dict[str, Any] = {"candidates": 8, "iterations": 1, "horizon": 4, "precision": "float32"}
+    config = EvalConfig(model="none", reward="true", prepared=False, device="cpu", **settings)
+    return EvalContext(config, model.environment, model, (), config.make_controller(model.environment, model))
+
+
+class Running:
+    """A server in a thread of its own."""
+
+    def __init__(self, model: Model, *, token: str | None = None, most_doubt: float | None = None) -> None:
+        self.model, self.told = model, list[str]()
+
+        def watchdog(context: EvalContext) -> Watchdog:
+            return watchdog_of(context.environment.spec, SAFE, DEADLINE, most_doubt)
+
+        self.loop = asyncio.new_event_loop()
+        self.service = PlanService(lambda: context_of(self.model), lambda context: (), watchdog, Metrics())
+        self.server = RobotServer(self.service, self.told.append, token)
+        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self._thread.start()
+        self.port = self.do(self.server.start("127.0.0.1", 0))
+
+    @property
+    def address(self) -> str:
+        return f"ws://127.0.0.1:{self.port}"
+
+    def robot(self, token: str | None = None) -> RobotClient:
+        return RobotClient(self.address, token, patience=DEADLINE)
+
+    def get(self, path: str, token: str | None = None) -> tuple[int, str]:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=DEADLINE) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def do(self, work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(DEADLINE)
+
+    def stop(self) -> None:
+        self.do(self.server.stop())
+        self.service.close()
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    from tests.mbtransfer.conftest import _drifting
+
+    made = _drifting()
+    made.notes[NOTE] = [[i / 100 for i in range(101)]]
+    return made
+
+
+@pytest.fixture(scope="module")
+def running(model: Model) -> Iterator[Running]:
+    made = Running(model)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def robot(running: Running) -> Iterator[RobotClient]:
+    made = running.robot()
+    yield made
+    made.close()
+
+
+def seen(model: Model, row: int = 0) -> list[float]:
+    found: list[float] = model.pool.obs[row].tolist()
+    return found
+
+
+def test_a_robot_gets_the_actions_that_the_agent_would_take(robot: RobotClient, model: Model) -> None:
+    assert robot.pursue(task=TASK)["goal"].startswith("move(drawer")
+    context, task = context_of(model), model.environment.move("drawer", 0.2)
+    agent = context.controller.agent(0)
+    goal = TaskReward(context.controller.rewards([task]), torch.ones(1, 1))
+    for row in range(3):
+        answer = robot.act(seen(model, row))
+        action = agent.act(model.pool.obs[row][None].float(), np.zeros((1, 0)), goal)[0]
+        assert not answer["safe"] and answer["action"] == action.tolist(), answer
+        assert answer["plan"][0] == answer["action"] and len(answer["plan"]) == 4
+        assert answer["plan_steps_old"] == 0 and answer["plan_ms_old"] >= answer["decision_ms"] > 0
+        assert 0 <= answer["doubt"] <= 1 and len(answer["doubt_along_plan"]) == 4
+    robot.reset()
+
+
+def test_a_robot_is_told_what_it_needs_to_know(robot: RobotClient, model: Model) -> None:
+    spec = model.environment.spec
+    assert robot.hello["environment"] == spec.name and robot.hello["safe_action"] == list(SAFE)
+    assert robot.hello["observation"] == [variable.name for variable in spec.observation]
+    assert [one["high"] for one in robot.hello["action"]] == [variable.high for variable in spec.action]
+
+
+def test_without_a_goal_it_gets_the_safe_action(robot: RobotClient, model: Model) -> None:
+    answer = robot.act(seen(model))
+    assert (answer["action"], answer["fault"], answer["why"]) == (list(SAFE), "idle", "no goal")
+    assert answer["plan"] == [] and answer["plan_steps_old"] is None
+
+
+def test_a_broken_sensor_is_named_and_what_is_left_of_the_plan_is_sent(
+    robot: RobotClient, model: Model
+) -> None:
+    robot.pursue(task=TASK)
+    plan = robot.act(seen(model))["plan"]
+    for lost, value in enumerate((float("nan"), float("inf"), 1e300), start=1):
+        answer = robot.act([*seen(model)[:-1], value])
+        assert answer["action"] == list(SAFE) and answer["fault"] == "blind"
+        assert model.environment.spec.observation[-1].name in answer["why"]
+        assert answer["plan"] == plan[lost:] and answer["plan_steps_old"] == lost
+
+
+@pytest.mark.parametrize(
+    ("ask", "line"),
+    [
+        (lambda robot: robot.act([0.0, 1.0]), "the observation has 2 values; the model knows"),
+        (lambda robot: robot.pursue(task="drawer_opne"), "did you mean 'drawer_open'"),
+        (lambda robot: robot.pursue(task="move(drawer, 7)"), "7"),
+        (lambda robot: robot.pursue(task="/etc/secret.csv"), "label files are given at the start"),
+        (lambda robot: robot.pursue(recipe="/etc/secret.yaml"), "files are given at the start"),
+        (lambda robot: robot.pursue(recipe="breakfast", step=99), "recipe breakfast has no step '99'"),
+        (lambda robot: robot.pursue(), "a goal is a task or a recipe"),
+    ],
+)
+def test_a_mistake_is_one_line_and_the_server_goes_on(
+    robot: RobotClient, model: Model, ask: Callable[[RobotClient], Any], line: str
+) -> None:
+    with pytest.raises(ValueError, match=line) as raised:
+        ask(robot)
+    assert "\n" not in str(raised.value) and "unexpected" not in str(raised.value)
+    robot.pursue(task=TASK)
+    assert not robot.act(seen(model))["safe"]
+
+
+@pytest.mark.parametrize("data", [b"", b"\xc1", b"\x01", "text", msgpack.packb({"type": "fly"})])
+def test_what_is_no_message_is_told(running: Running, data: bytes | str) -> None:
+    with connect(running.address) as socket:
+        socket.recv()
+        socket.send(data)
+        answer = msgpack.unpackb(socket.recv())
+    assert answer["type"] == "error" and "a message is a map" in answer["error"]
+
+
+def test_a_step_of_a_recipe_is_a_goal(robot: RobotClient, model: Model) -> None:
+    assert robot.pursue(recipe="breakfast")["goal"] == "breakfast"
+    answer = robot.act(seen(model))
+    assert not answer["safe"] and answer["goal"]
+    assert robot.pursue(recipe="breakfast", step=1)["goal"] in model.environment.tasks
+
+
+def test_a_robot_that_leaves_in_the_middle_is_forgotten(running: Running, model: Model) -> None:
+    stayed, left = running.robot(), running.robot()
+    stayed.pursue(task=TASK)
+    left.pursue(task=TASK)
+    left._socket.send(msgpack.packb({"type": "observe", "id": 1, "obs": seen(model)}))
+    left._socket.socket.close()
+    for row in range(5):
+        assert not stayed.act(seen(model, row))["safe"]
+    stayed.close()
+    for _ in range(200):
+        if not running.service.robots:
+            break
+        running.do(asyncio.sleep(0.02))
+    assert not running.service.robots and any("has gone" in line for line in running.told)
+
+
+def test_bad_plans_never_reach_a_robot(
+    running: Running, robot: RobotClient, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    robot.pursue(task=TASK)
+    pursuit = running.service.robots[robot.hello["robot"]].pursuit
+    assert pursuit is not None
+    inner = pursuit.agent.planner
+
+    def planted(value: float) -> Callable[..., Plan]:
+        def plan(*given: Any, **more: Any) -> Plan:
+            made = inner.plan(*given, **more)
+            actions = made.actions.clone()
+            actions[0, -1, 0] = value
+            return Plan(actions, made.std, made.best_return, 0)
+
+        return plan
+
+    for value, fault in ((float("nan"), "not_finite"), (1.01, "out_of_bounds")):
+        for row in range(20):
+            bad = type("Bad", (), {"horizon": inner.horizon, "plan": staticmethod(planted(value))})()
+            monkeypatch.setattr(pursuit.agent, "planner", bad)
+            answer = robot.act(seen(model, row))
+            assert answer["action"] == list(SAFE) and answer["fault"] == fault
+    monkeypatch.setattr(pursuit.agent, "planner", None)
+    answer = robot.act(seen(model))
+    assert answer["fault"] == "failed" and "unexpected" in answer["why"] and answer["action"] == list(SAFE)
+    monkeypatch.setattr(pursuit.agent, "planner", inner)
+    assert not robot.act(seen(model))["safe"]
+
+
+def test_a_planner_that_is_late_is_not_waited_for(
+    running: Running, robot: RobotClient, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    robot.pursue(task=TASK)
+    held = threading.Event()
+    running.service._planner.submit(held.wait)
+    monkeypatch.setattr(running.service.watchdog, "deadline", 0.05)
+    answer = robot.act(seen(model))
+    assert answer["fault"] == "late" and answer["action"] == list(SAFE)
+    held.set()
+    monkeypatch.setattr(running.service.watchdog, "deadline", DEADLINE)
+    assert not robot.act(seen(model))["safe"]
+
+
+def test_the_model_is_changed_between_two_decisions(
+    running: Running, robot: RobotClient, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    robot.pursue(recipe="breakfast")
+    before = robot.act(seen(model))
+    other = Model(model.environment, model.dynamics, model.pool[:500], model.coverage, model.notes)
+    monkeypatch.setattr(running, "model", other)
+    assert robot.reload()["model"] == other.digest != before["model"]
+    after = robot.act(seen(model))
+    assert after["model"] == other.digest and not after["safe"] and after["goal"] == before["goal"]
+
+
+def test_a_model_that_cannot_be_loaded_leaves_the_old_one(
+    running: Running, robot: RobotClient, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    robot.pursue(task=TASK)
+    digest = running.service.loaded.digest
+
+    def broken() -> EvalContext:
+        raise UserError("the model is damaged")
+
+    monkeypatch.setattr(running.service, "_load", broken)
+    with pytest.raises(ValueError, match="the model is damaged"):
+        robot.reload()
+    running.do(running.server.reload())
+    assert running.told[-1] == "the model stays: the model is damaged"
+    assert robot.act(seen(model))["model"] == digest
+
+
+def test_health_and_metrics(running: Running, robot: RobotClient, model: Model) -> None:
+    robot.act(seen(model))
+    status, text = running.get("/health")
+    assert status == 200 and json.loads(text)["status"] == "ok" and json.loads(text)["robots"] >= 1
+    status, text = running.get("/metrics")
+    assert status == 200 and 'mbtransfer_safe_actions_total{fault="late"}' in text
+    assert "mbtransfer_answer_seconds_bucket" in text
+    assert running.get("/elsewhere")[0] == 404
+
+
+def test_a_page_in_a_browser_cannot_steer(running: Running) -> None:
+    with pytest.raises(InvalidStatus, match="403"):
+        connect(running.address, origin="http://127.0.0.1")
+
+
+def test_a_taken_port_is_told(running: Running) -> None:
+    other = RobotServer(running.service, print)
+    with pytest.raises(UserError, match=f"port {running.port} of 127.0.0.1 cannot be had .*--port"):
+        running.do(other.start("127.0.0.1", running.port))
+
+
+def test_a_token_is_asked_for_and_too_much_doubt_stops_a_robot(model: Model) -> None:
+    running = Running(model, token=TOKEN, most_doubt=0.0)
+    try:
+        for wrong in (None, "another-token-of-that-length", ""):
+            with pytest.raises(InvalidStatus, match="401"):
+                running.robot(wrong)
+            assert running.get("/metrics", wrong)[0] == 401
+        assert running.get("/metrics", TOKEN)[0] == running.get("/health")[0] == 200
+        robot = running.robot(TOKEN)
+        robot.pursue(task=TASK)
+        running.service.watchdog.most_doubt = -1.0  # below any doubt
+        answer = robot.act(seen(model))
+        assert answer["fault"] == "doubt" and answer["action"] == list(SAFE)
+        robot.close()
+    finally:
+        running.stop()
