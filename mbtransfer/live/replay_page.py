@@ -7,11 +7,11 @@ import viser
 from jaxtyping import Float
 from numpy import ndarray
 
-from mbtransfer.mpc.outlook import Outlook
 from mbtransfer.live.plan_drawing import PlanDrawing
 from mbtransfer.live.replay import Comparison, Replay
 from mbtransfer.live.scene import SceneDrawing
 from mbtransfer.live.work_panel import put
+from mbtransfer.mpc.outlook import Outlook
 from tasks.simulator import Simulator
 
 _FARTHEST = 30

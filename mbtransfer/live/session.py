@@ -14,11 +14,11 @@ from mbtransfer.evaluation.episodes import script_of
 from mbtransfer.evaluation.monitors import MonitorResult
 from mbtransfer.evaluation.rollout import Batch, StepInfo, as_tensor
 from mbtransfer.evaluation.viewer import way_to_go
-from mbtransfer.mpc.outlook import Forecaster, Outlook, WatchedPlanner
 from mbtransfer.live.recording import Recording
 from mbtransfer.live.why import Note, why_failed
 from mbtransfer.model import Model
 from mbtransfer.mpc.controller import Controller
+from mbtransfer.mpc.outlook import Forecaster, Outlook, WatchedPlanner
 from mbtransfer.mpc.task_reward import Rewards
 from tasks.recipe.recipe import Recipe
 from tasks.simulator import Simulator
