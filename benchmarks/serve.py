@@ -50,7 +50,7 @@ async def drive(
 ) -> None:
     """One robot; `obs` are observations [B, O] that it sends in turns."""
     rows = obs.astype(float).tolist()
-    async with connect(address, compression=None) as socket:
+    async with connect(address, compression=None, proxy=None) as socket:
         await socket.recv()
         await socket.send(msgpack.packb({"type": "goal", "id": 0, "task": task}))
         told = msgpack.unpackb(await socket.recv())
@@ -177,7 +177,7 @@ def main(argv: list[str] | None = None) -> int:
     obs = Model.load(asked.model, device="cpu").pool.obs.numpy()[:997]
     process, address = start(asked)
     try:
-        with connect_once(address) as socket:
+        with connect_once(address, proxy=None) as socket:
             socket.recv()
         found = []
         for robots in asked.robots:

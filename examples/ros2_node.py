@@ -1,9 +1,7 @@
 """A ROS 2 node that lets `mbtransfer serve` control a robot: `python ros2_node.py ws://127.0.0.1:8765 [TASK]`.
 
-It takes observations from the topic `observation` and sends actions to the topic `action`, both
-`std_msgs/Float32MultiArray`, columns in the model's order; a name on the topic `task` (`std_msgs/String`) is the next
-task. What the watchdog says is logged. `client.py` of mbtransfer/serve must be beside it, or mbtransfer installed.
-The token, where the server asks for one, is in MBTRANSFER_TOKEN.
+Topics `observation` and `action` are `std_msgs/Float32MultiArray`, columns in the model's order; a name on the topic
+`task` (`std_msgs/String`) is the next task. The token, where the server asks for one, is in MBTRANSFER_TOKEN.
 """
 
 import os
@@ -14,14 +12,7 @@ from mbtransfer.serve.client import RobotClient
 
 
 class Bridge:
-    """Between a node and the server.
-
-    Args:
-        node: of rclpy.
-        client: of the server.
-        numbers: the class `Float32MultiArray`.
-        text: the class `String`.
-    """
+    """Between a node of rclpy and the server; `numbers` and `text` are the classes of messages."""
 
     def __init__(self, node: Any, client: RobotClient, numbers: type, text: type) -> None:
         self._node, self._client, self._numbers, self._fault = node, client, numbers, None

@@ -19,7 +19,7 @@ class RobotClient:
 
     def __init__(self, address: str, token: str | None = None, patience: float | None = None) -> None:
         headers = {"Authorization": f"Bearer {token}"} if token else None
-        self._socket = connect(address, additional_headers=headers, compression=None)
+        self._socket = connect(address, additional_headers=headers, compression=None, proxy=None)
         self.hello: dict[str, Any] = msgpack.unpackb(self._socket.recv())
         self._number, self._patience = 0, patience or 2e-3 * self.hello["deadline_ms"]
 
@@ -29,7 +29,7 @@ class RobotClient:
             return self._ask({"type": "observe", "obs": [float(value) for value in obs]}, self._patience)
         except (TimeoutError, ConnectionClosed) as error:
             why = str(error) or f"no answer after {1e3 * self._patience:.0f} ms"
-            return {"action": self.hello["safe_action"], "safe": True, "fault": "silent", "why": why}
+            return {"action": self.hello["safe_action"], "safe": True, "fault": "silent", "why": why, "done": False}
 
     def pursue(self, **goal: Any) -> dict[str, Any]:
         """Set a goal: `task="move(drawer, 0.2)"`, `recipe="breakfast"`, or one `step=2` of a recipe."""

@@ -90,13 +90,19 @@ def decide(
     goal = pursuit.advance(here)
     if pursuit.failed:
         return Decision(None, pursuit.now, why=pursuit.why, wait=begin - came, seconds=perf_counter() - begin)
-    with torch.enable_grad():  # some planners follow gradients
-        action = pursuit.agent.act(here, np.zeros((1, 0)), goal)
+    try:
+        with torch.enable_grad():  # some planners follow gradients
+            action = pursuit.agent.act(here, np.zeros((1, 0)), goal)
+    except BaseException:
+        pursuit.agent.reset()
+        raise
     chosen, violation = pursuit.agent.plan, pursuit.agent.violation
     assert chosen is not None
     plan = chosen.actions[0]
     if not torch.equal(action[0], plan[0]):  # it rests for one control step: the plan begins with the next
         plan = torch.cat([action, plan[:-1]])
+    if not bool(plan.isfinite().all()):
+        pursuit.agent.reset()  # or every later search would begin with it
     outlook = forecast(here, chosen, None, None)
     proposal = Proposal(
         plan.cpu().numpy(), outlook.disagreement, None if violation is None else float(violation[0])

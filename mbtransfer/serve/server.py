@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import json
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
@@ -21,6 +22,11 @@ from mbtransfer.serve.service import Answer, PlanService
 
 UNDER_WAY = 8
 """Messages of one robot that are answered at a time; further ones wait unread."""
+
+_QUIET = logging.getLogger("mbtransfer.serve.transport")
+"""What websockets would say of strangers who are no robots."""
+_QUIET.addHandler(logging.NullHandler())
+_QUIET.propagate = False
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -49,7 +55,7 @@ class RobotServer:
             # compression would cost more time than it saves.
             self._server = await serve(
                 self._robot, host, port, process_request=self._http, origins=[None], compression=None,
-                max_size=LARGEST, server_header=None,
+                max_size=LARGEST, server_header=None, logger=_QUIET,
             )  # fmt: skip
         except OSError as error:
             reason = error.strerror or error
@@ -116,6 +122,8 @@ class RobotServer:
                     await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
         except ConnectionClosed:
             pass
+        except Exception as error:  # the server goes on for others
+            self._say(f"error: robot {robot.number}: {self._complaint(error)['error']}")
         finally:
             for work in under_way:
                 work.cancel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -89,10 +90,10 @@ def test_a_mistake_is_one_line_and_the_server_goes_on(
 
 @pytest.mark.parametrize("data", [b"", b"\xc1", b"\x01", "text", msgpack.packb({"type": "fly"})])
 def test_what_is_no_message_is_told(running: Running, data: bytes | str) -> None:
-    with connect(running.address) as socket:
-        socket.recv()
-        socket.send(data)
-        answer = msgpack.unpackb(socket.recv())
+    with connect(running.address, proxy=None) as stranger:
+        stranger.recv()
+        stranger.send(data)
+        answer = msgpack.unpackb(stranger.recv())
     assert answer["type"] == "error" and "a message is a map" in answer["error"]
 
 
@@ -108,7 +109,7 @@ def test_a_robot_that_leaves_in_the_middle_is_forgotten(running: Running, model:
     stayed.pursue(task=TASK)
     left.pursue(task=TASK)
     left._socket.send(msgpack.packb({"type": "observe", "id": 1, "obs": seen(model)}))
-    left._socket.socket.close()
+    left._socket.socket.shutdown(socket.SHUT_RDWR)
     for row in range(5):
         assert not stayed.act(seen(model, row))["safe"]
     stayed.close()
@@ -204,7 +205,7 @@ def test_health_and_metrics(running: Running, robot: RobotClient, model: Model) 
 
 def test_a_page_in_a_browser_cannot_steer(running: Running) -> None:
     with pytest.raises(InvalidStatus, match="403"):
-        connect(running.address, origin="http://127.0.0.1")
+        connect(running.address, origin="http://127.0.0.1", proxy=None)
 
 
 def test_a_taken_port_is_told(running: Running) -> None:
