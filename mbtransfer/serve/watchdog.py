@@ -73,7 +73,7 @@ class Watchdog:
         self,
         low: Float[ndarray, " A"],
         high: Float[ndarray, " A"],
-        safe: Float[ndarray, " A"],
+        safe: Float[ndarray, " n"],
         deadline: float,
         most_doubt: float | None = None,
     ) -> None:
