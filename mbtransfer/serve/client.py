@@ -29,7 +29,8 @@ class RobotClient:
             return self._ask({"type": "observe", "obs": [float(value) for value in obs]}, self._patience)
         except (TimeoutError, ConnectionClosed) as error:
             why = str(error) or f"no answer after {1e3 * self._patience:.0f} ms"
-            return {"action": self.hello["safe_action"], "safe": True, "fault": "silent", "why": why, "done": False}
+            safe = self.hello["safe_action"]
+            return {"action": safe, "safe": True, "fault": "silent", "why": why, "done": False}
 
     def pursue(self, **goal: Any) -> dict[str, Any]:
         """Set a goal: `task="move(drawer, 0.2)"`, `recipe="breakfast"`, or one `step=2` of a recipe."""

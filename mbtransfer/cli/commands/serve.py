@@ -14,6 +14,7 @@ from mbtransfer.errors import UserError
 from mbtransfer.evaluation.config import EvalConfig, EvalContext
 from mbtransfer.evaluation.task_selection import select_tasks
 from mbtransfer.runtime.environment import threads
+from mbtransfer.runtime.signals import SIGNALS, Stopped
 from mbtransfer.runtime.terminal import Terminal
 from tasks.recipe import Recipe
 from tasks.task import Task
@@ -77,12 +78,15 @@ async def _serve(config: ServeConfig, token: str | None, console: Terminal) -> N
     try:
         port = await server.start(config.host, config.port)
         loop, reloads = asyncio.get_running_loop(), set[asyncio.Task[None]]()
-        with suppress(NotImplementedError, RuntimeError, AttributeError):  # other systems, or another thread
+        end: asyncio.Queue[int] = asyncio.Queue()
+        with suppress(NotImplementedError, RuntimeError):  # another thread than the main one
             loop.add_signal_handler(signal.SIGUSR1, lambda: reloads.add(loop.create_task(server.reload())))
+            for sign in SIGNALS:  # between two pieces of work, not in the middle of one
+                loop.add_signal_handler(sign, end.put_nowait, sign)
         environment = service.loaded.context.environment.spec.name
         where = f"[{config.host}]" if ":" in config.host else config.host
         console.say(f"ws://{where}:{port} plans for robots in {environment}; Ctrl-C ends it")
-        await asyncio.Event().wait()
+        raise Stopped(await end.get())
     finally:
         await server.stop()
         service.close()
