@@ -140,14 +140,15 @@ class HubRepository:
     @contextmanager
     def _told(self, *passed: type[Exception]) -> Iterator[None]:
         """Tell what the client raises in one line."""
-        import httpx
         from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
+        # Among its bases is the error of the HTTP library, which differs between versions of the client.
+        failures = (HfHubHTTPError, *HfHubHTTPError.__bases__, LocalTokenNotFoundError, ValueError)
         try:
             yield
         except passed:
             raise
-        except (HfHubHTTPError, LocalTokenNotFoundError, httpx.HTTPError, ValueError, OSError) as error:
+        except failures as error:
             if isinstance(error, UserError):
                 raise
             said = " ".join(str(error).split())[:300] or type(error).__name__

@@ -41,7 +41,7 @@ def front_matter(card: Card) -> dict[str, Any]:
     if card.kind == "dataset":
         return common | {"viewer": False}  # it shows tables, and these are tensors
     results = [_result(card, measured) for measured in card.measurements if measured.splits]
-    index = {"model-index": [{"name": card.name, "results": results}]} if results else {}
+    index = {"model-index": [{"name": single_line(card.name), "results": results}]} if results else {}
     return common | {"library_name": "mbtransfer"} | index
 
 
@@ -66,8 +66,8 @@ def _warned(card: Card) -> Iterator[dict[str, Any]]:
 
 def cell(text: object) -> str:
     """A text as a cell of a Markdown table, or within a line: no line break, no markup of its own."""
-    plain = single_line(str(text))
-    return "".join(f"\\{sign}" if sign in "\\|<>[]`*_#" else sign for sign in plain)
+    plain = single_line(str(text)).replace("&", "&amp;").replace("<", "&lt;")
+    return "".join(f"\\{sign}" if sign in "\\|>[]`*_#" else sign for sign in plain)
 
 
 def share(value: float) -> str:

@@ -80,7 +80,7 @@ def _table(figures: list[Again]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("")
     for name in ("claimed", "95% interval", "again", "episodes", "p", "inside from"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("")
     for one in figures:
         digits = 3 if one.measure == "success" else 1

@@ -19,7 +19,7 @@ def rows(fitted_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Rows of two source tasks and a recipe, two seeds of two episodes; do not change them."""
     path = tmp_path_factory.mktemp("measured") / "rows.csv"
     recipe = path.with_name("two.yaml")
-    recipe.write_text("name: two\nsteps: [light_on, light_off]\n")
+    recipe.write_text("name: two\nsteps: [{task: light_on, timeout: 5}, light_off]\n")
     config = EvaluateConfig(
         model=fitted_folder, tasks=TASKS, recipes=(str(recipe),), reward="true", episodes=2, seeds=(3, 5), workers=1,
         horizon=4, candidates=8, iterations=1, settings=("momentum=0.25",), device="cpu", rows=path,

@@ -35,7 +35,7 @@ def test_a_true_card_passes_and_one_that_claims_20_points_more_fails() -> None:
     rng = np.random.default_rng(0)
     rates = rng.uniform(0.3, 0.8, size=14)
     true, false = (_share_outside(rates, rates + more, rng) for more in (0.0, 0.2))
-    assert true <= 3 * LEVEL and false == 1.0
+    assert true <= 3 * LEVEL and false >= 0.98
 
 
 def _share_outside(rates: np.ndarray, claimed: np.ndarray, rng: np.random.Generator) -> float:
