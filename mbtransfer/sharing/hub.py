@@ -143,7 +143,12 @@ class HubRepository:
         from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
         # Among its bases is the error of the HTTP library, which differs between versions of the client.
-        failures = (HfHubHTTPError, *HfHubHTTPError.__bases__, LocalTokenNotFoundError, ValueError)
+        failures: tuple[type[Exception], ...] = (
+            HfHubHTTPError,
+            *HfHubHTTPError.__bases__,
+            LocalTokenNotFoundError,
+            ValueError,
+        )
         try:
             yield
         except passed:

@@ -98,6 +98,10 @@ def _check_run(
             f"{path}: {name} was measured with another model ({settings['model_digest']}, not {digest}); "
             "measure this one with `mbtransfer evaluate --rows`"
         )
+    if unknown := sorted(settings.keys() - {*FIELDS, *BESIDE, *OF_RUN}):
+        raise UserError(
+            f"{path}: {name} was measured with {unknown[0]}, which no card can tell; measure without it"
+        )
     if settings["prepared"] not in ("", prepared):
         raise UserError(f"{path}: {name} was measured with other prepared policies; measure it again")
     if sorted(rows["episode"]) != list(range(settings["episodes"])):
@@ -167,6 +171,8 @@ def config_of(settings: Mapping[str, Any], model: Path, **given: Any) -> EvalCon
     Raises:
         UserError: a setting is missing or wrong.
     """
+    if unknown := sorted(settings.keys() - {*FIELDS, *BESIDE}):
+        raise UserError(f"the card has a setting {unknown[0]!r} that this version does not know")
     values = {name: value for name, value in settings.items() if name in FIELDS}
     chosen = settings.get("planner_settings")
     if not isinstance(chosen, dict) or (missing := sorted(set(FIELDS) - values.keys())):
@@ -182,6 +188,9 @@ FIELDS = (
     "risk", "uncertainty_penalty", "retry_after", "prepared",
 )  # fmt: skip
 """Settings of a measurement that are fields of `EvalConfig` under the same name."""
+
+BESIDE = ("model_digest", "planner_settings")
+"""The others. Those of `--clock realtime` are none of them: what it measures depends on the machine."""
 
 
 def command_of(settings: Mapping[str, Any], tasks: Sequence[TaskFigure]) -> str:

@@ -154,6 +154,8 @@ def test_settings_of_a_card_are_checked(pushed: Path) -> None:
     for changes, words in (({"particles": "many"}, "particles"), ({"reward": "none"}, "no reward 'none'")):
         with pytest.raises(UserError, match=words):
             config_of(measured.settings | changes, pushed)
+    with pytest.raises(UserError, match="'latencies_ms' that this version does not know"):
+        config_of(measured.settings | {"latencies_ms": "measured"}, pushed)
     with pytest.raises(UserError, match="lack planner"):
         config_of({k: v for k, v in measured.settings.items() if k != "planner"}, pushed)
     assert json.loads((pushed / "card.json").read_text())["measurements"][0]["settings"] == measured.settings
