@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, dataclass_transform
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, MinLen
 from tyro.conf import Positional
 
 from mbtransfer.errors import UserError
@@ -725,6 +725,62 @@ class SweepConfig(EngineFlags):
     """Trials at a time, which share the cores; grid and random try the same settings for any number."""
 
 
+@command
+class PushConfig(MachineFlags, TrustFlags):
+    """Put a model or dataset in a folder or on the Hugging Face Hub, with a card of what was measured."""
+
+    dir: Positional[Path]
+    """Folder of a model or dataset."""
+    target: Positional[str]
+    """A new folder, or hf:OWNER/NAME, a repository on the Hub (needs the extra hub)."""
+    results: tuple[Path, ...] = ()
+    """Rows of `evaluate --rows`, or folders with them, whose figures the card shows. Empty: the card claims nothing."""
+    data: Path | None = None
+    """Dataset that the model was fitted on, for models that were fitted before they noted its episodes."""
+    name: str | None = None
+    """Title of the card. None: the name of the folder."""
+    licence: str | None = None
+    """Identifier of the licence, such as mit or cc-by-4.0. None: the card says that none is stated."""
+    check: bool = True
+    """Run `check` on every task of the environment, for the limits that the card tells."""
+    public: bool = False
+    """Let everybody see a repository that is made on the Hub; an existing one stays as it is."""
+
+
+@command
+class PullConfig:
+    """Fetch a model or dataset that was pushed, and check every file."""
+
+    source: Positional[str]
+    """Folder that was pushed, or hf:OWNER/NAME, or hf:OWNER/NAME@REVISION (needs the extra hub)."""
+    dir: Positional[Path]
+    """New folder for it."""
+
+
+@command
+class VerifyConfig(EngineFlags, MachineFlags, TrustFlags):
+    """Measure again what the card of a model claims; exit code 1 if a figure is outside."""
+
+    dir: Positional[Path]
+    """Folder of a model or dataset with its card."""
+    tasks: tuple[str, ...] = ()
+    """Tasks and recipes to measure. Empty: all of the card."""
+    episodes: Count | None = None
+    """Episodes per task and seed. None: as many as the card's."""
+    seeds: str = "card"
+    """card: the seeds of the card; new: as many new ones, drawn now; a number: as many, counted from there."""
+    card: Annotated[str, MinLen(8)] | None = None
+    """Checksum that the card must have, or its first 8 or more digits, as you know it from elsewhere."""
+    recipes: tuple[str, ...] = ()
+    """YAML files of recipes in the card that do not come with the package."""
+    task_file: Path | None = None
+    """Python file that defines tasks in the card that are the author's own."""
+    out: Path | None = None
+    """Folder for the new rows. None: they are not kept. Run again to continue."""
+    json: Path | None = None
+    """JSON file for the comparison."""
+
+
 __all__ = [
     "COMMANDS",
     "AdaptConfig",
@@ -747,6 +803,8 @@ __all__ = [
     "MachineFlags",
     "PlanConfig",
     "PrepareConfig",
+    "PullConfig",
+    "PushConfig",
     "ReportConfig",
     "ReproduceConfig",
     "SearchFlags",
@@ -756,6 +814,7 @@ __all__ = [
     "TasksConfig",
     "TrackerFlags",
     "TrustFlags",
+    "VerifyConfig",
     "cores",
 ]  # fmt: skip
 
@@ -784,6 +843,9 @@ COMMANDS: dict[str, type] = {
     "dataset import": DatasetImportConfig,
     "dataset export": DatasetExportConfig,
     "dataset strip": DatasetStripConfig,
+    "push": PushConfig,
+    "pull": PullConfig,
+    "verify": VerifyConfig,
 }
 """Every command and its settings, in the order of the help; a name of two words is a command of a group."""
 

@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Any, TextIO
 
 from mbtransfer import __version__
-from mbtransfer.errors import USER_ERRORS, UserError
+from mbtransfer.errors import USER_ERRORS, ClaimError, UserError
 from mbtransfer.runtime.signals import exit_code, stopping
 from mbtransfer.runtime.streams import drop, full, prepare_streams, say
 
@@ -56,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(line, exit_code(stop))
     except USER_ERRORS as error:
         return _fail(f"error: {error}", 2)
+    except ClaimError as error:
+        return _fail(f"error: {error}", 1)
     except BrokenPipeError:
         return _unread()
     except SystemExit as end:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -156,6 +157,11 @@ class Dataset:
     def records(self) -> tuple[EpisodeMetadata, ...]:
         """What is known of each episode without reading it."""
         return self.pool.records
+
+    @property
+    def behaviours(self) -> dict[str, int]:
+        """Episodes of each behaviour, sorted by name."""
+        return dict(sorted(Counter(record.behaviour for record in self.records).items()))
 
     def episodes(self) -> Iterator[Episode]:
         """Yield each episode, mapped from its file."""

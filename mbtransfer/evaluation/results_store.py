@@ -18,6 +18,7 @@ from mbtransfer.errors import UserError
 from mbtransfer.evaluation.config import EvalConfig, EvalContext
 from mbtransfer.evaluation.parallel import Run, what
 from mbtransfer.evaluation.results import RUN, read_rows
+from mbtransfer.runtime.environment import processor, versions
 from mbtransfer.runtime.files import read_sealed, write_sealed
 from world_models.dynamics.inference import Precision
 
@@ -65,7 +66,7 @@ def read_results(path: Path) -> pd.DataFrame:
     """
     known = read_settings(settings_path(path))
     rows = read_rows(path, checked=known["version"] == VERSION and bool(known["runs"]))
-    there = Counter(_key_of_row(row) for _, row in rows.iterrows())
+    there = Counter(key_of_row(row) for _, row in rows.iterrows())
     episodes = {digest: one.get("episodes", 0) for digest, one in known["settings"].items()}
     lacking = [run for run, digest in known["runs"].items() if there[run] < episodes.get(digest, 0)]
     if lacking:
@@ -116,17 +117,19 @@ class ResultsStore:
         known = dict(self._known["settings"])
         made = dict(self._known["runs"])
         for run in runs:
-            settings = self._of(run)
+            settings = self.settings_of(run)
             known[_digest(settings)] = settings
             made[self._key(run)] = _digest(settings)
-        self._known = {"version": VERSION, "settings": known, "runs": made}
+        here = {"versions": versions(), "processor": processor()}
+        machines = [one for one in self._known.get("made_on", []) if one != here]
+        self._known = {"version": VERSION, "settings": known, "runs": made, "made_on": [*machines, here]}
         write_sealed(self.settings_path, self._known)
 
     def rows(self, runs: Sequence[Run]) -> pd.DataFrame:
         """The rows of these runs, in the order of the runs."""
         wanted = {self._key(run): place for place, run in enumerate(runs)}
         frame = read_rows(self.path)
-        place = frame.apply(_key_of_row, axis=1).map(wanted) if len(frame) else frame.index
+        place = frame.apply(key_of_row, axis=1).map(wanted) if len(frame) else frame.index
         frame = frame.assign(place=place).dropna(subset="place")
         return frame.sort_values(["place", "episode"]).drop(columns="place").reset_index(drop=True)
 
@@ -135,11 +138,11 @@ class ResultsStore:
             return {}
         there: dict[str, set[int]] = {}
         for _, row in read_rows(self.path).iterrows():
-            there.setdefault(_key_of_row(row), set()).add(int(row["episode"]))
+            there.setdefault(key_of_row(row), set()).add(int(row["episode"]))
         return there
 
     def _check(self, run: Run) -> None:
-        settings = self._of(run)
+        settings = self.settings_of(run)
         digest = self._known["runs"].get(self._key(run))
         if digest == _digest(settings):
             return
@@ -151,7 +154,7 @@ class ResultsStore:
             "choose another --rows file"
         )
 
-    def _of(self, run: Run) -> dict[str, Any]:
+    def settings_of(self, run: Run) -> dict[str, Any]:
         """Everything that the rows of a run depend on."""
         task_file = self._context.config.task_file
         own = isinstance(run.asked, str) and run.name in {task.name for task in self._context.own_tasks}
@@ -166,7 +169,8 @@ class ResultsStore:
         return _join(run.kind, run.name, run.seed, config.planner, config.dynamics, config.reward, labels)
 
 
-def _key_of_row(row: "pd.Series[Any]") -> str:
+def key_of_row(row: "pd.Series[Any]") -> str:
+    """The key of a row's run in `runs` of the settings file."""
     return _join(*(row[column] for column in RUN))
 
 

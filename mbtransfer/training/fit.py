@@ -67,7 +67,8 @@ def fit_model(
             report(epoch)
     where = data.held_out.obs.device
     notes = {
-        "data": dataset.digest, "transitions": dataset.steps, "seed": seed, "curve": history,
+        "data": dataset.digest, "transitions": dataset.steps, "episodes": len(dataset),
+        "behaviours": dataset.behaviours, "seed": seed, "curve": history,
         **calibrate(dynamics, data.segments.to(where), data.held_out), **recalibrate(dynamics, data.valid, seed),
     }  # fmt: skip
     been = coverage(environment.spec, dataset)

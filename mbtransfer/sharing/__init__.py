@@ -1,0 +1,1 @@
+"""Sharing: cards that say what was measured, pushing and pulling of models and datasets, and measuring again."""
