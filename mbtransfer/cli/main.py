@@ -82,7 +82,9 @@ def _run(argv: list[str]) -> int:
         say(*_help(argv[0]).splitlines())
         return 0
     if argv == ["--version"]:
-        say(f"mbtransfer {__version__}")
+        from mbtransfer.runtime.environment import machine
+
+        say(f"mbtransfer {__version__}", *machine())
         return 0
     _check_surroundings(argv)
     from mbtransfer.cli.parser import command_name, parse

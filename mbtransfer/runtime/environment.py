@@ -1,5 +1,6 @@
 """Package versions and thread settings that results depend on."""
 
+import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,21 @@ def processor() -> dict[str, str]:
         "name": names[0] if names else platform.machine(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
     }
+
+
+def machine() -> list[str]:
+    """Packages, processor and GPU in lines, as a bug report wants them."""
+    packages = [
+        f"{name} {found or 'not installed'}" for name, found in versions().items() if name != "mbtransfer"
+    ]
+    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.6 cannot tell
+    units = [name for name, there in sorted(capabilities.items()) if there is True and "bf16" in name]
+    about = [*processor().values(), *units, f"{os.cpu_count()} cores"]
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    return [
+        f"Python {platform.python_version()}, {', '.join(packages)}",
+        f"{platform.platform()}; {', '.join(about)}; {gpu}",
+    ]
 
 
 def _version(package: str) -> str | None:
