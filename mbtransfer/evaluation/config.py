@@ -138,13 +138,14 @@ class EvalConfig:
 
     @classmethod
     def from_flags(cls, flags: Any) -> "EvalConfig":
-        """Take the settings of episodes from the flags of a command.
+        """Take the settings of episodes from the flags of a command; `env` and `dynamics` are not flags of all.
 
         Raises:
             UserError: a model is needed but not given.
         """
         return cls(
-            env=flags.env, model=None if flags.model is None else str(flags.model), dynamics=flags.dynamics,
+            env=getattr(flags, "env", cls.env), model=None if flags.model is None else str(flags.model),
+            dynamics=getattr(flags, "dynamics", cls.dynamics),
             reward=flags.reward or ("auto" if flags.task_file else "learned"), labels=flags.labels,
             task_file=None if flags.task_file is None else str(flags.task_file), device=flags.device,
             threads=flags.threads or 1, trust_code=flags.trust_code,

@@ -5,6 +5,7 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -44,6 +45,14 @@ def machine() -> list[str]:
         f"Python {platform.python_version()}, {', '.join(packages)}",
         f"{platform.platform()}; {', '.join(about)}; {gpu}",
     ]
+
+
+def installed(package: str) -> bool:
+    """Whether a package can be imported."""
+    try:
+        return find_spec(package) is not None
+    except ValueError:  # it is blocked
+        return False
 
 
 def _version(package: str) -> str | None:

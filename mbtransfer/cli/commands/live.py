@@ -1,14 +1,12 @@
 """`mbtransfer live`: a page in the browser in which the robot moves."""
 
 import signal
-from dataclasses import fields
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from mbtransfer.config import DecisionFlags, LiveConfig
+from mbtransfer.config import LiveConfig
 from mbtransfer.errors import UserError
 from mbtransfer.evaluation.config import EvalConfig, EvalContext
-from mbtransfer.runtime.environment import threads
+from mbtransfer.runtime.environment import installed, threads
 from mbtransfer.runtime.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -30,10 +28,10 @@ def run_live(config: LiveConfig, console: Terminal | None = None) -> None:
             f"--host {config.host}: whoever reaches the page steers the robot, so it answers this machine alone; "
             f"from another one use ssh -L {config.port}:localhost:{config.port} THIS_MACHINE"
         )
-    if not _installed("viser"):
+    if not installed("viser"):
         raise UserError("mbtransfer live needs viser: pip install 'mbtransfer[live]'")
     with threads(config.threads or 1):
-        page = _page(config, _settings(config).resolve())
+        page = _page(config, EvalConfig.from_flags(config).resolve())
         page.start()
         console.say(f"http://{config.host}:{config.port} shows {page.shows}; Ctrl-C ends it")
         try:
@@ -60,19 +58,3 @@ def _page(config: LiveConfig, context: EvalContext) -> "LivePage | ReplayPage":
         int(controller.settings["horizon"]),
     )
     return ReplayPage(open_server(config.port), replay, controller.scene, cameras[0], ahead)
-
-
-def _settings(config: LiveConfig) -> EvalConfig:
-    decision = {flag.name: getattr(config, flag.name) for flag in fields(DecisionFlags)}
-    return EvalConfig(
-        model=str(config.model), reward=config.reward, labels=config.labels,
-        task_file=None if config.task_file is None else str(config.task_file), device=config.device,
-        threads=config.threads or 1, trust_code=config.trust_code, **decision,
-    )  # fmt: skip
-
-
-def _installed(package: str) -> bool:
-    try:
-        return find_spec(package) is not None
-    except ValueError:  # it is blocked
-        return False

@@ -6,14 +6,12 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import fields
-from importlib.util import find_spec
 
-from mbtransfer.config import DecisionFlags, ServeConfig
+from mbtransfer.config import ServeConfig
 from mbtransfer.errors import UserError
 from mbtransfer.evaluation.config import EvalConfig, EvalContext
 from mbtransfer.evaluation.task_selection import select_tasks
-from mbtransfer.runtime.environment import threads
+from mbtransfer.runtime.environment import installed, threads
 from mbtransfer.runtime.signals import SIGNALS, Stopped
 from mbtransfer.runtime.terminal import Terminal
 from tasks.recipe import Recipe
@@ -41,7 +39,7 @@ def run_serve(config: ServeConfig, console: Terminal | None = None) -> None:
     """
     console = console or Terminal()
     token = _token(config.host)
-    missing = [name for name in _PACKAGES if not _installed(name)]
+    missing = [name for name in _PACKAGES if not installed(name)]
     if missing:
         raise UserError(f"mbtransfer serve needs {' and '.join(missing)}: pip install 'mbtransfer[serve]'")
     before = sys.getswitchinterval()
@@ -70,7 +68,7 @@ async def _serve(config: ServeConfig, token: str | None, console: Terminal) -> N
         deadline = None if config.deadline_ms is None else config.deadline_ms / 1e3
         return watchdog_of(context.environment.spec, config.safe_action, deadline, config.most_doubt)
 
-    settings = _settings(config)
+    settings = EvalConfig.from_flags(config)
     service = PlanService(
         settings.resolve, given, watchdog, Metrics(), seed=config.seed, threads=config.threads or 1
     )
@@ -107,19 +105,3 @@ def _token(host: str) -> str | None:
     if token and (len(token) < SHORTEST or not token.isascii() or not token.isprintable() or " " in token):
         raise UserError(f"{TOKEN} must have at least {SHORTEST} plain characters and no blanks")
     return token or None
-
-
-def _settings(config: ServeConfig) -> EvalConfig:
-    decision = {flag.name: getattr(config, flag.name) for flag in fields(DecisionFlags)}
-    return EvalConfig(
-        model=str(config.model), reward=config.reward, labels=config.labels,
-        task_file=None if config.task_file is None else str(config.task_file), device=config.device,
-        threads=config.threads or 1, trust_code=config.trust_code, **decision,
-    )  # fmt: skip
-
-
-def _installed(package: str) -> bool:
-    try:
-        return find_spec(package) is not None
-    except ValueError:  # it is blocked
-        return False
