@@ -6,13 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from mbtransfer.errors import UserError
 from mbtransfer.runtime.files import appearing
-from mbtransfer.sharing.contents import CARD, FileRecord, Kind, copy_checked
-
-HUB = "hf:"
-"""What the name of a repository on the Hub begins with: hf:OWNER/NAME or, to pull, hf:OWNER/NAME@REVISION."""
-
-MOST_CARD = 64 * 2**20
-"""No card is larger, in bytes."""
+from mbtransfer.sharing.contents import CARD, HUB, MOST_CARD, FileRecord, Kind, copy_checked
 
 
 @runtime_checkable

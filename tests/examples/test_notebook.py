@@ -16,7 +16,9 @@ def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     for cell in notebook.cells:
         cell.source = cell.source.replace('"--epochs", "12"', '"--epochs", "2"')
     nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    shown = [out.get("text", "") for cell in notebook.cells if cell.cell_type == "code" for out in cell.outputs]
+    shown = [
+        out.get("text", "") for cell in notebook.cells if cell.cell_type == "code" for out in cell.outputs
+    ]
     assert any("of 5" in text for text in shown) and any("transitions" in text for text in shown)
     assert (tmp_path / "runs" / "notebook" / "model" / "manifest.json").is_file()
 
@@ -24,4 +26,6 @@ def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_notebook_is_kept_without_output() -> None:
     nbformat = pytest.importorskip("nbformat")
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    assert not any(cell.outputs or cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
+    assert not any(
+        cell.outputs or cell.execution_count for cell in notebook.cells if cell.cell_type == "code"
+    )
