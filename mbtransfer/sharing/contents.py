@@ -23,6 +23,12 @@ Kind = Literal["model", "dataset"]
 
 CARD, PAGE = "card.json", "README.md"
 
+HUB = "hf:"
+"""What the name of a repository on the Hub begins with: hf:OWNER/NAME or, to pull, hf:OWNER/NAME@REVISION."""
+
+MOST_CARD = 64 * 2**20
+"""No card is larger, in bytes."""
+
 _KEY = KEY_PATTERN.pattern
 PATTERNS: Mapping[Kind, re.Pattern[str]] = {
     "model": re.compile(

@@ -11,8 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from mbtransfer.errors import UserError
-from mbtransfer.sharing.contents import CARD, PAGE, PATTERNS, FileRecord, Kind, copy_checked
-from mbtransfer.sharing.places import HUB, MOST_CARD
+from mbtransfer.sharing.contents import CARD, HUB, MOST_CARD, PAGE, PATTERNS, FileRecord, Kind, copy_checked
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
