@@ -27,8 +27,8 @@ from mbtransfer.runtime.environment import threads
 from mbtransfer.runtime.files import write_json
 from mbtransfer.training.adapt import practise, split, with_episodes
 from mbtransfer.transfer.method import Sources
-from mbtransfer.transfer.model_transfer import planning
-from mbtransfer.transfer.task_stream import judged_columns, transitions
+from mbtransfer.transfer.model.model_transfer import planning
+from mbtransfer.transfer.streams.task_stream import judged_columns, transitions
 from tasks.task import Task
 from world_models.adaptation.adapt import adapt, rescale
 from world_models.adaptation.fine_tuning import VARIANTS, VariantConfig, fine_tune

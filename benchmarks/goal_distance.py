@@ -20,9 +20,9 @@ from torch import Tensor
 from mbtransfer.model import Model
 from mbtransfer.runtime.environment import threads
 from mbtransfer.runtime.files import write_json
-from mbtransfer.transfer.goal_policy import Carried, GoalPolicy
-from mbtransfer.transfer.goals import success_by_distance
 from mbtransfer.transfer.method import Sources
+from mbtransfer.transfer.policy.goal_policy import Carried, GoalPolicy
+from mbtransfer.transfer.policy.goals import success_by_distance
 
 
 def drawn(carried: Carried, count: int, seed: int) -> tuple[np.ndarray, Float[Tensor, "N Y"]]:

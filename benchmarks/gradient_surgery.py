@@ -22,8 +22,14 @@ from mbtransfer.errors import USER_ERRORS
 from mbtransfer.model import Model
 from mbtransfer.runtime.environment import threads
 from mbtransfer.runtime.files import write_json
-from mbtransfer.transfer.gradient_surgery import COMBINERS
-from mbtransfer.transfer.shared_heads import Examples, SharedHeadsConfig, SharedNet, fit_shared, last_layer
+from mbtransfer.transfer.rewards.gradient_surgery import COMBINERS
+from mbtransfer.transfer.rewards.shared_heads import (
+    Examples,
+    SharedHeadsConfig,
+    SharedNet,
+    fit_shared,
+    last_layer,
+)
 
 PLAIN = "sum"
 """Whose update the others' times are relative to."""

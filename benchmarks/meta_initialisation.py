@@ -24,7 +24,7 @@ from torch import nn
 from mbtransfer.model import model_layout
 from mbtransfer.runtime.environment import threads
 from mbtransfer.runtime.files import write_json
-from mbtransfer.transfer.meta_initialisation import (
+from mbtransfer.transfer.model.meta_initialisation import (
     Data,
     MetaConfig,
     Optimiser,
@@ -33,7 +33,7 @@ from mbtransfer.transfer.meta_initialisation import (
     query_losses,
     reptile,
 )
-from mbtransfer.transfer.meta_tasks import Sines, VariantSampler, dynamics_loss, squared_error
+from mbtransfer.transfer.model.meta_tasks import Sines, VariantSampler, dynamics_loss, squared_error
 from tasks.environment import Environment
 from tasks.registry import make
 from tasks.variants import DynamicsVariant

@@ -21,7 +21,7 @@ from scipy.stats import t as student
 from mbtransfer.mpc.objective import Policy
 from mbtransfer.runtime.environment import threads
 from mbtransfer.runtime.files import write_json
-from mbtransfer.transfer.stable_baselines import SACConfig, policy_of, train_sac
+from mbtransfer.transfer.model_free.stable_baselines import SACConfig, policy_of, train_sac
 from planners.base import Bounds
 
 ENV, STEPS, CONFIG = "Pendulum-v1", 20_000, SACConfig(rate=1e-3)

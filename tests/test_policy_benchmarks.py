@@ -10,8 +10,8 @@ goal_distance = pytest.importorskip("benchmarks.goal_distance")
 
 from mbtransfer.mpc.task_policy import Actor  # noqa: E402
 from mbtransfer.training.policy.actor_critic import PolicyTrainingConfig  # noqa: E402
-from mbtransfer.transfer.goal_policy import GoalPolicy  # noqa: E402
 from mbtransfer.transfer.method import Sources  # noqa: E402
+from mbtransfer.transfer.policy.goal_policy import GoalPolicy  # noqa: E402
 
 
 class Around(Actor):

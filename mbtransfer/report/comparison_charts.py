@@ -1,4 +1,4 @@
-"""Charts of a comparison of transfer methods; see `mbtransfer.transfer.summary.whole_summary` for what they draw."""
+"""Charts of a comparison of transfer methods, of what `mbtransfer.transfer.comparison.summary` gives."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

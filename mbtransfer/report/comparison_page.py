@@ -66,7 +66,7 @@ def render_comparison(name: str, summary: Summary, written: str) -> str:
 
     Args:
         name: of the folder.
-        summary: see `mbtransfer.transfer.summary.whole_summary`.
+        summary: see `mbtransfer.transfer.comparison.summary.whole_summary`.
         written: when the summary was written.
     """
     sheet = Sheet()

@@ -6,23 +6,23 @@ from typing import Any
 
 from mbtransfer.errors import UserError
 from mbtransfer.task_file import run_file
-from mbtransfer.transfer.contextual_policy import ContextualPolicy
-from mbtransfer.transfer.distilled_policy import DistilledPolicy
-from mbtransfer.transfer.distral import Distral
-from mbtransfer.transfer.fine_tuned_model import FineTunedModel
-from mbtransfer.transfer.goal_policy import GoalPolicy
-from mbtransfer.transfer.gpi import SuccessorTransfer, SuccessorValue
-from mbtransfer.transfer.imagined_policy import ImaginedPolicy
 from mbtransfer.transfer.method import Method
-from mbtransfer.transfer.model_transfer import ModelTransfer
-from mbtransfer.transfer.multitask_sac import MultitaskSAC
-from mbtransfer.transfer.oracle import Oracle
-from mbtransfer.transfer.own_model import OwnModel
-from mbtransfer.transfer.pearl import PEARL
-from mbtransfer.transfer.random_policy import RandomPolicy
-from mbtransfer.transfer.rl2 import RL2
-from mbtransfer.transfer.sac import SoftActorCritic
-from mbtransfer.transfer.shared_heads import SharedHeads
+from mbtransfer.transfer.model.fine_tuned_model import FineTunedModel
+from mbtransfer.transfer.model.model_transfer import ModelTransfer
+from mbtransfer.transfer.model.oracle import Oracle
+from mbtransfer.transfer.model.own_model import OwnModel
+from mbtransfer.transfer.model_free.multitask_sac import MultitaskSAC
+from mbtransfer.transfer.model_free.rl2 import RL2
+from mbtransfer.transfer.model_free.sac import SoftActorCritic
+from mbtransfer.transfer.policy.contextual_policy import ContextualPolicy
+from mbtransfer.transfer.policy.distilled_policy import DistilledPolicy
+from mbtransfer.transfer.policy.distral import Distral
+from mbtransfer.transfer.policy.goal_policy import GoalPolicy
+from mbtransfer.transfer.policy.imagined_policy import ImaginedPolicy
+from mbtransfer.transfer.policy.pearl import PEARL
+from mbtransfer.transfer.policy.random_policy import RandomPolicy
+from mbtransfer.transfer.rewards.shared_heads import SharedHeads
+from mbtransfer.transfer.value.gpi import SuccessorTransfer, SuccessorValue
 from tasks.environment import Environment
 from tasks.recipe.yaml_reader import one_line
 from tasks.spec import nearest

@@ -21,15 +21,15 @@ from mbtransfer.runtime.progress import progress_bar
 from mbtransfer.runtime.spreadsheet import as_cell
 from mbtransfer.runtime.terminal import Terminal
 from mbtransfer.tracking import Artifact, track
-from mbtransfer.transfer.budget import BUDGETS
-from mbtransfer.transfer.compare import Comparison, Part, compare, do_part
+from mbtransfer.transfer.comparison.budget import BUDGETS
+from mbtransfer.transfer.comparison.compare import Comparison, Part, compare, do_part
+from mbtransfer.transfer.comparison.runs import RunStore, TransferRun
+from mbtransfer.transfer.comparison.summary import whole_summary
+from mbtransfer.transfer.comparison.tables import gain_table, markdown, plot, tables
 from mbtransfer.transfer.method import Method
 from mbtransfer.transfer.registry import choose_methods, load_method_file
-from mbtransfer.transfer.runs import RunStore, TransferRun
-from mbtransfer.transfer.stream_runs import TUNING, StreamRun, fit_for_streams, plays, stream
-from mbtransfer.transfer.summary import whole_summary
-from mbtransfer.transfer.tables import gain_table, markdown, plot, tables
-from mbtransfer.transfer.task_stream import StreamConfig
+from mbtransfer.transfer.streams.stream_runs import TUNING, StreamRun, fit_for_streams, plays, stream
+from mbtransfer.transfer.streams.task_stream import StreamConfig
 from world_models.checkpoint.checkpoint import MANIFEST
 
 

@@ -138,7 +138,7 @@ class Trainer:
 
     Rewards are scaled so that values are from 0 to 1, and clipped to the range of the labels: a model is most wrong
     where it promises more than was ever observed. Roll-out r of each member stays in row r, so that rewards and
-    networks may differ from row to row (see `mbtransfer.transfer.contextual_policy`).
+    networks may differ from row to row (see `mbtransfer.transfer.policy.contextual_policy`).
 
     Args:
         imagination: the ensemble, one particle per member, in float32, or another world.

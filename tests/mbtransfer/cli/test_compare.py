@@ -10,8 +10,8 @@ import pytest
 from mbtransfer.cli.main import main
 from mbtransfer.model import Model
 from mbtransfer.runtime.executors import LocalExecutor
-from mbtransfer.transfer.oracle import Oracle
-from mbtransfer.transfer.stream_runs import StreamRun
+from mbtransfer.transfer.model.oracle import Oracle
+from mbtransfer.transfer.streams.stream_runs import StreamRun
 from tasks.task import Task
 
 SHORT = ["--episodes", "1", "--labels", "50", "--targets", "drawer_half"]

@@ -14,10 +14,10 @@ from mbtransfer.errors import UserError
 from mbtransfer.report import write_comparison, write_report
 from mbtransfer.report.comparison_page import heat, render_comparison, sentence, winners
 from mbtransfer.runtime.files import plain
+from mbtransfer.transfer.comparison.runs import TransferRun
+from mbtransfer.transfer.comparison.summary import whole_summary
 from mbtransfer.transfer.method import Costs
-from mbtransfer.transfer.runs import TransferRun
-from mbtransfer.transfer.stream_runs import StreamRun
-from mbtransfer.transfer.summary import whole_summary
+from mbtransfer.transfer.streams.stream_runs import StreamRun
 
 TARGETS = ("drawer_half", "tap_half")
 

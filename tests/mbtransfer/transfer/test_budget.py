@@ -7,7 +7,7 @@ import inspect
 import pytest
 
 from mbtransfer.config import CompareConfig
-from mbtransfer.transfer.budget import BUDGETS
+from mbtransfer.transfer.comparison.budget import BUDGETS
 from mbtransfer.transfer.registry import METHODS
 
 

@@ -12,10 +12,10 @@ import torch
 
 from mbtransfer.errors import UserError
 from mbtransfer.model import Model
-from mbtransfer.transfer.compare import Comparison, Part, _pieces, compare, do_part
+from mbtransfer.transfer.comparison.compare import Comparison, Part, _pieces, compare, do_part
+from mbtransfer.transfer.comparison.runs import RunStore
 from mbtransfer.transfer.method import Method, Solution, Sources
-from mbtransfer.transfer.random_policy import RandomPolicy
-from mbtransfer.transfer.runs import RunStore
+from mbtransfer.transfer.policy.random_policy import RandomPolicy
 from tasks.task import Task
 
 

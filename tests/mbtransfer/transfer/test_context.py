@@ -11,7 +11,8 @@ import torch
 from mbtransfer.errors import UserError
 from mbtransfer.labels.labelled_task import LabelledTask
 from mbtransfer.model import Model
-from mbtransfer.transfer.context import (
+from mbtransfer.transfer.method import Sources
+from mbtransfer.transfer.policy.context import (
     COLUMNS,
     Embedding,
     LabelVector,
@@ -20,8 +21,7 @@ from mbtransfer.transfer.context import (
     encoded,
     nearest_source,
 )
-from mbtransfer.transfer.distilled_policy import task_vector
-from mbtransfer.transfer.method import Sources
+from mbtransfer.transfer.policy.distilled_policy import task_vector
 from tasks.task import Task
 
 

@@ -12,8 +12,8 @@ import torch
 from mbtransfer.errors import UserError
 from mbtransfer.mpc.task_policy import Actor
 from mbtransfer.training.policy.actor_critic import PolicyTrainingConfig, scaled
-from mbtransfer.transfer.contextual_policy import Carried, ContextualPolicy, joint_reward
 from mbtransfer.transfer.method import Sources, parameters
+from mbtransfer.transfer.policy.contextual_policy import Carried, ContextualPolicy, joint_reward
 from tasks.task import Task
 from world_models.dynamics.rollout import Imagination
 

@@ -9,8 +9,8 @@ import torch
 
 from mbtransfer.errors import UserError
 from mbtransfer.training.policy.actor_critic import PolicyTrainingConfig
-from mbtransfer.transfer.distral import Carried, Columns, Distral
 from mbtransfer.transfer.method import Sources, parameters
+from mbtransfer.transfer.policy.distral import Carried, Columns, Distral
 from world_models.dynamics.rollout import Imagination
 
 POINTS = [(x, 0.0, z) for x in (-0.4, 0.4) for z in (0.3, 0.8)]

@@ -10,8 +10,8 @@ import torch
 from mbtransfer.errors import UserError
 from mbtransfer.mpc.agent import action_bounds
 from mbtransfer.training.policy.actor_critic import PolicyTrainingConfig
-from mbtransfer.transfer.goal_policy import Carried, GoalPolicy, GoalTrainer, Pursuit
 from mbtransfer.transfer.method import Sources
+from mbtransfer.transfer.policy.goal_policy import Carried, GoalPolicy, GoalTrainer, Pursuit
 from tasks.registry import make
 from world_models.dynamics.rollout import Imagination
 
@@ -62,7 +62,7 @@ def test_it_reaches_goals_that_other_states_hold_and_hindsight_helps(sources: So
 
 
 def trainer(sources: Sources) -> GoalTrainer:
-    from mbtransfer.transfer.goals import GoalSpace
+    from mbtransfer.transfer.policy.goals import GoalSpace
 
     model = sources.model
     bounds = action_bounds(model.environment.spec)

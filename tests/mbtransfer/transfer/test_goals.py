@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mbtransfer.model import Model
-from mbtransfer.transfer.goals import TOLERANCE, GoalSpace, success_by_distance
+from mbtransfer.transfer.policy.goals import TOLERANCE, GoalSpace, success_by_distance
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mbtransfer.errors import UserError
-from mbtransfer.transfer.gradient_surgery import (
+from mbtransfer.transfer.rewards.gradient_surgery import (
     COMBINERS,
     SURGERY,
     Combiner,

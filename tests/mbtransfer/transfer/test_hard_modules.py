@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from mbtransfer.errors import UserError
 from mbtransfer.mpc.task_policy import Scaled
 from mbtransfer.training.policy.actor_critic import PolicyTrainingConfig
-from mbtransfer.transfer.context import ObjectGoal
-from mbtransfer.transfer.contextual_policy import ContextualPolicy
-from mbtransfer.transfer.hard_modules import HardModules
 from mbtransfer.transfer.method import Sources
+from mbtransfer.transfer.policy.context import ObjectGoal
+from mbtransfer.transfer.policy.contextual_policy import ContextualPolicy
+from mbtransfer.transfer.policy.hard_modules import HardModules
 
 THINGS, KINDS = 4, 4
 

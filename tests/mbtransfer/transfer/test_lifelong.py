@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mbtransfer.errors import UserError
-from mbtransfer.transfer.lifelong import (
+from mbtransfer.transfer.streams.lifelong import (
     area,
     average_performance,
     backward_transfer,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mbtransfer.errors import UserError
-from mbtransfer.transfer.meta_initialisation import (
+from mbtransfer.transfer.model.meta_initialisation import (
     Data,
     MetaConfig,
     TaskSampler,
@@ -22,7 +22,7 @@ from mbtransfer.transfer.meta_initialisation import (
     reptile,
     spread,
 )
-from mbtransfer.transfer.meta_tasks import Sines, VariantSampler, dynamics_loss, squared_error
+from mbtransfer.transfer.model.meta_tasks import Sines, VariantSampler, dynamics_loss, squared_error
 from world_models.dynamics.ensemble import EnsembleConfig, EnsembleDynamics
 from world_models.layout import Body, Layout
 from world_models.training.batches import Step

@@ -16,14 +16,14 @@ from mbtransfer.mpc.controller import Controller
 from mbtransfer.mpc.task_reward import TaskReward
 from mbtransfer.training.policy import prepare
 from mbtransfer.training.policy.distillation import DistillationConfig
-from mbtransfer.transfer.distilled_policy import DistilledPolicy, task_vector
-from mbtransfer.transfer.fine_tuned_model import FineTunedModel
-from mbtransfer.transfer.imagined_policy import ALONE, ImaginedPolicy
 from mbtransfer.transfer.method import Sources, controller_of
-from mbtransfer.transfer.model_transfer import ModelTransfer
-from mbtransfer.transfer.oracle import Oracle
-from mbtransfer.transfer.own_model import OwnModel, share
-from mbtransfer.transfer.random_policy import RandomPolicy
+from mbtransfer.transfer.model.fine_tuned_model import FineTunedModel
+from mbtransfer.transfer.model.model_transfer import ModelTransfer
+from mbtransfer.transfer.model.oracle import Oracle
+from mbtransfer.transfer.model.own_model import OwnModel, share
+from mbtransfer.transfer.policy.distilled_policy import DistilledPolicy, task_vector
+from mbtransfer.transfer.policy.imagined_policy import ALONE, ImaginedPolicy
+from mbtransfer.transfer.policy.random_policy import RandomPolicy
 from tasks.task import Task
 from world_models.dynamics.rollout import Imagination
 from world_models.training.config import TrainingConfig

@@ -10,14 +10,14 @@ import torch
 
 from mbtransfer.errors import UserError
 from mbtransfer.transfer.method import Sources
-from mbtransfer.transfer.multitask_sac import MultitaskSAC
-from mbtransfer.transfer.stable_baselines import SACConfig, own_randomness, train_sac
-from mbtransfer.transfer.task_episodes import TaskEpisodes
+from mbtransfer.transfer.model_free.multitask_sac import MultitaskSAC
+from mbtransfer.transfer.model_free.stable_baselines import SACConfig, own_randomness, train_sac
+from mbtransfer.transfer.model_free.task_episodes import TaskEpisodes
 from tests.mbtransfer.transfer.point_world import CORNERS, arrived, go, point_model
 
 pytest.importorskip("stable_baselines3", reason="needs the extra transfer")
 
-from mbtransfer.transfer.task_temperatures import TaskTemperatureSAC
+from mbtransfer.transfer.model_free.task_temperatures import TaskTemperatureSAC
 
 QUICK = SACConfig(rate=3e-3, batch=64, discount=0.8, follow=0.02, warm_up=100, width=32)
 NEAR = go(0.65, -0.65, "held_out")

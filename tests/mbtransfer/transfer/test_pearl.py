@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from mbtransfer.errors import UserError
-from mbtransfer.transfer.context_encoder import ContextEncoder, LabelledPool, Posterior
 from mbtransfer.transfer.method import Sources, parameters
-from mbtransfer.transfer.pearl import PEARL, LatentActor, PEARLConfig
+from mbtransfer.transfer.policy.context_encoder import ContextEncoder, LabelledPool, Posterior
+from mbtransfer.transfer.policy.pearl import PEARL, LatentActor, PEARLConfig
 from tests.mbtransfer.transfer.point_world import arrived, go, point_model
 
 GOALS = tuple(go(x, y) for x in (-0.7, 0.0, 0.7) for y in (-0.7, 0.0, 0.7))

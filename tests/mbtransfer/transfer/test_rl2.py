@@ -12,10 +12,10 @@ from gymnasium.utils.env_checker import check_env
 from mbtransfer.errors import UserError
 from mbtransfer.evaluation.episodes import play_episodes, starts_of
 from mbtransfer.transfer.method import Sources, controller_of
-from mbtransfer.transfer.recurrent_agent import Memory, RecurrentController, respond
-from mbtransfer.transfer.rl2 import RL2, Learner, RecurrentPPOConfig
-from mbtransfer.transfer.task_episodes import TaskEpisodes
-from mbtransfer.transfer.trials import Trials
+from mbtransfer.transfer.model_free.recurrent_agent import Memory, RecurrentController, respond
+from mbtransfer.transfer.model_free.rl2 import RL2, Learner, RecurrentPPOConfig
+from mbtransfer.transfer.model_free.task_episodes import TaskEpisodes
+from mbtransfer.transfer.model_free.trials import Trials
 from tests.mbtransfer.transfer.point_world import CORNERS, SPEC, go, point_model
 
 TARGET = go(0.3, 0.9, "held_out")

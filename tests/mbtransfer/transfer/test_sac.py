@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from mbtransfer.errors import UserError
-from mbtransfer.transfer import stable_baselines
 from mbtransfer.transfer.method import Sources
-from mbtransfer.transfer.multitask_sac import MultitaskSAC
-from mbtransfer.transfer.rl2 import RL2
-from mbtransfer.transfer.sac import SoftActorCritic
-from mbtransfer.transfer.stable_baselines import SACConfig, own_randomness
+from mbtransfer.transfer.model_free import stable_baselines
+from mbtransfer.transfer.model_free.multitask_sac import MultitaskSAC
+from mbtransfer.transfer.model_free.rl2 import RL2
+from mbtransfer.transfer.model_free.sac import SoftActorCritic
+from mbtransfer.transfer.model_free.stable_baselines import SACConfig, own_randomness
 from tests.mbtransfer.transfer.point_world import CORNERS, arrived, go, point_model
 
 EXTRA = importlib.util.find_spec("stable_baselines3") and importlib.util.find_spec("sb3_contrib")

@@ -15,7 +15,7 @@ from mbtransfer.model import Model
 from mbtransfer.mpc.controller import Controller
 from mbtransfer.mpc.task_reward import TaskReward
 from mbtransfer.transfer.method import Sources
-from mbtransfer.transfer.shared_heads import (
+from mbtransfer.transfer.rewards.shared_heads import (
     Examples,
     SharedHeads,
     SharedHeadsConfig,

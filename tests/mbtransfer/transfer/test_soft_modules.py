@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mbtransfer.mpc.task_policy import WIDTH, Scaled
-from mbtransfer.transfer.soft_modules import SoftModules
+from mbtransfer.transfer.policy.soft_modules import SoftModules
 
 
 def test_one_module_in_each_layer_is_the_plain_network() -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from mbtransfer.errors import UserError
 from mbtransfer.model import Model
-from mbtransfer.transfer import stream_runs, task_stream
-from mbtransfer.transfer.stream_runs import StreamRun, forgotten, performance, plays, stream
-from mbtransfer.transfer.task_stream import StreamConfig
+from mbtransfer.transfer.streams import stream_runs, task_stream
+from mbtransfer.transfer.streams.stream_runs import StreamRun, forgotten, performance, plays, stream
+from mbtransfer.transfer.streams.task_stream import StreamConfig
 from tasks.task import Task
 
 SHORT = StreamConfig(practice=1, episodes=1, labels=50)

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from mbtransfer.errors import UserError
 from mbtransfer.model import Model
 from mbtransfer.mpc.controller import Controller
-from mbtransfer.transfer.gpi import SuccessorTransfer, SuccessorValue, TransitionFeatures, action_set
 from mbtransfer.transfer.method import Sources
-from mbtransfer.transfer.successor_features import (
+from mbtransfer.transfer.value.gpi import SuccessorTransfer, SuccessorValue, TransitionFeatures, action_set
+from mbtransfer.transfer.value.successor_features import (
     GPIPolicy,
     SuccessorConfig,
     SuccessorFeatures,

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mbtransfer.transfer.comparison.runs import TransferRun
+from mbtransfer.transfer.comparison.summary import summarise
+from mbtransfer.transfer.comparison.tables import COSTS, FIRST, RESULTS, cells, gain_table, markdown, plot
+from mbtransfer.transfer.comparison.transfer_gain import difference_interval, transfer_gain
 from mbtransfer.transfer.method import Costs
-from mbtransfer.transfer.runs import TransferRun
-from mbtransfer.transfer.summary import summarise
-from mbtransfer.transfer.tables import COSTS, FIRST, RESULTS, cells, gain_table, markdown, plot
-from mbtransfer.transfer.transfer_gain import difference_interval, transfer_gain
 
 
 def run(method: str, target: str, *done: int, seed: int = 0, failed: str = "") -> TransferRun:

@@ -8,7 +8,7 @@ import torch
 from gymnasium.utils.env_checker import check_env
 
 from mbtransfer.errors import UserError
-from mbtransfer.transfer.task_episodes import TaskEpisodes
+from mbtransfer.transfer.model_free.task_episodes import TaskEpisodes
 from tasks.environment import Environment
 from tasks.errors import TaskError
 from tasks.recipe.recipe import DEFAULT_HOLD

@@ -10,8 +10,8 @@ import pytest
 
 from mbtransfer.errors import UserError
 from mbtransfer.model import Model
-from mbtransfer.transfer import task_stream
-from mbtransfer.transfer.task_stream import StreamConfig, StreamResult, measures, run_stream
+from mbtransfer.transfer.streams import task_stream
+from mbtransfer.transfer.streams.task_stream import StreamConfig, StreamResult, measures, run_stream
 from tasks.task import Task
 from world_models.adaptation.fine_tuning import VariantConfig
 from world_models.checkpoint.storage import digest

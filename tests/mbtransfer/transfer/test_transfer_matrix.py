@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from mbtransfer.model import Model
-from mbtransfer.transfer import transfer_matrix
+from mbtransfer.transfer.comparison import transfer_matrix
+from mbtransfer.transfer.comparison.runs import TransferRun
+from mbtransfer.transfer.comparison.transfer_matrix import learned_for, matrices, with_row
 from mbtransfer.transfer.method import Solution, Sources, controller_of
-from mbtransfer.transfer.model_transfer import ModelTransfer
-from mbtransfer.transfer.runs import TransferRun
-from mbtransfer.transfer.transfer_matrix import learned_for, matrices, with_row
+from mbtransfer.transfer.model.model_transfer import ModelTransfer
 
 
 @pytest.fixture

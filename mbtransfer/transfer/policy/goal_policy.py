@@ -34,9 +34,9 @@ from mbtransfer.mpc.agent import action_bounds
 from mbtransfer.mpc.objective import Policy
 from mbtransfer.mpc.task_policy import Actor, Critic, Scaled
 from mbtransfer.training.policy.actor_critic import PolicyTrainingConfig, Trainer, step
-from mbtransfer.transfer.goals import TOLERANCE, GoalSpace
-from mbtransfer.transfer.imagined_policy import ALONE
 from mbtransfer.transfer.method import Costs, Method, Solution, Sources, parameters
+from mbtransfer.transfer.policy.goals import TOLERANCE, GoalSpace
+from mbtransfer.transfer.policy.imagined_policy import ALONE
 from planners.base import Bounds
 from tasks.environment import Environment
 from tasks.task import Task

@@ -14,7 +14,7 @@ the task, at the weights that k steps reach:
 
 Both work on any module and any sampler of tasks. The tasks of a batch are learned side by side: each weight gets a
 leading axis N of tasks, and `torch.func.vmap` runs all of them at once. Tasks are in
-`mbtransfer.transfer.meta_tasks`.
+`mbtransfer.transfer.model.meta_tasks`.
 """
 
 from collections.abc import Callable, Mapping, Sequence

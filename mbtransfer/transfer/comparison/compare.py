@@ -9,10 +9,10 @@ from typing import Any
 from mbtransfer.evaluation.episodes import decision_latency, play_episodes
 from mbtransfer.model import Model
 from mbtransfer.runtime.executors import Executor
+from mbtransfer.transfer.comparison.runs import RunStore, TransferRun
+from mbtransfer.transfer.comparison.transfer_matrix import with_row
 from mbtransfer.transfer.method import Method, Sources, controller_of
 from mbtransfer.transfer.registry import LOWER, UPPER
-from mbtransfer.transfer.runs import RunStore, TransferRun
-from mbtransfer.transfer.transfer_matrix import with_row
 from tasks.task import Task
 
 DECISIONS, SECONDS = 20, 1.0

@@ -1,4 +1,4 @@
-"""Distributions of tasks for `mbtransfer.transfer.meta_initialisation`: sines, and dynamics of variants."""
+"""Distributions of tasks for `mbtransfer.transfer.model.meta_initialisation`: sines, and dynamics of variants."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mbtransfer.transfer.meta_initialisation import Data
+from mbtransfer.transfer.model.meta_initialisation import Data
 from world_models.dynamics.ensemble import EnsembleDynamics
 from world_models.training.batches import Step
 from world_models.training.losses import MultiStepLoss

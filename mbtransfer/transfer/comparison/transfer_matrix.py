@@ -15,7 +15,7 @@ import numpy as np
 from mbtransfer.evaluation.episodes import play_episodes
 from mbtransfer.mpc.controller import Controller
 from mbtransfer.mpc.task_reward import Rewards
-from mbtransfer.transfer.runs import TransferRun
+from mbtransfer.transfer.comparison.runs import TransferRun
 from tasks.task import Task
 
 

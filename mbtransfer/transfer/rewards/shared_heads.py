@@ -5,8 +5,8 @@ of its own (Caruana 1997, "Multitask learning", section 2; hard parameter sharin
 
     min over phi and all w_k of  L_1 .. L_K,   L_k = mean over labels of (phi(s, a, s') w_k - r_k)^2,
 
-by a combiner of the tasks' gradients (`mbtransfer.transfer.gradient_surgery`). In a target only w is fitted, by ridge
-regression on phi of its labels, and the planner plans in the pooled model for phi w.
+by a combiner of the tasks' gradients (`mbtransfer.transfer.rewards.gradient_surgery`). In a target only w is fitted, by
+ridge regression on phi of its labels, and the planner plans in the pooled model for phi w.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 from mbtransfer.errors import UserError
 from mbtransfer.mpc.controller import PARTICLES, PLANNER, model_controller
-from mbtransfer.transfer.gradient_surgery import check_combiner, make_combiner, set_gradients
 from mbtransfer.transfer.method import Costs, Method, Solution, Sources, parameters
-from mbtransfer.transfer.successor_features import reward_weights
+from mbtransfer.transfer.rewards.gradient_surgery import check_combiner, make_combiner, set_gradients
+from mbtransfer.transfer.value.successor_features import reward_weights
 from tasks.task import Task, simple_parts
 from world_models.layout import Layout
 from world_models.rewards.basis import Atoms

@@ -14,8 +14,8 @@ from typing import ClassVar
 from mbtransfer.errors import UserError
 from mbtransfer.mpc.agent import action_bounds
 from mbtransfer.transfer.method import Costs, Method, Solution, Sources, parameters
-from mbtransfer.transfer.stable_baselines import SACConfig, missing, policy_of, require, train_sac
-from mbtransfer.transfer.task_episodes import TaskEpisodes
+from mbtransfer.transfer.model_free.stable_baselines import SACConfig, missing, policy_of, require, train_sac
+from mbtransfer.transfer.model_free.task_episodes import TaskEpisodes
 from tasks.environment import Environment
 from tasks.task import Task
 

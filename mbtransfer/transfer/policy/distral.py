@@ -32,9 +32,9 @@ from mbtransfer.mpc.agent import action_bounds
 from mbtransfer.mpc.objective import Policy, Reward
 from mbtransfer.mpc.task_policy import Actor, Critic, Scaled
 from mbtransfer.training.policy.actor_critic import PolicyTrainingConfig, Trainer
-from mbtransfer.transfer.contextual_policy import joint_reward
-from mbtransfer.transfer.imagined_policy import ALONE
 from mbtransfer.transfer.method import Costs, Method, Solution, Sources, parameters
+from mbtransfer.transfer.policy.contextual_policy import joint_reward
+from mbtransfer.transfer.policy.imagined_policy import ALONE
 from tasks.spec import nearest
 from tasks.task import Task
 from world_models.dynamics.rollout import Imagination

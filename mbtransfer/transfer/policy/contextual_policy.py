@@ -25,11 +25,11 @@ from mbtransfer.mpc.objective import Policy, Reward
 from mbtransfer.mpc.task_policy import Actor, Critic, Scaled
 from mbtransfer.mpc.task_reward import TaskReward
 from mbtransfer.training.policy.actor_critic import EnsemblePenalty, PolicyTrainingConfig, Trainer
-from mbtransfer.transfer.context import CONTEXTS, Contexts, ObjectGoal
-from mbtransfer.transfer.hard_modules import HardModules
-from mbtransfer.transfer.imagined_policy import ALONE
 from mbtransfer.transfer.method import Costs, Method, Solution, Sources, parameters
-from mbtransfer.transfer.soft_modules import SoftModules
+from mbtransfer.transfer.policy.context import CONTEXTS, Contexts, ObjectGoal
+from mbtransfer.transfer.policy.hard_modules import HardModules
+from mbtransfer.transfer.policy.imagined_policy import ALONE
+from mbtransfer.transfer.policy.soft_modules import SoftModules
 from tasks.spec import nearest
 from tasks.task import Task
 from world_models.dynamics.rollout import Imagination
@@ -124,9 +124,9 @@ class ContextualPolicy(Method[Carried]):
     """Carries one policy of all source tasks, and tells it a target's context.
 
     Attributes:
-        context: what it is told of a task; see `mbtransfer.transfer.context`.
+        context: what it is told of a task; see `mbtransfer.transfer.policy.context`.
         trunk: `mlp`, `soft_modules`, or `hard_modules` with the context `object_goal`; see
-            `mbtransfer.transfer.soft_modules` and `mbtransfer.transfer.hard_modules`.
+            `mbtransfer.transfer.policy.soft_modules` and `mbtransfer.transfer.policy.hard_modules`.
         updates: updates of policy and value.
         rows: roll-outs of each source task and member per update, instead of `training.rows`.
         training: how they are trained.

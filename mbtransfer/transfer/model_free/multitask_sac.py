@@ -7,7 +7,8 @@ learns in the true simulator, with the tasks' own rewards, from episodes of task
     max over pi of  mean_k E sum_t discount^t (r_k(s_t, a_t, s_t+1) + alpha_k H(pi(. | s_t, z_k)))
 
 In a target it acts with the target's context z, zero-shot: with one-hot contexts that of the source task with the
-nearest label vector, see `mbtransfer.transfer.context`. With episodes of practice, it goes on to learn from these.
+nearest label vector (`mbtransfer.transfer.policy.context`). With episodes of practice, it learns from
+these too.
 """
 
 import zlib
@@ -22,16 +23,22 @@ from torch import Tensor
 from mbtransfer.errors import UserError
 from mbtransfer.mpc.agent import action_bounds
 from mbtransfer.mpc.objective import Policy
-from mbtransfer.transfer.context import CONTEXTS, Contexts
 from mbtransfer.transfer.method import Costs, Method, Solution, Sources, parameters
-from mbtransfer.transfer.stable_baselines import SACConfig, missing, own_randomness, policy_of, require
-from mbtransfer.transfer.task_episodes import TaskEpisodes
+from mbtransfer.transfer.model_free.stable_baselines import (
+    SACConfig,
+    missing,
+    own_randomness,
+    policy_of,
+    require,
+)
+from mbtransfer.transfer.model_free.task_episodes import TaskEpisodes
+from mbtransfer.transfer.policy.context import CONTEXTS, Contexts
 from tasks.environment import Environment
 from tasks.spec import nearest
 from tasks.task import Task
 
 if TYPE_CHECKING:
-    from mbtransfer.transfer.task_temperatures import TaskTemperatureSAC
+    from mbtransfer.transfer.model_free.task_temperatures import TaskTemperatureSAC
 
 FIXED = tuple(name for name, kind in CONTEXTS.items() if not kind.learned)
 """Contexts that the observation can hold; a learned one would have to be part of the network."""
@@ -154,7 +161,7 @@ def _made(
     arguments: dict[str, Any],
 ) -> "TaskTemperatureSAC":
     """An agent of these tasks that knows nothing yet."""
-    from mbtransfer.transfer.task_temperatures import TaskTemperatureSAC
+    from mbtransfer.transfer.model_free.task_temperatures import TaskTemperatureSAC
 
     env = TaskEpisodes(sources.model.environment, tasks, contexts.cpu().numpy())
     return TaskTemperatureSAC(

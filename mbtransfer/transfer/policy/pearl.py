@@ -2,7 +2,8 @@
 
 Rakelly et al. 2019, "Efficient off-policy meta-reinforcement learning via probabilistic context variables". Soft
 actor-critic whose actor and critics read a latent task z beside the observation; z is drawn from q(z | c), what some
-transitions c of the task say of it (`mbtransfer.transfer.context_encoder`). The encoder learns through the critics:
+transitions c of the task say of it (`mbtransfer.transfer.policy.context_encoder`). The encoder learns
+through the critics:
 
     min over Q, q of  E (Q(s, a, z) - r - discount V(s', z))^2 + beta KL(q(z | c) | N(0, 1)),   z ~ q(z | c)
     max over pi of    E min_i Q_i(s, a, z) + alpha H(pi(. | s, z)),                             a ~ pi(. | s, z)
@@ -28,8 +29,8 @@ from mbtransfer.errors import UserError
 from mbtransfer.mpc.agent import action_bounds
 from mbtransfer.mpc.objective import Policy
 from mbtransfer.mpc.task_policy import Scaled
-from mbtransfer.transfer.context_encoder import ContextEncoder, LabelledPool
 from mbtransfer.transfer.method import Costs, Method, Solution, Sources, parameters
+from mbtransfer.transfer.policy.context_encoder import ContextEncoder, LabelledPool
 from planners.base import Bounds
 from tasks.task import Task
 from world_models.transitions import Transitions

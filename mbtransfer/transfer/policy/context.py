@@ -8,7 +8,7 @@ Markov decision processes", section 2). There are five kinds of context of a tas
 - `metadata`: its description in words (Sodhani, Zhang and Pineau 2021, "Multi-task reinforcement learning with
   context-based representations", CARE, section 4). They read it by a pretrained language model; here it is a fixed bag
   of words (`encoded`).
-- `label_vector`: where its best labels are (`mbtransfer.transfer.distilled_policy.task_vector`).
+- `label_vector`: where its best labels are (`mbtransfer.transfer.policy.distilled_policy.task_vector`).
 - `object_goal`: what is moved, which kind of goal, and where to (`ObjectGoal`), by its labels.
 
 The last three exist for tasks that were never seen. In place of the first two stands that of the source task with the
@@ -26,9 +26,9 @@ from torch import Tensor
 
 from mbtransfer.errors import UserError
 from mbtransfer.labels.labelled_task import LabelledTask
-from mbtransfer.transfer.distilled_policy import task_vector
-from mbtransfer.transfer.goals import GoalSpace
 from mbtransfer.transfer.method import Sources
+from mbtransfer.transfer.policy.distilled_policy import task_vector
+from mbtransfer.transfer.policy.goals import GoalSpace
 from tasks.task import Task
 
 COLUMNS = 1024

@@ -12,7 +12,7 @@ from torch import Tensor
 from mbtransfer.mpc.agent import MPCAgent, action_bounds
 from mbtransfer.mpc.controller import Controller
 from mbtransfer.mpc.objective import Reward
-from mbtransfer.transfer.trials import Trials
+from mbtransfer.transfer.model_free.trials import Trials
 from planners.base import Bounds, Planner
 from tasks.simulator import Simulator
 

@@ -19,9 +19,14 @@ from mbtransfer.evaluation.episodes import play_episodes
 from mbtransfer.model import Model
 from mbtransfer.mpc.controller import PARTICLES, PLANNER
 from mbtransfer.training.adapt import PROBES, practise, split, with_episodes
-from mbtransfer.transfer.lifelong import average_performance, backward_transfer, forgetting, forward_transfer
 from mbtransfer.transfer.method import Sources
-from mbtransfer.transfer.model_transfer import planning
+from mbtransfer.transfer.model.model_transfer import planning
+from mbtransfer.transfer.streams.lifelong import (
+    average_performance,
+    backward_transfer,
+    forgetting,
+    forward_transfer,
+)
 from tasks.task import Task
 from world_models.adaptation.fine_tuning import VariantConfig, check_variant, fine_tune
 from world_models.adaptation.unexplained import unexplained

@@ -14,7 +14,7 @@ import torch
 from mbtransfer.errors import UserError
 from mbtransfer.mpc.controller import PARTICLES, PLANNER
 from mbtransfer.transfer.method import Costs, Method, Solution, Sources, parameters
-from mbtransfer.transfer.model_transfer import planning
+from mbtransfer.transfer.model.model_transfer import planning
 from tasks.task import Task
 from world_models.dynamics.ensemble import EnsembleDynamics
 from world_models.training.config import LONG_EPOCH, TrainingConfig

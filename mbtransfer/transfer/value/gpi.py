@@ -1,7 +1,7 @@
 """Transfer by successor features: policies of source tasks, and the best of them in each state of the target.
 
-See `mbtransfer.transfer.successor_features` for the method and its papers. Here are the features of transitions, and
-the training from a model: on its pool, and on roll-outs of the source policies in it.
+See `mbtransfer.transfer.value.successor_features` for the method and its papers. Here are the features of transitions,
+and the training from a model: on its pool, and on roll-outs of the source policies in it.
 """
 
 from dataclasses import dataclass, field, replace
@@ -14,8 +14,8 @@ from torch import Tensor
 from mbtransfer.errors import UserError
 from mbtransfer.mpc.agent import action_bounds
 from mbtransfer.transfer.method import Costs, Method, Solution, Sources, parameters
-from mbtransfer.transfer.model_transfer import planning
-from mbtransfer.transfer.successor_features import (
+from mbtransfer.transfer.model.model_transfer import planning
+from mbtransfer.transfer.value.successor_features import (
     Features,
     GPIPolicy,
     SuccessorConfig,

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from mbtransfer.report.comparison_charts import named, once
 from mbtransfer.runtime.files import replacing
-from mbtransfer.transfer.aggregates import INTERVALS
-from mbtransfer.transfer.transfer_gain import OWN, POOLED
+from mbtransfer.transfer.comparison.aggregates import INTERVALS
+from mbtransfer.transfer.comparison.transfer_gain import OWN, POOLED
 
 INK, MUTED, GRID, DOT = "#1f2933", "#6b7785", "#e4e8ec", "#2f6f9f"
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from mbtransfer.transfer.aggregates import Values, aggregates, shares
+from mbtransfer.transfer.comparison.aggregates import Values, aggregates, shares
+from mbtransfer.transfer.comparison.runs import TransferRun
+from mbtransfer.transfer.comparison.transfer_gain import transfer_gain
+from mbtransfer.transfer.comparison.transfer_matrix import matrices
 from mbtransfer.transfer.registry import LOWER, UPPER
-from mbtransfer.transfer.runs import TransferRun
-from mbtransfer.transfer.stream_runs import StreamRun, forgotten, performance
-from mbtransfer.transfer.transfer_gain import transfer_gain
-from mbtransfer.transfer.transfer_matrix import matrices
+from mbtransfer.transfer.streams.stream_runs import StreamRun, forgotten, performance
 
 
 def summarise(runs: Sequence[TransferRun], seed: int = 0) -> list[dict[str, Any]]:

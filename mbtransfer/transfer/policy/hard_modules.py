@@ -3,7 +3,7 @@
 Devin et al. 2017, "Learning modular neural network policies for multi-task and multi-robot transfer": the module of
 the task is followed by that of the robot, which reads what the first one says beside the state, and a pair of modules
 that was never trained together can act. Here things take the place of robots. With o the thing, k the kind of goal,
-p the position of the thing and z where it shall be (see `mbtransfer.transfer.context.ObjectGoal`),
+p the position of the thing and z where it shall be (see `mbtransfer.transfer.policy.context.ObjectGoal`),
 
     output = f_o(s, g_k(p, z))
 

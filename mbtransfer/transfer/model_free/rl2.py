@@ -2,7 +2,7 @@
 
 Duan et al. 2016, "RL2: fast reinforcement learning via slow reinforcement learning", section 2; Wang et al. 2016,
 "Learning to reinforcement learn". What is trained, by proximal policy optimisation on trials of several episodes of one
-source task each (`mbtransfer.transfer.trials`), is how to learn:
+source task each (`mbtransfer.transfer.model_free.trials`), is how to learn:
 
     max over pi of  mean_k E sum over a trial of discount^t r_k,t,   a_t = pi(o_1, a_1, r_1, d_1, ..., o_t)
 
@@ -21,10 +21,10 @@ from torch import nn
 from mbtransfer.errors import UserError
 from mbtransfer.mpc.controller import simulator_controller
 from mbtransfer.transfer.method import Costs, Method, Solution, Sources, parameters
-from mbtransfer.transfer.recurrent_agent import Memory, RecurrentController, practised
-from mbtransfer.transfer.stable_baselines import missing, own_randomness, require
-from mbtransfer.transfer.task_episodes import TaskEpisodes
-from mbtransfer.transfer.trials import Trials
+from mbtransfer.transfer.model_free.recurrent_agent import Memory, RecurrentController, practised
+from mbtransfer.transfer.model_free.stable_baselines import missing, own_randomness, require
+from mbtransfer.transfer.model_free.task_episodes import TaskEpisodes
+from mbtransfer.transfer.model_free.trials import Trials
 from tasks.environment import Environment
 from tasks.task import Task
 

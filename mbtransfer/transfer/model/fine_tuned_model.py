@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from mbtransfer.training.adapt import adapt_model
 from mbtransfer.transfer.method import Costs, Solution, Sources, parameters
-from mbtransfer.transfer.model_transfer import ModelTransfer, planning
+from mbtransfer.transfer.model.model_transfer import ModelTransfer, planning
 from tasks.task import Task
 
 

@@ -25,7 +25,7 @@ from mbtransfer.mpc.objective import Policy
 from mbtransfer.mpc.task_policy import Actor
 from mbtransfer.training.policy.distillation import Demonstrations, DistillationConfig, demonstrate, imitate
 from mbtransfer.transfer.method import Costs, Method, Solution, Sources, parameters
-from mbtransfer.transfer.model_transfer import planning
+from mbtransfer.transfer.model.model_transfer import planning
 from tasks.task import Task
 
 BEST = 0.01

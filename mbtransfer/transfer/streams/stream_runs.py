@@ -15,7 +15,7 @@ import numpy as np
 from mbtransfer.errors import UserError
 from mbtransfer.model import Model
 from mbtransfer.runtime.files import plain, read_sealed, write_sealed
-from mbtransfer.transfer.task_stream import StreamConfig, measures, run_stream
+from mbtransfer.transfer.streams.task_stream import StreamConfig, measures, run_stream
 from mbtransfer.validation import validated
 from tasks.task import Task
 from world_models.adaptation.fine_tuning import VariantConfig

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from mbtransfer.evaluation.statistics import Interval, wilson_interval
-from mbtransfer.transfer.aggregates import Values, aggregates
-from mbtransfer.transfer.model_transfer import ModelTransfer
-from mbtransfer.transfer.own_model import OwnModel
-from mbtransfer.transfer.runs import TransferRun
+from mbtransfer.transfer.comparison.aggregates import Values, aggregates
+from mbtransfer.transfer.comparison.runs import TransferRun
+from mbtransfer.transfer.model.model_transfer import ModelTransfer
+from mbtransfer.transfer.model.own_model import OwnModel
 
 POOLED, OWN = ModelTransfer.name, OwnModel.name
 

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from mbtransfer.errors import UserError
-from mbtransfer.transfer.task_episodes import TaskEpisodes
+from mbtransfer.transfer.model_free.task_episodes import TaskEpisodes
 
 
 class Trials(gymnasium.Env[ndarray, ndarray]):

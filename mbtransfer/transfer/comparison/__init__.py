@@ -1,0 +1,1 @@
+"""Comparison of transfer methods: runs, budgets, aggregates and tables."""

@@ -1,0 +1,1 @@
+"""Transfer of policies that learn in the environment, by Stable-Baselines3."""

@@ -1,0 +1,1 @@
+"""Transfer of policies that are trained without a step in the environment."""

@@ -1,0 +1,1 @@
+"""Transfer of reward features: one trunk for the heads of many tasks."""

@@ -1,0 +1,1 @@
+"""Streams of tasks, one after the other, and measures of lifelong learning."""

@@ -1,0 +1,1 @@
+"""Transfer of values: successor features and generalised policy improvement."""
