@@ -220,16 +220,24 @@ class CollectConfig(SearchFlags, EngineFlags, TrackerFlags):
 
 @command
 class FitConfig(MachineFlags, TrackerFlags, TrustFlags):
-    """Fit the shared dynamics model to a dataset."""
+    """Fit the shared dynamics model to a dataset, or continue a fitted model with new episodes."""
 
-    data: Path
-    """Dataset folder."""
+    data: Path | None = None
+    """Dataset folder for a new model."""
+    continue_with: Path | None = None
+    """Dataset folder of new episodes of the same environment, with which to continue --model instead."""
+    model: Path | None = None
+    """Model folder to continue; it is left unchanged. Only with --continue-with."""
+    replay: Share = 0.5
+    """Share of each batch that is drawn from the old model's pool; the rest are new transitions.
+    Lower it where the world itself has changed. Only with --continue-with."""
     out: Path
     """Folder for the model."""
     seed: Seed = 0
     """Random seed."""
     epochs: Count | None = None
-    """Training epochs of at most 250 updates each. None: 20, or 80 in an environment without fixtures."""
+    """Training epochs of at most 250 updates each. None: 20, or 80 in an environment without fixtures;
+    5 with --continue-with."""
     members: Count = 5
     """Networks in the ensemble."""
     structure: Literal["objects", "shared", "attention", "dense"] | None = None
@@ -256,7 +264,7 @@ class FitConfig(MachineFlags, TrackerFlags, TrustFlags):
     """Transitions per member and update."""
     learning_rate: Annotated[float, Ge(0)] | None = None
     """Peak learning rate; wide networks need a lower one.
-    None: 0.01, or 0.001 in an environment without fixtures."""
+    None: 0.01, or 0.001 in an environment without fixtures; a tenth of that with --continue-with."""
     weight_decay: Annotated[float, Ge(0)] = 0.0
     """Decoupled weight decay: the share by which weights shrink per update, per unit of learning rate."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

@@ -43,6 +43,11 @@ def _of(kind: type[Config], flags: FitConfig) -> Config:
     )
 
 
+def training_config(flags: FitConfig) -> TrainingConfig:
+    """The settings of a training, from flags of which none that it needs is None."""
+    return _of(TrainingConfig, flags)
+
+
 def fit_model(
     environment: Environment, dataset: Dataset, out: Path, *, seed: int = 0, shape: EnsembleConfig | None = None,
     settings: TrainingConfig | None = None, device: str = "auto", stream: bool = False,
@@ -62,7 +67,7 @@ def fit_model(
     dynamics, epochs = _begun(environment, data, out, seed, shape, settings, ranks)
     history: list[dict[str, Any]] = []
     for epoch in epochs:
-        history.append(_line(epoch))
+        history.append(curve_entry(epoch))
         if report:
             report(epoch)
     where = data.held_out.obs.device
@@ -144,7 +149,8 @@ def _sample_with_states(data: Pool, seed: int) -> tuple[Transitions, Float[Tenso
     return pool, torch.from_numpy(np.stack([some.state, some.next_state], axis=1))
 
 
-def _line(epoch: EpochReport) -> dict[str, Any]:
+def curve_entry(epoch: EpochReport) -> dict[str, Any]:
+    """An epoch as the curve among a model's notes has it."""
     return {
         "epoch": epoch.epoch, "train_loss": epoch.train_loss, "valid_loss": epoch.valid_loss,
         "rollout_error": epoch.rollout_error, "seconds": epoch.seconds,
