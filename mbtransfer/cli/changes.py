@@ -16,11 +16,13 @@ def show_changes(console: Terminal, changes: Mapping[str, Any]) -> None:
         changes: `mbtransfer.training.refresh.Refreshed.changes`.
     """
     episodes = changes["episodes"]
+    console.say(f"{episodes['new']} new episodes: does the old model's 90% interval still hold?")
+    console.print(_drift(changes["drift"]))
     console.say(
-        f"{episodes['new']} new episodes, of which {episodes['held_out']} were held out; errors one step ahead, as a "
-        "share of that of 'nothing moves'"
+        f"error one step ahead, as a share of that of 'nothing moves'; new: {episodes['held_out']} held-out episodes, "
+        "old: a fifth of the model's pool, not replayed"
     )
-    console.print(_groups(changes))
+    console.print(_groups(changes["groups"]))
     if changes["tasks"]:
         console.say("source tasks: error on old transitions in which their fixtures move")
         console.print(_tasks(changes["tasks"]))
@@ -34,13 +36,20 @@ def show_changes(console: Terminal, changes: Mapping[str, Any]) -> None:
     )
 
 
-def _groups(changes: Mapping[str, Any]) -> Table:
-    table = _table("90% covers", "p", "drifted", "new before", "after", "old before", "after", "lost")
-    for name, errors in changes["groups"].items():
-        drift, new, old = changes["drift"][name], errors["new"], errors["old"]
-        p_value = "" if drift["p_value"] is None else f"{drift['p_value']:.2g}"
-        cells = [_share(value) for value in (new["before"], new["after"], *old.values())]
-        table.add_row(name, _share(drift["coverage"]), p_value, "yes" if drift["drifted"] else "no", *cells)
+def _drift(groups: Mapping[str, Any]) -> Table:
+    table = _table("covers", "p", "drifted")
+    for name, found in groups.items():
+        p_value = "" if found["p_value"] is None else f"{found['p_value']:.2g}"
+        table.add_row(name, _share(found["coverage"]), p_value, "yes" if found["drifted"] else "no")
+    return table
+
+
+def _groups(groups: Mapping[str, Any]) -> Table:
+    table = _table("new before", "new after", "old before", "old after", "lost")
+    for name, errors in groups.items():
+        new, old = errors["new"], errors["old"]
+        values = (new["before"], new["after"], old["before"], old["after"], old["lost"])
+        table.add_row(name, *map(_share, values))
     return table
 
 

@@ -217,7 +217,8 @@ def _parts(pool: Transitions, seed: int) -> tuple[Transitions, Transitions]:
     apart = max(1, round(OLD_SHARE * len(pool)))
     if apart >= len(pool):
         raise UserError(f"the model's pool of {len(pool)} transitions is too small to replay; fit it again")
-    return tuple(pool[rows.sort().values.to(pool.obs.device)] for rows in (order[apart:], order[:apart]))  # type: ignore[return-value]
+    replayed, kept_apart = (rows.sort().values.to(pool.obs.device) for rows in (order[apart:], order[:apart]))
+    return pool[replayed], pool[kept_apart]
 
 
 def _blend(new: Transitions, old: Transitions, share: float) -> Transitions:

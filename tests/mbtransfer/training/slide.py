@@ -12,9 +12,9 @@ from tasks.environment import Environment
 from tasks.registry import make
 
 STEPS = 20
-STEP = 0.01
+STEP = 0.03
 """Metres that the hand slides in a control step."""
-NOISE = 0.0005
+NOISE = 0.0015
 
 DECLARED = """\
 control_step: 0.1
@@ -22,7 +22,7 @@ columns:
   x: {unit: m, low: -2, high: 2}
   y: {unit: m, low: -2, high: 2}
   z: {unit: m, low: -2, high: 2}
-  drawer: {unit: m, low: -2, high: 2}
+  drawer: {unit: m, low: -1, high: 1}
   drawer_speed: {unit: m/s, low: -2, high: 2}
   to_x: {unit: m, low: -4, high: 4}
   to_y: {unit: m, low: -4, high: 4}
