@@ -31,8 +31,8 @@ def show_changes(console: Terminal, changes: Mapping[str, Any]) -> None:
         console.say("no drift was found")
         return
     console.say(
-        f"drifted: {', '.join(drifted)}; if the world itself has changed, old transitions are wrong there: compare with "
-        "a lower --replay"
+        f"drifted: {', '.join(drifted)}; if the world itself has changed, old transitions are wrong there: compare "
+        "with a lower --replay"
     )
 
 

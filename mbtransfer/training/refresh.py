@@ -161,13 +161,14 @@ def _changes(
     groups = column_groups(dynamics.layout)
     rows = _evenly(dataset.steps, min(JUDGED, dataset.steps))
     every, episode = _take(dataset.pool, rows, model)[0], dataset.pool.take(rows).episode
-    drifted = drift(one_step(model.dynamics, intervals, every, seed), episode, groups, seed)
+    drifted = drift(one_step(model.dynamics, intervals, every, seed), episode, groups)
     pairs: dict[str, tuple[OneStep, OneStep]] = {}
     for name, data in (("new", held_out), ("old", kept_apart)):
         before, after = (one_step(each, intervals, data, seed) for each in (model.dynamics, dynamics))
         pairs[name] = before, after
     found = {
-        name: {kind: _errors(pair, columns) for kind, pair in pairs.items()} for name, columns in groups.items()
+        name: {kind: _errors(pair, columns) for kind, pair in pairs.items()}
+        for name, columns in groups.items()
     }
     return {"drift": drifted, "groups": found, "tasks": _by_task(model, pairs["old"], kept_apart)}
 
@@ -181,7 +182,9 @@ def _by_task(model: Model, pair: tuple[OneStep, OneStep], old: Transitions) -> d
             continue
         rows = moves[:, [fixture.position for fixture in task.fixtures]].any(dim=1)
         count = int(rows.sum())
-        errors = _errors(pair, columns, rows) if count >= LEAST else dict.fromkeys(("before", "after", "lost"))
+        errors = (
+            _errors(pair, columns, rows) if count >= LEAST else dict.fromkeys(("before", "after", "lost"))
+        )
         found[task.name] = {"transitions": count, **errors}
     return found
 

@@ -29,7 +29,6 @@ from world_models.dynamics.ensemble import EnsembleConfig
 from world_models.training.distributed import process_group
 from world_models.training.trainer import TrainingConfig
 
-
 KEPT = ("structure", "hidden", "layers", "members", "head")
 """Flags that shape the network, which a continued model has already."""
 

@@ -25,22 +25,27 @@ def test_the_group_whose_intervals_fail_has_drifted() -> None:
     found = drift(*seen((0.5, 0.9), 100), GROUPS)
     assert found["fixtures"]["drifted"] and not found["hand"]["drifted"]
     assert found["fixtures"]["coverage"] == pytest.approx(0.5) and found["fixtures"]["episodes"] == 100
-    assert 30 < found["fixtures"]["drawn_inside"] < 70 and found["fixtures"]["p_value"] < 1e-6
+    assert found["fixtures"]["p_value"] < 1e-6 and found["hand"]["p_value"] > 0.5
 
 
 def test_an_episode_counts_once_however_long_it_is() -> None:
-    """Four episodes cannot prove a drift, even if not one of their thousands of entries lies inside."""
+    """Two episodes cannot prove a drift, even if not one of their thousands of entries lies inside."""
     found = drift(*seen((0.0, 0.9), 3, steps=1000), GROUPS)["fixtures"]
     assert found["episodes"] == 3 and found["p_value"] == pytest.approx(0.15**3)
     assert drift(*seen((0.0, 0.9), 2, steps=1000), GROUPS)["fixtures"]["drifted"] is False
 
 
-def test_false_alarms_are_as_rare_as_they_should_be() -> None:
-    alarms = [
-        any(one["drifted"] for one in drift(*seen((0.85, 0.85), 100, 20), GROUPS, s).values())
-        for s in range(300)
-    ]
-    assert sum(alarms) <= 9  # 3 are expected, of which 10 or more have a probability of 0.1%
+@pytest.mark.parametrize("few", [10, 100])
+def test_false_alarms_are_rare_though_episodes_are_good_or_bad_as_a_whole(few: int) -> None:
+    """Seven episodes in ten lie inside wholly, the others by half: 85% on average, as at worst without drift."""
+    rng, alarms = np.random.default_rng(0), 0
+    for _ in range(300):
+        part, episode = seen((1.0, 1.0), few)
+        bad = torch.from_numpy(rng.random(few) < 0.3)[torch.from_numpy(episode)]
+        half = torch.arange(len(bad)) % 2 == 0
+        wrong = OneStep(part.error, part.change, part.inside & ~(bad & half)[:, None], part.moves)
+        alarms += drift(wrong, episode, {"all": [0]})["all"]["drifted"]
+    assert alarms <= 9  # 3 are expected; of 10 or more the probability is 0.1%
 
 
 def test_a_group_at_rest_tells_nothing() -> None:
@@ -48,7 +53,7 @@ def test_a_group_at_rest_tells_nothing() -> None:
     still = OneStep(part.error, 0 * part.change, part.inside, part.moves & torch.tensor([False, True]))
     found = drift(still, episode, GROUPS)["fixtures"]
     assert found == {
-        "episodes": 0, "coverage": None, "drawn_inside": 0, "p_value": None, "drifted": False,
+        "episodes": 0, "coverage": None, "p_value": None, "drifted": False,
     }  # fmt: skip
     assert still.relative_error([0]) is None and part.relative_error([0]) == pytest.approx(0.5)
 

@@ -53,13 +53,17 @@ def play(seed: int, gain: float = 1.0) -> Episode:
     obs = np.column_stack([hand, drawer, speed, handle - hand])
     obs += NOISE * rng.standard_normal(obs.shape)
     return Episode(
-        obs.astype(np.float32), actions.astype(np.float32), np.zeros((STEPS + 1, 0)), "slide", seed, False, True
+        obs.astype(np.float32),
+        actions.astype(np.float32),
+        np.zeros((STEPS + 1, 0)),
+        "slide",
+        seed,
+        False,
+        True,
     )
 
 
-def record(
-    environment: Environment, path: Path, seed: int, gain: float = 1.0, episodes: int = 60
-) -> Dataset:
+def record(environment: Environment, path: Path, seed: int, gain: float = 1.0, episodes: int = 60) -> Dataset:
     dataset = Dataset.create(path, Header.of(environment.spec, 0))
     dataset.append([play(1000 * seed + number, gain) for number in range(episodes)], "slide")
     return dataset

@@ -29,7 +29,7 @@ from world_models.training.trainer import EpochReport, TrainingConfig
 from world_models.uncertainty.conformal import Intervals
 
 GAIN = 1.5
-SETTINGS = TrainingConfig(epochs=10, batch=64, learning_rate=3e-3)
+SETTINGS = TrainingConfig(epochs=6, batch=64, learning_rate=3e-3)
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +38,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("slide")
     environment = slide.declare(home / "slide.yaml")
     shape = EnsembleConfig(members=2, hidden=16, layers=1)
-    settings = TrainingConfig(epochs=20, batch=64)
+    settings = TrainingConfig(epochs=15, batch=64)
     fitted = slide.record(environment, home / "data", 0, episodes=200)
     fit_model(environment, fitted, home / "model", shape=shape, settings=settings, device="cpu")
-    slide.record(environment, home / "same", 1, episodes=100)
-    slide.record(environment, home / "changed", 2, GAIN, episodes=100)
+    slide.record(environment, home / "same", 1, episodes=60)
+    slide.record(environment, home / "changed", 2, GAIN, episodes=60)
     return home
 
 
@@ -76,7 +76,7 @@ def test_a_world_that_stays_the_same_does_not_drift_and_nothing_is_lost(refreshe
 def test_a_changed_gain_is_found_where_it_changed(refreshed: Any) -> None:
     drift = refreshed("changed").changes["drift"]
     assert drift["fixtures"]["drifted"] and not drift["hand"]["drifted"]
-    assert drift["fixtures"]["episodes"] == 100
+    assert drift["fixtures"]["episodes"] == 60
 
 
 def test_a_changed_gain_is_relearned(refreshed: Any) -> None:
