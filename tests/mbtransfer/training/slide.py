@@ -43,7 +43,7 @@ def declare(path: Path) -> Environment:
 
 
 def play(seed: int, gain: float = 1.0) -> Episode:
-    """An episode of random pushes; `gain` says how far the drawer goes along, while the hand stays as it is."""
+    """An episode of random pushes; `gain` is how far the drawer goes along; its true place is the state."""
     rng = np.random.default_rng(seed)
     actions = rng.uniform(-1, 1, (STEPS, 3))
     hand = rng.uniform(-0.5, 0.5, 3) + np.cumsum(np.vstack([np.zeros(3), STEP * actions]), axis=0)
@@ -55,7 +55,7 @@ def play(seed: int, gain: float = 1.0) -> Episode:
     return Episode(
         obs.astype(np.float32),
         actions.astype(np.float32),
-        np.zeros((STEPS + 1, 0)),
+        drawer[:, None],
         "slide",
         seed,
         False,
@@ -64,6 +64,6 @@ def play(seed: int, gain: float = 1.0) -> Episode:
 
 
 def record(environment: Environment, path: Path, seed: int, gain: float = 1.0, episodes: int = 60) -> Dataset:
-    dataset = Dataset.create(path, Header.of(environment.spec, 0))
+    dataset = Dataset.create(path, Header.of(environment.spec, 1))
     dataset.append([play(1000 * seed + number, gain) for number in range(episodes)], "slide")
     return dataset

@@ -108,11 +108,15 @@ def test_the_pool_holds_new_transitions_in_proportion(
     monkeypatch.setattr("mbtransfer.training.refresh.POOL", 900)
     data = Dataset.open(home / "changed")
     one = replace(SETTINGS, epochs=1)
-    made = refresh_model(old, data, tmp_path / "out", one).model
+    places = torch.stack([old.pool.obs[:, 3:4], old.pool.next_obs[:, 3:4]], dim=1).double()
+    made = refresh_model(replace(old, states=places), data, tmp_path / "out", one).model
     known = {tuple(row) for row in old.pool.obs.tolist()}
     fresh = sum(tuple(row) not in known for row in made.pool.obs.tolist())
     assert len(made.pool) == 900
     assert fresh == round(900 * data.steps / (old.notes["transitions"] + data.steps))
+    assert made.states is not None  # in the same order as the transitions
+    for end, obs in enumerate((made.pool.obs, made.pool.next_obs)):
+        assert torch.allclose(made.states[:, end, 0].float(), obs[:, 3], atol=6 * slide.NOISE)
 
 
 def test_a_killed_run_leaves_no_model_and_goes_on_to_the_same_one(
