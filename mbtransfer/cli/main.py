@@ -31,6 +31,7 @@ Learn one world model of one room; solve new tasks in it at once by planning.
 Begin with:          mbtransfer demo --out runs/demo
 Flags of a command:  mbtransfer COMMAND --help
 Traceback of errors: {debug}=1 mbtransfer COMMAND ...
+Completion in bash:  eval "$(mbtransfer --completion bash)"; zsh and tcsh likewise
 
 Exit codes: 0 done, 2 wrong input, 1 anything else, 130 interrupted."""
 
@@ -85,6 +86,11 @@ def _run(argv: list[str]) -> int:
         from mbtransfer.runtime.environment import machine
 
         say(f"mbtransfer {__version__}", *machine())
+        return 0
+    if argv[:1] == ["--completion"]:
+        from mbtransfer.cli.completion import print_completion
+
+        print_completion(" ".join(argv[1:]) or "bash")
         return 0
     _check_surroundings(argv)
     from mbtransfer.cli.parser import command_name, parse
