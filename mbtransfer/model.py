@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mbtransfer.data.coverage import Coverage
+from mbtransfer.data.header import keep_declaration
 from mbtransfer.labels.labelled_task import LabelledTask
 from mbtransfer.task_guard import check_finite
 from tasks.environment import Environment
@@ -170,6 +171,7 @@ class Model:
         save_dynamics(
             folder, self.dynamics, extra | {"notes": self.notes}, data_hash=self.notes.get("data", "")
         )
+        keep_declaration(folder, self.environment)
         for older in listed(folder, "pool-*.safetensors"):
             if older.name != name:
                 older.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
 from tasks.environment import Environment
 from tasks.errors import TaskError
@@ -64,10 +65,10 @@ def _variant(text: str) -> Environment:
     return file.environment(name, base)
 
 
-def _logged(text: str) -> Environment:
-    from tasks.logged.environment import logged_environment
+def _logged(text: str, folder: Path | None = None) -> Environment:
+    from tasks.logged.environment import COPY, logged_environment
 
-    return logged_environment(text)
+    return logged_environment(text, folder / COPY if folder else None)
 
 
 _FAMILIES: dict[str, Callable[[str], Environment]] = {
@@ -100,7 +101,7 @@ def make_recorded(name: str, source: str, *, trust_code: bool = False) -> Enviro
 
     Args:
         name: what the file says.
-        source: what messages call the file.
+        source: what messages call the file; of a folder, it may hold a copy of a declaration that is not where it was.
         trust_code: let it name a Python file or module, which then runs.
 
     Raises:
@@ -108,6 +109,9 @@ def make_recorded(name: str, source: str, *, trust_code: bool = False) -> Enviro
     """
     if name not in _MADE:
         check_recorded_name(name, source, trust_code=trust_code)
+        family, _, member = name.partition(":")
+        if family == "file" and not Path(member).exists():
+            return _logged(member, Path(source))
     return make(name)
 
 

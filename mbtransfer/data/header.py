@@ -10,8 +10,10 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from mbtransfer.errors import UserError
-from mbtransfer.runtime.files import read_sealed, write_sealed
+from mbtransfer.runtime.files import read_sealed, write_sealed, write_text
 from mbtransfer.validation import problems
+from tasks.environment import Environment
+from tasks.logged.environment import COPY, LoggedEnvironment
 from tasks.spec import EnvSpec, Variable
 
 HEADER_FILE = "dataset.json"
@@ -85,6 +87,16 @@ def write_header(folder: Path, header: Header) -> None:
         UserError: the folder cannot be written.
     """
     write_sealed(folder / HEADER_FILE, header_content(header))
+
+
+def keep_declaration(folder: Path, environment: Environment | None) -> None:
+    """Write the text that declares an environment without a simulator into a folder, so that it travels along.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    if isinstance(environment, LoggedEnvironment):
+        write_text(folder / COPY, environment.declared)
 
 
 def header_content(header: Header) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from mbtransfer.data.log_notes import FOLDER as LOGS
 from mbtransfer.data.shards import KEY_PATTERN, record_path
 from mbtransfer.errors import UserError
 from mbtransfer.mpc.task_policy import FOLDER as PREPARED
+from tasks.logged.environment import COPY
 from world_models.checkpoint.atomic import listed
 from world_models.checkpoint.checkpoint import MANIFEST, load_dynamics
 
@@ -32,11 +33,11 @@ MOST_CARD = 64 * 2**20
 _KEY = KEY_PATTERN.pattern
 PATTERNS: Mapping[Kind, re.Pattern[str]] = {
     "model": re.compile(
-        rf"{re.escape(MANIFEST)}|(dynamics|pool)-[0-9a-f]{{16}}\.safetensors"
+        rf"{re.escape(MANIFEST)}|{re.escape(COPY)}|(dynamics|pool)-[0-9a-f]{{16}}\.safetensors"
         rf"|{PREPARED}/[A-Za-z0-9_-]{{0,60}}-[0-9a-f]{{8}}\.safetensors"
     ),
     "dataset": re.compile(
-        rf"{re.escape(HEADER_FILE)}|{LOGS}/[A-Za-z0-9-]{{1,60}}-[0-9a-f]{{8}}\.json"
+        rf"{re.escape(HEADER_FILE)}|{re.escape(COPY)}|{LOGS}/[A-Za-z0-9-]{{1,60}}-[0-9a-f]{{8}}\.json"
         rf"|{SHARD_FOLDER}/{_KEY}(\.json|\.[0-9a-f]{{12}}\.safetensors)"
     ),
 }
@@ -76,13 +77,13 @@ def own_files(folder: Path, kind: Kind) -> list[str]:
     if kind == "dataset":
         notes = (f"{LOGS}/{path.name}" for path in listed(folder / LOGS, "*.json"))
         named = (name for name in notes if PATTERNS[kind].fullmatch(name))
-        return sorted([HEADER_FILE, *_shards(folder), *named])
+        return sorted([HEADER_FILE, *_declared(folder), *_shards(folder), *named])
     _, manifest = load_dynamics(folder)
     pool = manifest["extra"].get("pool")
     if not isinstance(pool, str):
         raise UserError(f"{folder} holds dynamics without a pool; fit a model with `mbtransfer fit`")
     prepared = [path.relative_to(folder).as_posix() for path in listed(folder / PREPARED, "*.safetensors")]
-    names = [MANIFEST, manifest["tensors"]["file"], pool, *prepared]
+    names = [MANIFEST, *_declared(folder), manifest["tensors"]["file"], pool, *prepared]
     for name in names:
         check_name(name, kind, str(folder))
     return sorted(names)
@@ -95,6 +96,10 @@ def _shards(folder: Path) -> Iterator[str]:
     for shard, _ in dataset.pool.parts:
         yield f"{SHARD_FOLDER}/{shard.path.name}"
         yield f"{SHARD_FOLDER}/{record_path(folder, shard.key).name}"
+
+
+def _declared(folder: Path) -> list[str]:
+    return [COPY] if (folder / COPY).is_file() else []
 
 
 def strays(folder: Path, kind: Kind, known: Mapping[str, FileRecord]) -> list[str]:

@@ -89,7 +89,7 @@ class Declaration:
     """
 
     def __init__(self, path: Path) -> None:
-        text = read_source(path, "a file that declares an environment (.yaml)", _WHAT)
+        self.text = text = read_source(path, "a file that declares an environment (.yaml)", _WHAT)
         self._reader = NodeReader(str(path), _WHAT, _NEEDS)
         self._root = self._reader.compose(text)
         values = self._reader.values(self._root)

@@ -1,7 +1,7 @@
 """Declared environments: the spec, the tasks and a stand-in for the simulator that is not there."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tasks.environment import Environment
@@ -15,6 +15,9 @@ from tasks.task import TOLERANCE
 
 FAMILY = "file"
 """Declared environments are named file:FILE.yaml."""
+
+COPY = "environment.yaml"
+"""The copy of the declaration in the folder of a dataset or model, for machines that lack the file itself."""
 
 USUAL = {"rad": math.pi}
 """Half the usual range of a column without bounds, by its unit; 1 of any other. Nothing is clipped to it."""
@@ -47,11 +50,13 @@ class LoggedEnvironment(Environment):
     Attributes:
         bounded: columns of the observation whose bounds are declared.
         tolerances: of the declared fixtures, each with the column of its position; by name.
+        declared: the text that declares it.
     """
 
     simulated: bool = False
     bounded: frozenset[int] = frozenset()
     tolerances: dict[str, tuple[int, float]] = field(default_factory=dict)
+    declared: str = ""
 
     def move(self, fixture: str, to: float) -> ColumnGoal:
         """The task of bringing a fixture, or any column with bounds, to a value.
@@ -82,13 +87,18 @@ class LoggedEnvironment(Environment):
         )  # fmt: skip
 
 
-def logged_environment(text: str) -> LoggedEnvironment:
+def logged_environment(text: str, copy: Path | None = None) -> LoggedEnvironment:
     """The environment that `file:TEXT` declares; no code is run by it.
+
+    Args:
+        text: path of the file.
+        copy: another file that declares it, if that is not there.
 
     Raises:
         TaskError: `FILE:LINE:COLUMN: what is wrong`.
     """
-    declared = Declaration(Path(text))
+    path = Path(text)
+    declared = Declaration(copy if copy is not None and not path.exists() and copy.is_file() else path)
     names = list(declared.columns)
     at = {name: i for i, name in enumerate(names)}
     fixtures = tuple(
@@ -125,7 +135,7 @@ def logged_environment(text: str) -> LoggedEnvironment:
                 declared.fail(f"two tasks are called {name!r}; rename one", "fixtures", fixture, "target")
             if target is not None:
                 tasks[name] = _named(bare.move(fixture, target), name)
-    return LoggedEnvironment(spec, tasks, LoggedScenes(spec), bounded=bounded, tolerances=tolerances)
+    return replace(bare, tasks=tasks, declared=declared.text)
 
 
 def _named(goal: ColumnGoal, name: str) -> ColumnGoal:

@@ -17,6 +17,7 @@ from mbtransfer.data.formats.find import LEROBOT, MINARI
 from mbtransfer.data.formats.importer import take_in
 from mbtransfer.data.formats.lerobot_export import export_lerobot
 from mbtransfer.data.formats.logs import LogNotes
+from mbtransfer.data.header import keep_declaration
 from mbtransfer.data.plot import plot_dataset
 from mbtransfer.data.summary import describe_dataset
 from mbtransfer.errors import UserError
@@ -227,6 +228,7 @@ def run_strip(config: DatasetStripConfig) -> None:
     if config.out.resolve() == config.dir.resolve():
         raise UserError(f"--out {config.out} is the dataset itself; give another folder")
     copy = Dataset.open_or_create(config.out, dataset.header)
+    keep_declaration(config.out, environment)
     left_out = strip(dataset.pool, fixtures, copy)
     names = ", ".join(dict.fromkeys(fixture.name for fixture in fixtures))
     Terminal().say(

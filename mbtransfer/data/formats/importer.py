@@ -15,7 +15,7 @@ from mbtransfer.data.dataset import refuse_unfit
 from mbtransfer.data.episode import Episode
 from mbtransfer.data.formats.convert import content_digest
 from mbtransfer.data.formats.source import Limits, Source
-from mbtransfer.data.header import is_dataset, read_header
+from mbtransfer.data.header import is_dataset, keep_declaration, read_header
 from mbtransfer.data.log_notes import keep_notes
 from mbtransfer.data.shards import KEY_PATTERN
 from mbtransfer.errors import UserError
@@ -234,7 +234,7 @@ def take_in(source: Source, out: Path, env: str | None = None, control_dt: float
     if source.header and env in (None, source.header.env):
         if env is None:
             refuse_code(source.name, source.header.env)
-        found, header = survey(source), source.header
+        found, header, known = survey(source), source.header, None
     else:
         name, known = environment_of(source, env)
         source = source if known is None else completed(source, known)
@@ -248,6 +248,7 @@ def take_in(source: Source, out: Path, env: str | None = None, control_dt: float
         refuse_unfit(episodes, header)
         digests.append(key)
     dataset = Dataset.open_or_create(out, header)
+    keep_declaration(out, known)
     added = steps = 0
     for key, episodes in cut(source):
         if dataset.append(episodes, key):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,11 @@ from mbtransfer.evaluation.config import EvalConfig
 from mbtransfer.model import Model
 from mbtransfer.mpc.imagined_plan import ImaginedPlan
 from mbtransfer.runtime.terminal import Terminal
+from mbtransfer.sharing.contents import own_files
 from mbtransfer.task_file import load_task_file
 from mbtransfer.training.fit import fit_model
 from tasks.errors import TaskError
+from tasks.logged.environment import COPY
 from tasks.registry import make
 from world_models.dynamics.ensemble import EnsembleConfig
 from world_models.training.trainer import TrainingConfig
@@ -121,3 +124,27 @@ def test_what_plays_episodes_says_that_there_is_no_simulator(home: Path) -> None
         EvalConfig(env=f"file:{home / 'arm.yaml'}", dynamics="oracle", reward="true").resolve()
     scene = Model.load(home / "model", "cpu").environment.make_scene(())
     assert scene.live
+
+
+def test_data_and_model_travel_without_the_file_that_declares_the_arm(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("data", "model"):
+        assert (home / name / COPY).read_text() == (home / "arm.yaml").read_text()
+        shutil.copytree(home / name, tmp_path / name)
+    (home / "arm.yaml").rename(home / "away.yaml")
+    monkeypatch.setattr("tasks.registry._MADE", set())
+    make.cache_clear()
+    try:
+        model = Model.load(tmp_path / "model", device="cpu")
+        assert set(model.environment.tasks) and not model.environment.simulated
+        assert describe_dataset(Dataset.open(tmp_path / "data"))
+        assert COPY in own_files(tmp_path / "model", "model") and COPY in own_files(
+            tmp_path / "data", "dataset"
+        )
+        (tmp_path / "model" / COPY).unlink()
+        with pytest.raises(TaskError, match=r"arm\.yaml"):
+            Model.load(tmp_path / "model", device="cpu")
+    finally:
+        (home / "away.yaml").rename(home / "arm.yaml")
+        make.cache_clear()
