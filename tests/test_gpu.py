@@ -57,6 +57,7 @@ def test_a_part_that_fails_is_named() -> None:
     assert measure.each(broken, episodes=3) == {"episodes": 3, "failed": "RuntimeError: out of memory"}
 
 
+@pytest.mark.slow
 def test_without_a_gpu_it_says_so() -> None:
     line = [sys.executable, "-m", "benchmarks.gpu"]
     done = subprocess.run(line, capture_output=True, text=True, env=NO_GPU, cwd=ROOT, check=False)

@@ -88,6 +88,7 @@ def test_a_mistake_in_a_recipe_is_one_line(run: Run, model: Path, tmp_path: Path
         run("new_recipe_from_yaml.py", "--model", model, "--recipe", tmp_path / "mine.yaml")
 
 
+@pytest.mark.slow
 def test_an_environment_of_ones_own_is_learned(run: Run, tmp_path: Path) -> None:
     told = run("own_environment.py", "--out", tmp_path, "--steps", 2000, "--episodes", 1)
     assert told.count("park at ") == 3

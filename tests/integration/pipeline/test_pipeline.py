@@ -84,6 +84,7 @@ def test_adapt_makes_a_model_that_can_be_evaluated(model: Path, tmp_path: Path) 
     )
 
 
+@pytest.mark.slow
 def test_a_fit_that_is_killed_goes_on_where_it_was(data: Path, model: Path, tmp_path: Path) -> None:
     line = ["fit", "--data", str(data), "--out", str(tmp_path / "model"), *FIT]
     process = subprocess.Popen([*COMMAND, *line], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

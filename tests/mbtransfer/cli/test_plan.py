@@ -57,6 +57,7 @@ def test_the_way_to_go_is_told_in_numbers() -> None:
     assert way_to_go(kitchen.reach("drawer"), obs) == "hand 0.00 m away"
 
 
+@pytest.mark.slow
 def test_a_video_shows_what_the_robot_is_after(tmp_path: Path) -> None:
     try:
         backend()

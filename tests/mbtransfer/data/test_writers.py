@@ -10,6 +10,8 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from mbtransfer.data import Dataset
 from tests.mbtransfer.data import episodes
 from tests.mbtransfer.data.episodes import HEADER, assert_same, fill, make_batch, shard_files
@@ -63,6 +65,7 @@ def start_writer(path: Path, units: range) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_killed_writers_leave_every_finished_shard_and_no_half_one(tmp_path: Path) -> None:
     # Two write the same units, one its own; all are killed at instants of chance.
     writers = [start_writer(tmp_path, range(a, a + 2000)) for a in (0, 0, 2000)]
@@ -131,6 +134,7 @@ def test_a_kill_at_any_step_of_writing_leaves_all_or_nothing(tmp_path: Path) -> 
     assert outcomes[0] == 3 and outcomes[-1] == 6
 
 
+@pytest.mark.slow
 def test_processes_at_once_give_the_same_data_as_one(tmp_path: Path) -> None:
     writers = [start_writer(tmp_path / "many", range(a, 12, 2)) for a in range(2)]
     assert [writer.wait() for writer in writers if writer.communicate()] == [0, 0]

@@ -76,6 +76,7 @@ def test_the_clock_is_told_and_recorded(
     assert "made with other settings" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_latencies_are_measured_where_none_are_given(
     line: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

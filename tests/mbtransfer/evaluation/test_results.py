@@ -80,6 +80,7 @@ def test_rows_without_checksums_are_read(tmp_path: Path) -> None:
     assert len(read_rows(path)) == 2
 
 
+@pytest.mark.slow
 def test_a_kill_after_any_byte_loses_the_torn_line_only(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     append_rows(path, [ROW, FAILED])

@@ -32,6 +32,7 @@ def fragile(folder: Path, number: int) -> int:
     return number**2
 
 
+@pytest.mark.slow
 def test_work_of_a_process_that_dies_is_done_again(tmp_path: Path) -> None:
     found = list(LocalExecutor(2).map(partial(fragile, tmp_path), list(range(6))))
     assert sorted(found) == [(n, n**2) for n in range(6)]

@@ -69,6 +69,7 @@ def begun(file: Path, trial: Trial) -> list[int]:
     return [int(word) for word in path.read_text().split()] if path.exists() else []
 
 
+@pytest.mark.slow
 def test_two_at_a_time_try_what_one_after_the_other_would(file: Path) -> None:
     assert told(swept(file, "one")) == told(swept(file, "two", workers=2))
     assert told(swept(file, "two", workers=2)) == told(read_trials(file.parent / "one"))

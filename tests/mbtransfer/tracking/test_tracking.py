@@ -88,6 +88,7 @@ def test_none_and_disabled_start_nothing(place: Path, monkeypatch: pytest.Monkey
     assert not list(place.iterdir())
 
 
+@pytest.mark.slow
 def test_a_fit_becomes_a_run_that_wandb_can_sync(
     dataset: Dataset, place: Path, kept: Runs, monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],

@@ -89,6 +89,7 @@ def test_adding_a_head_leaves_dynamics_and_other_heads_alone(
     assert digest(tensors(heads.select(["right", "left"]).heads["left"])) == before
 
 
+@pytest.mark.slow
 def test_the_same_labels_give_the_same_head(layout: Layout, train: Transitions) -> None:
     one, other = (RewardHeads(layout).add("p", ring(train, 500)) for _ in range(2))
     assert digest(tensors(one)) == digest(tensors(other))

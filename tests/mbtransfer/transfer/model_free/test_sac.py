@@ -31,6 +31,7 @@ def sources() -> Sources:
     return Sources(point_model(rows=100), CORNERS, 100, 0)
 
 
+@pytest.mark.slow
 @needs_extra
 def test_it_solves_a_pushed_point(sources: Sources) -> None:
     random_walk = SoftActorCritic(steps=1, training=QUICK).solve(sources, TARGET)
