@@ -181,6 +181,7 @@ def test_a_protocol_cannot_trust_itself(
     assert nothing_ran(home) and not (home / "benchmark").exists()
 
 
+@pytest.mark.slow
 def test_a_stage_or_row_names_no_code(
     home: Path, fitted_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

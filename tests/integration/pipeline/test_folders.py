@@ -13,8 +13,9 @@ from mbtransfer.data import Dataset
 from mbtransfer.model import Model
 from tests.integration.pipeline.line import FIT, SEARCH, Folder, cut, refused, using
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 def test_datasets_that_cannot_be_fitted(own: Path, capfd: pytest.CaptureFixture[str]) -> None:
     header = Dataset.open(own / "data").header
     Dataset.open_or_create(own / "empty", header)

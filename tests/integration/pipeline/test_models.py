@@ -11,6 +11,8 @@ import torch
 from tests.integration.pipeline.line import USES, Folder, cut, refused, using
 from world_models.checkpoint.storage import load_tensors, save_tensors
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("command", USES)
 @pytest.mark.parametrize("part", ["dynamics-", "pool-", "manifest"])

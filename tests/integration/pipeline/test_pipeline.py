@@ -16,6 +16,8 @@ from mbtransfer.model import Model
 from tests.integration.pipeline.line import COMMAND, ENVIRONMENT, FIT, SEARCH, done
 from world_models.checkpoint.storage import digest, load_tensors
 
+pytestmark = pytest.mark.slow
+
 
 def test_evaluate_writes_rows_and_a_summary(
     model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -59,7 +61,6 @@ def test_check_warns_or_trusts_and_writes_why(model: Path, tmp_path: Path) -> No
     assert all(0 <= step[key] <= 1 for step in found["steps"] for key in ("coverage", "risk"))
 
 
-@pytest.mark.slow
 def test_adapt_makes_a_model_that_can_be_evaluated(model: Path, tmp_path: Path) -> None:
     before = Model.load(model, device="cpu").digest
     out, path = tmp_path / "adapted", tmp_path / "adapt.json"
@@ -84,7 +85,6 @@ def test_adapt_makes_a_model_that_can_be_evaluated(model: Path, tmp_path: Path) 
     )
 
 
-@pytest.mark.slow
 def test_a_fit_that_is_killed_goes_on_where_it_was(data: Path, model: Path, tmp_path: Path) -> None:
     line = ["fit", "--data", str(data), "--out", str(tmp_path / "model"), *FIT]
     process = subprocess.Popen([*COMMAND, *line], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

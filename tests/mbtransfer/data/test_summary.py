@@ -75,6 +75,7 @@ def test_tasks_of_the_state_see_what_the_scene_tells_witnesses(dataset: Dataset)
     assert task_rewards([task], bare) == {}
 
 
+@pytest.mark.slow
 def test_the_command_prints_writes_and_draws(
     dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

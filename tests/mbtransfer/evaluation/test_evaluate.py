@@ -80,6 +80,7 @@ def test_a_file_that_cannot_be_written_is_told_before_any_work(tmp_path: Path, f
         run_evaluate(replace(CONFIG, **{flag: tmp_path / "file" / "out"}), quiet())
 
 
+@pytest.mark.slow
 def test_learned_dynamics_and_heads_take_part(tmp_path: Path, model: Path) -> None:
     recipe = tmp_path / "hasty.yaml"
     recipe.write_text("name: hasty\nsteps: [{task: light_on, timeout: 4}, light_off]\n")

@@ -11,6 +11,8 @@ from mbtransfer.training.policy import PolicyTrainingConfig, Prepared, prepare
 from mbtransfer.training.policy.distillation import Demonstrations, DistillationConfig, demonstrate
 from tasks.task import Task
 
+pytestmark = pytest.mark.slow
+
 POINT = (0.1, 0.0, 0.5)
 ROUND = DistillationConfig(rows=16, steps=8, updates=200, value_updates=60)
 TRAINING = PolicyTrainingConfig(horizon=3, rows=16, discount=0.9)
