@@ -19,7 +19,7 @@ from tasks.registry import make
 from tasks.task import Task
 
 STEPS, EPOCHS = 40_000, 12
-"""Control steps to collect, and epochs of training: so few that all is done in two minutes on two idle cores."""
+"""Control steps to collect, and epochs of training: so few that all is done in about a minute on two idle cores."""
 
 TASKS, RECIPES, EPISODES = 4, 1, 3
 
