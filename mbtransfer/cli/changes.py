@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
-from mbtransfer.runtime.terminal import Terminal
+from mbtransfer.runtime.terminal import Terminal, plain_table
 
 
 def show_changes(console: Terminal, changes: Mapping[str, Any]) -> None:
@@ -37,7 +37,7 @@ def show_changes(console: Terminal, changes: Mapping[str, Any]) -> None:
 
 
 def _drift(groups: Mapping[str, Any]) -> Table:
-    table = _table("covers", "p", "drifted")
+    table = plain_table("covers", "p", "drifted")
     for name, found in groups.items():
         p_value = "" if found["p_value"] is None else f"{found['p_value']:.2g}"
         table.add_row(name, _share(found["coverage"]), p_value, "yes" if found["drifted"] else "no")
@@ -45,7 +45,7 @@ def _drift(groups: Mapping[str, Any]) -> Table:
 
 
 def _groups(groups: Mapping[str, Any]) -> Table:
-    table = _table("new before", "new after", "old before", "old after", "lost")
+    table = plain_table("new before", "new after", "old before", "old after", "lost")
     for name, errors in groups.items():
         new, old = errors["new"], errors["old"]
         values = (new["before"], new["after"], old["before"], old["after"], old["lost"])
@@ -54,17 +54,10 @@ def _groups(groups: Mapping[str, Any]) -> Table:
 
 
 def _tasks(tasks: Mapping[str, Any]) -> Table:
-    table = _table("transitions", "before", "after", "lost")
+    table = plain_table("transitions", "before", "after", "lost")
     for name, found in tasks.items():
         cells = [_share(found[when]) for when in ("before", "after", "lost")]
         table.add_row(name, f"{found['transitions']:,}", *cells)
-    return table
-
-
-def _table(*headings: str) -> Table:
-    table = Table(box=None, header_style="bold")
-    for heading in ("", *headings):
-        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     return table
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
 from mbtransfer.runtime.streams import printable, single_line
@@ -40,3 +41,11 @@ def styled(*parts: str | tuple[str, str]) -> Text:
     """A line for the terminal; each part is a text, or a text and its style."""
     pairs = ((part, "") if isinstance(part, str) else part for part in parts)
     return Text.assemble(*((single_line(text), style) for text, style in pairs))
+
+
+def plain_table(*headings: str) -> Table:
+    """An empty table without lines: names at the left, and numbers under the headings."""
+    table = Table(box=None, header_style="bold")
+    for heading in ("", *headings):
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    return table

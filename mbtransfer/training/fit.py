@@ -36,7 +36,7 @@ LEAST_EPISODES = 10
 STATE = "training.safetensors"
 
 
-def _of(kind: type[Config], flags: FitConfig) -> Config:
+def settings_of(kind: type[Config], flags: FitConfig) -> Config:
     """Settings of that type, from the flags of the same names."""
     return kind(
         **{field.name: getattr(flags, field.name) for field in fields(kind) if hasattr(flags, field.name)}
@@ -45,7 +45,7 @@ def _of(kind: type[Config], flags: FitConfig) -> Config:
 
 def training_config(flags: FitConfig) -> TrainingConfig:
     """The settings of a training, from flags of which none that it needs is None."""
-    return _of(TrainingConfig, flags)
+    return settings_of(TrainingConfig, flags)
 
 
 def fit_model(

@@ -22,7 +22,7 @@ from mbtransfer.diagnostics.novelty import Unvisited, separation, signals
 from mbtransfer.errors import UserError
 from mbtransfer.model import Model
 from mbtransfer.runtime.files import check_writable, write_json
-from mbtransfer.runtime.terminal import Terminal, styled
+from mbtransfer.runtime.terminal import Terminal, plain_table, styled
 from mbtransfer.tracking import Artifact, track
 from tasks.spec import EnvSpec
 from world_models.checkpoint.checkpoint import MANIFEST
@@ -136,7 +136,7 @@ def _tables(found: dict[str, Any]) -> Iterator[tuple[str, Table]]:
 
 
 def _coverage(found: dict[str, Any]) -> Table:
-    table = _table("steps", "covers", "was", "ECE", "was", "width", "was", "naive")
+    table = plain_table("steps", "covers", "was", "ECE", "was", "width", "was", "naive")
     for group, label in GROUPS.items():
         for step in _steps(found) if group in found else ():
             part, at = found[group], step - 1
@@ -152,7 +152,7 @@ def _coverage(found: dict[str, Any]) -> Table:
 
 def _ranks(found: dict[str, Any]) -> Table:
     steps = _steps(found)
-    table = _table(*(f"{step} steps" if step > 1 else "1 step" for step in steps))
+    table = plain_table(*(f"{step} steps" if step > 1 else "1 step" for step in steps))
     for name, values in found["spearman"].items():
         label = {"pool": "held-out episodes", "other": "other data"}[name]
         table.add_row(label, *(_number(values[step - 1]) if step <= len(values) else "" for step in steps))
@@ -161,7 +161,7 @@ def _ranks(found: dict[str, Any]) -> Table:
 
 def _errors(found: dict[str, Any], spec: EnvSpec) -> Table:
     headings = [text for step in _steps(found) for text in (f"after {step}", "naive")]
-    table = _table("unit", *headings)
+    table = plain_table("unit", *headings)
     for column in spec.observation:
         error = found["open_loop_error"][column.name]
         cells = [f"{error[who][step - 1]:.3g}" for step in _steps(found) for who in ("model", "naive")]
@@ -170,16 +170,9 @@ def _errors(found: dict[str, Any], spec: EnvSpec) -> Table:
 
 
 def _separation(found: dict[str, Any]) -> Table:
-    table = _table(*(f"{label} ({found['unvisited'][kind]:,})" for kind, label in KINDS.items()))
+    table = plain_table(*(f"{label} ({found['unvisited'][kind]:,})" for kind, label in KINDS.items()))
     for signal, by_kind in found["auroc"].items():
         table.add_row(signal, *(_number(by_kind[kind]) for kind in KINDS))
-    return table
-
-
-def _table(*headings: str) -> Table:
-    table = Table(box=None, header_style="bold")
-    for heading in ("", *headings):
-        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     return table
 
 

@@ -16,9 +16,9 @@ from mbtransfer.runtime.streams import say
 from mbtransfer.runtime.terminal import Terminal
 from mbtransfer.tracking import Artifact, Tracker, track
 from mbtransfer.training.fit import (
-    _of,
     fit_model,
     fit_worker,
+    settings_of,
     suited,
 )
 from mbtransfer.training.progress import epochs_bar
@@ -80,7 +80,7 @@ def _fit_new(flags: FitConfig, data: Path) -> None:
     dataset = Dataset.open(data)
     environment = make_recorded(dataset.header.env, str(data), trust_code=flags.trust_code)
     flags = suited(flags, environment.spec)
-    settings, shape = _of(TrainingConfig, flags), _of(EnsembleConfig, flags)
+    settings, shape = settings_of(TrainingConfig, flags), settings_of(EnsembleConfig, flags)
     with ExitStack() as stack:
         ranks, device = stack.enter_context(process_group(flags.device))
         common: dict[str, Any] = {
