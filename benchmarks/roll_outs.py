@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tasks.spec import Fixture
 from world_models.dynamics.ensemble import EnsembleDynamics
-from world_models.dynamics.inference import Precision
+from world_models.dynamics.precision import Precision
 from world_models.dynamics.rollout import Imagination
 from world_models.normalizer import moving_scale
 from world_models.transitions import Segments, Transitions

@@ -32,7 +32,7 @@ from tasks.registry import make
 from tasks.spec import nearest
 from tasks.task import Task
 from tasks.trusted_code import named_code
-from world_models.dynamics.inference import Precision, name_of
+from world_models.dynamics.precision import Precision, name_of
 from world_models.uncertainty.disagreement import DisagreementScale
 
 CLOCK = ("latencies_ms", "measured", "clock_speed", "compensate")

@@ -20,7 +20,7 @@ from mbtransfer.evaluation.parallel import Run, what
 from mbtransfer.evaluation.results import RUN, read_rows
 from mbtransfer.runtime.environment import processor, versions
 from mbtransfer.runtime.files import read_sealed, write_sealed
-from world_models.dynamics.inference import Precision
+from world_models.dynamics.precision import Precision
 
 VERSION = 2
 UNSEALED = 1

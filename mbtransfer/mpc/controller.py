@@ -20,7 +20,7 @@ from tasks.environment import Environment
 from tasks.simulator import Simulator
 from tasks.task import Task, approaches
 from world_models.dynamics.ensemble import EnsembleDynamics
-from world_models.dynamics.inference import Precision
+from world_models.dynamics.precision import Precision
 from world_models.dynamics.rollout import Imagination, Propagation
 
 PLANNER = "cem"

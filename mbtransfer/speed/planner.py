@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mbtransfer.speed.workload import Decisions, KitchenDecisions, Work
-from world_models.dynamics.inference import name_of
+from world_models.dynamics.precision import name_of
 
 WARM_UP = 3
 """First decisions, which find memory and compile; their time is told, but does not count."""

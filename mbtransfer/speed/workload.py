@@ -17,7 +17,7 @@ from planners.base import Bounds
 from planners.registry import make_planner
 from tasks.registry import make
 from world_models.dynamics.ensemble import EnsembleConfig, EnsembleDynamics
-from world_models.dynamics.inference import Precision
+from world_models.dynamics.precision import Precision
 from world_models.dynamics.rollout import Imagination
 from world_models.layout import Layout
 from world_models.rewards.basis import ABSOLUTE, BUMP, Atoms

@@ -18,6 +18,9 @@ from world_models.normalizer import Normalizer
 FADE = 30.0
 """How fast (1/m) a block fades out beyond `REACH`."""
 
+FAINT = 1e-4
+"""Gates below it are shut in plans: far below the model's own error, and most blocks need not be computed then."""
+
 
 @dataclass(frozen=True)
 class Scales:

@@ -7,21 +7,29 @@ Chua et al. (2018), PETS, section 5.1: a particle stays with one member (`tsinf`
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Literal, TypeVar, get_args
 
 import torch
 from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import threshold
 
 from world_models.dynamics.blocks import Features
+from world_models.dynamics.compiled import library
 from world_models.dynamics.ensemble import EnsembleDynamics, bounded
-from world_models.dynamics.features import Scales, features
-from world_models.dynamics.inference import Layers, Precision, dtype_of
+from world_models.dynamics.features import FAINT, Scales, features
+from world_models.dynamics.kernels import MOST_ROWS, Kernel, choices, fastest
+from world_models.dynamics.layers import Layers
+from world_models.dynamics.native import NativeRollout
+from world_models.dynamics.precision import Precision
 from world_models.errors import ModelError
 
 Propagation = Literal["tsinf", "ts1", "mean"]
+
+LEAST = 32
+"""Rows that are worth a core of their own in C."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +61,14 @@ class Imagination:
         dynamics: the fitted ensemble.
         particles: P; particle p follows elite member p, round and round.
         propagation: how particles choose members.
-        precision: of the products; states and rewards are float32 whatever it is.
+        precision: of the products, see `choices`; states and rewards are float32 whatever it is.
         compiled: let `torch.compile` fuse each step (on a GPU as CUDA graphs). The first call then takes
             seconds, and needs a C++ compiler on a CPU.
+        rows: how many plans are usual in one call: `auto` takes the kernel that is fastest with so many.
+        kernel: how layers are multiplied; None for the fastest.
+
+    Attributes:
+        kernel: the same. Gradients, and what C cannot do, go through torch in its precision.
 
     Raises:
         ModelError: no particles, an unknown propagation or precision, or noise that cannot be compiled.
@@ -68,6 +81,9 @@ class Imagination:
         propagation: Propagation = "tsinf",
         precision: Precision = "float32",
         compiled: bool = False,
+        *,
+        rows: int = 64,
+        kernel: Kernel | None = None,
     ) -> None:
         if particles < 1 or propagation not in get_args(Propagation):
             raise ModelError(f"cannot imagine with {particles} particles and propagation {propagation!r}")
@@ -75,22 +91,33 @@ class Imagination:
         chosen = elites if propagation == "mean" else [elites[p % len(elites)] for p in range(particles)]
         self.particles, self._mean = len(chosen), propagation == "mean"
         self._shuffle = propagation == "ts1" and particles > 1
-        self.dtype = dtype_of(precision, dynamics.unit.device)
         self._layout, self._scales = dynamics.layout, Scales.of(dynamics.layout, dynamics.normalizer)
         self._out, self._change = dynamics.outputs, dynamics.normalizer.change
-        rows = torch.cat([torch.arange(dynamics.blocks) + e * dynamics.blocks for e in chosen])
-        weights, biases = ([p.detach()[rows] for p in ps] for ps in dynamics.stacked())
-        one = Features.of(dynamics.layout).zero + 1
-        hears = dynamics.attention
-        attention = None if hears is None else (hears.ask.detach()[chosen], hears.answer.detach()[chosen])
-        self._layers = Layers(weights, biases, dynamics.reads, one, self.dtype, attention)
         self._local = dynamics.blocks > 1
         self._noisy = dynamics.config.head == "gaussian"
-        self._moves = dynamics.moves.detach().T.expand(self.particles, -1, -1).contiguous()
+        blocks = torch.cat([torch.arange(dynamics.blocks) + e * dynamics.blocks for e in chosen])
+        weights, biases = ([p.detach()[blocks] for p in ps] for ps in dynamics.stacked())
+        moves = dynamics.moves.detach().T
         limited = torch.tensor(dynamics.layout.limited)
         low, high = torch.tensor(dynamics.layout.low), torch.tensor(dynamics.layout.high)
-        self._low = torch.where(limited, low, -torch.inf)[:, None].to(self._moves.device)
-        self._high = torch.where(limited, high, torch.inf)[:, None].to(self._moves.device)
+        self._low = torch.where(limited, low, -torch.inf)[:, None].to(moves.device)
+        self._high = torch.where(limited, high, torch.inf)[:, None].to(moves.device)
+        if kernel is None:
+            plain = not (compiled or self._shuffle or self._noisy or dynamics.attention)
+            able = choices(precision, moves.device, in_c=plain and library() is not None)
+            kernel = able[0] if compiled else self._fastest(able, dynamics, particles, propagation, rows)
+        self.kernel, self.dtype = kernel, kernel.dtype
+        hears = dynamics.attention
+        attention = None if hears is None else (hears.ask.detach()[chosen], hears.answer.detach()[chosen])
+        always = Features.of(dynamics.layout).zero + 1
+        self._layers = Layers(weights, biases, dynamics.reads, always, kernel, attention)
+        self._moves = moves.expand(self.particles, -1, -1).contiguous()
+        self._native = None
+        if kernel.engine == "native":
+            self._native = NativeRollout(
+                self._layout, self._scales, weights, biases, dynamics.reads, moves, self._low, self._high,
+                self.particles, self._mean,
+            )  # fmt: skip
         self._fused = self._compiled() if compiled else None
 
     def __call__(
@@ -123,6 +150,27 @@ class Imagination:
         """One control step of R roll-outs of each particle, each with an action of its own; with its gradient."""
         return self._step(obs, action, None, generator)
 
+    @staticmethod
+    def _fastest(
+        able: list[Kernel], dynamics: EnsembleDynamics, particles: int, propagation: Propagation, rows: int
+    ) -> Kernel:
+        """The fastest at two steps of plans about the middle of all observations."""
+        rows = min(MOST_ROWS, 1 << max(0, rows - 1).bit_length())
+        work = {
+            "members": particles, "blocks": dynamics.blocks, "inputs": dynamics.reads.shape[1],
+            "hidden": dynamics.config.hidden, "layers": dynamics.config.layers, "outputs": dynamics.outputs,
+            "columns": dynamics.layout.obs_size, "rows": rows,
+        }  # fmt: skip
+        source, normal = torch.Generator().manual_seed(0), dynamics.normalizer
+        obs = normal.centre + normal.scale * torch.randn(rows, dynamics.layout.obs_size, generator=source)
+        plans = torch.rand(rows, 2, dynamics.layout.action_size, generator=source)
+
+        def trial(kernel: Kernel) -> Callable[[], object]:
+            return partial(Imagination(dynamics, particles, propagation, kernel=kernel), obs, plans, source)
+
+        with torch.no_grad():
+            return fastest(able, work, trial)
+
     def _compiled(self) -> Callable[..., Tensor]:
         if self._shuffle or self._noisy:
             raise ModelError(
@@ -150,16 +198,24 @@ class Imagination:
         def follow(part: tuple[Tensor, Tensor]) -> Tensor:
             return self._filled(*part, generator)
 
-        size = self._layers.rows_at_once(len(obs))
+        size = self._rows_at_once(len(obs))
         parts = list(zip(obs.split(size), plans.split(size, dim=2), strict=True))
         in_turn = self._shuffle or self._noisy or self._fused is not None
         paths = [follow(part) for part in parts] if in_turn else each_apart(follow, parts)
         return paths[0] if len(paths) == 1 else torch.cat(paths, dim=-1)
 
+    def _rows_at_once(self, rows: int) -> int:
+        """See `Layers.rows_at_once`; C has no use for parts but one for each core."""
+        if self._native is None:
+            return self._layers.rows_at_once(rows)
+        return max(LEAST, -(-rows // torch.get_num_threads()))
+
     def _filled(
         self, obs: Float[Tensor, "R O"], plans: Float[Tensor, "H A R"], generator: torch.Generator | None
     ) -> Float[Tensor, "points P O R"]:
         """The same without gradients: each step is written where it belongs."""
+        if self._native is not None:
+            return self._native(obs, plans)
         path = obs.new_empty(len(plans) + 1, self.particles, obs.shape[1], len(obs))
         path[0] = obs.T
         for t, plan in enumerate(plans.contiguous()):
@@ -195,7 +251,7 @@ class Imagination:
             noise = torch.randn(moved.shape, generator=generator, device=moved.device)
             moved = moved + deviation * noise
         if self._local:
-            moved[:, 1:] *= local[:, :, None]
+            moved[:, 1:] *= threshold(local, FAINT, 0.0)[:, :, None]
         new = torch.baddbmm(obs, self._moves, moved.flatten(1, 2), out=out)
         return torch.clamp(new, self._low, self._high, out=out)
 

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, get_args
 import torch
 
 from world_models.dynamics.ensemble import EnsembleDynamics
-from world_models.dynamics.inference import Precision
+from world_models.dynamics.precision import Precision
 from world_models.errors import ModelError
 from world_models.training.distributed import ProcessGroup
 from world_models.training.losses import LIKELIHOODS, Loss

@@ -16,7 +16,7 @@ from mbtransfer.evaluation.results import append_rows, read_rows
 from mbtransfer.evaluation.results_store import UnfinishedRowsWarning, continued, read_results
 from mbtransfer.mpc.controller import Controller
 from tests.mbtransfer.evaluation.tiny import KITCHEN, SETUP, quiet
-from world_models.dynamics.inference import Precision
+from world_models.dynamics.precision import Precision
 
 
 def test_a_rerun_does_only_what_is_missing(tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 
 from world_models.dynamics.ensemble import EnsembleDynamics, run_blocks
-from world_models.dynamics.inference import Layers, dtype_of, rectified
+from world_models.dynamics.kernels import Kernel
+from world_models.dynamics.layers import Layers, rectified
+from world_models.dynamics.precision import Precision, dtype_of
 from world_models.dynamics.rollout import Imagination
 from world_models.errors import ModelError
 from world_models.transitions import Segments
@@ -65,8 +67,12 @@ def test_the_positive_part_of_every_bfloat16() -> None:
     assert torch.equal(rectified(numbers.clone()), torch.relu(numbers))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_layers_are_the_blocks(build: Build, generator: torch.Generator, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("rows_first", [False, True])
+@pytest.mark.parametrize("multiple", [1, 16])
+@pytest.mark.parametrize("precision", WAYS)
+def test_layers_are_the_blocks(
+    build: Build, generator: torch.Generator, precision: Precision, rows_first: bool, multiple: int
+) -> None:
     dynamics = build()
     with torch.no_grad():
         for bias in dynamics.biases:
@@ -74,9 +80,10 @@ def test_layers_are_the_blocks(build: Build, generator: torch.Generator, dtype: 
     weights, biases = [w.detach() for w in dynamics.weights], [b.detach() for b in dynamics.biases]
     inputs = torch.randn(2, int(dynamics.reads.max()) + 2, 7, generator=generator)
     inputs[:, -2:] = torch.tensor([0.0, 1.0])[:, None]
-    layers = Layers(weights, biases, dynamics.reads, inputs.shape[1] - 1, dtype)
+    kernel = Kernel("torch", precision, rows_first, multiple)
+    layers = Layers(weights, biases, dynamics.reads, inputs.shape[1] - 1, kernel)
     expected = run_blocks(inputs[:, dynamics.reads.flatten()], weights, biases)
-    close = 1e-5 if dtype == torch.float32 else 0.05
+    close = 1e-5 if precision == "float32" else 0.05
     for _ in range(2):  # the second time in the same buffers
         assert torch.allclose(layers(inputs).float(), expected, atol=close, rtol=close)
     assert layers(inputs[..., :3]).shape[-1] == 3

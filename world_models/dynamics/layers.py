@@ -1,7 +1,6 @@
-"""Layers prepared for planning: gathered weights, reduced precision, reused buffers."""
+"""Layers prepared for planning with torch: gathered weights, reduced precision, reused buffers."""
 
 import threading
-from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float, Int
@@ -9,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from world_models.dynamics.ensemble import attend
-from world_models.errors import ModelError
+from world_models.dynamics.kernels import Kernel
 
 CACHED = 2**20
 """Numbers in the widest layer that a core works on at once: more do not fit into its cache, and take a third
@@ -23,14 +22,14 @@ class Layers:
     """B blocks side by side, one product per layer.
 
     In bfloat16 the biases are columns of the weights: one hidden unit is always one. Added apart they cost a
-    quarter of a small product.
+    quarter of a small product. Rows first, hidden units are [B R m] instead of [B m R]: matrix units are faster at it.
 
     Args:
         weights: [B m n] of each layer.
         biases: [B m 1] of each layer.
         reads: feature columns of each block.
-        one: the feature that is always one.
-        dtype: of the products, and of the results.
+        one: the feature that is always one; the one before it is always zero.
+        kernel: how they are multiplied; its precision is that of the results too.
         attention: weights of each particle's attention after the first layer, see `attend`; None for none.
 
     Attributes:
@@ -43,21 +42,34 @@ class Layers:
         biases: list[Tensor],
         reads: Int[Tensor, "K I"],
         one: int,
-        dtype: torch.dtype,
+        kernel: Kernel,
         attention: tuple[Tensor, Tensor] | None = None,
     ) -> None:
-        self.dtype, self._folded = dtype, dtype == torch.bfloat16
+        self.dtype, self._folded = kernel.dtype, kernel.precision == "bfloat16"
+        self._rows_first = kernel.rows_first and attention is None
         if self._folded:
             weights = [
                 _folded(weight, bias, i + 1 == len(weights))
                 for i, (weight, bias) in enumerate(zip(weights, biases, strict=True))
             ]
-            reads = torch.cat([reads, torch.full_like(reads[:, :1], one)], dim=1)
+            reads = pad(reads, (0, 1), value=one)
             if attention:  # it neither hears nor changes the unit that is always one
                 attention = pad(attention[0], (0, 1)), pad(attention[1], (0, 0, 0, 1))
-        self._weights = [weight.to(dtype).contiguous() for weight in weights]
-        self._biases = [bias.to(dtype).contiguous() for bias in biases]
-        self._attention = attention and tuple(part.to(dtype).contiguous() for part in attention)
+        if kernel.multiple > 1 and attention is None:
+            reads = pad(reads, (0, -reads.shape[1] % kernel.multiple), value=one - 1)
+            weights, biases = _widened(weights, biases, kernel.multiple)
+        last = len(weights) - 1
+        turned = [self._rows_first and i < last for i in range(len(weights))]
+        self._weights = [
+            (weight.mT if turn else weight).to(kernel.dtype).contiguous()
+            for weight, turn in zip(weights, turned, strict=True)
+        ]
+        self._biases = [
+            (bias.mT if turn else bias).to(kernel.dtype).contiguous()
+            for bias, turn in zip(biases, turned, strict=True)
+        ]
+        self._widths = [weight.shape[1] for weight in weights]
+        self._attention = attention and tuple(part.to(kernel.dtype).contiguous() for part in attention)
         self._reads = reads.flatten()
         self.keeps = True
         self._buffers = _Buffers()
@@ -68,12 +80,18 @@ class Layers:
         x = x.view(self._weights[0].shape[0], -1, inputs.shape[2])
         fresh = inputs.requires_grad or not self.keeps
         keep = [None] * len(self._weights) if fresh else self._kept(inputs.shape[2])
+        if self._rows_first:
+            x = x.mT
         for i, weight in enumerate(self._weights):
+            last = i == len(self._weights) - 1
+            if self._rows_first and last:
+                x = x.mT
+            first, second = (x, weight) if self._rows_first and not last else (weight, x)
             if self._folded:
-                x = torch.bmm(weight, x, out=keep[i])
+                x = torch.bmm(first, second, out=keep[i])
             else:
-                x = torch.baddbmm(self._biases[i], weight, x, out=keep[i])
-            if i < len(self._weights) - 1:
+                x = torch.baddbmm(self._biases[i], first, second, out=keep[i])
+            if not last:
                 x = rectified(x)
             if i == 0 and self._attention:
                 x = attend(x, *self._attention)
@@ -85,7 +103,7 @@ class Layers:
         """
         if self._weights[0].is_cuda:
             return rows
-        widest = max(weight.shape[0] * weight.shape[1] for weight in self._weights)
+        widest = self._weights[0].shape[0] * max(self._widths)
         cores = min(torch.get_num_threads(), max(1, rows // WORTHWHILE))
         turns = -(-rows // (cores * max(64, CACHED // widest)))
         return -(-rows // (cores * turns))
@@ -94,11 +112,15 @@ class Layers:
         """Buffers for so many rows: memory asked for anew costs more than what is done with it."""
         kept = self._buffers
         if kept.rows != rows:
-            sizes = [weight.shape[0] * weight.shape[1] * rows for weight in self._weights]
-            if not kept.flat or len(kept.flat[0]) < sizes[0]:
-                kept.flat = [w.new_empty(n) for w, n in zip(self._weights, sizes, strict=True)]
-            parts = zip(kept.flat, self._weights, sizes, strict=True)
-            kept.views = [flat[:n].view(*weight.shape[:2], rows) for flat, weight, n in parts]
+            blocks, last = self._weights[0].shape[0], len(self._widths) - 1
+            if not kept.flat or len(kept.flat[0]) < blocks * self._widths[0] * rows:
+                kept.flat = [self._weights[0].new_empty(blocks * width * rows) for width in self._widths]
+            kept.views = [
+                flat[: blocks * width * rows].view(
+                    (blocks, rows, width) if self._rows_first and i < last else (blocks, width, rows)
+                )
+                for i, (flat, width) in enumerate(zip(kept.flat, self._widths, strict=True))
+            ]
             kept.rows = rows
         return kept.views
 
@@ -122,6 +144,14 @@ def _folded(weight: Float[Tensor, "B m n"], bias: Float[Tensor, "B m 1"], last: 
     return torch.cat([wide, unit], dim=1)
 
 
+def _widened(weights: list[Tensor], biases: list[Tensor], multiple: int) -> tuple[list[Tensor], list[Tensor]]:
+    """Inputs and hidden units padded to a multiple, with zeros: what is computed stays the same."""
+    more = [(-weight.shape[2] % multiple, -weight.shape[1] % multiple) for weight in weights]
+    more[-1] = (more[-1][0], 0)
+    wide = [pad(weight, (0, n, 0, m)) for weight, (n, m) in zip(weights, more, strict=True)]
+    return wide, [pad(bias, (0, 0, 0, m)) for bias, (_, m) in zip(biases, more, strict=True)]
+
+
 def rectified(x: Tensor) -> Tensor:
     """The positive part, in place."""
     if x.dtype == torch.bfloat16 and x.device.type == "cpu" and not x.requires_grad:
@@ -129,43 +159,3 @@ def rectified(x: Tensor) -> Tensor:
         torch.relu_(x.view(torch.int16))
         return x
     return torch.relu_(x)
-
-
-Precision = Literal["float32", "bfloat16", "auto"]
-
-BFLOAT16_UNITS = ("amx_bf16", "avx512_bf16")
-"""Instructions of a processor that multiply bfloat16 at least as fast as float32; large products twice as fast."""
-
-AMPERE = (8, 0)
-"""The first generation of GPUs whose tensor cores multiply bfloat16."""
-
-
-def dtype_of(precision: Precision, device: torch.device) -> torch.dtype:
-    """The type of weights and hidden layers; states, rewards and statistics are float32 whatever it is.
-
-    `auto` is bfloat16 where the device has instructions for it, and float32 elsewhere, where bfloat16 would be many
-    times slower. The same machine always gets the same: a measurement would flip where both are about as fast.
-
-    Raises:
-        ModelError: no such precision.
-    """
-    if precision not in get_args(Precision):
-        raise ModelError(f"no precision {precision!r}; there are {', '.join(get_args(Precision))}")
-    if precision == "auto":
-        return torch.bfloat16 if _multiplies_bfloat16(device) else torch.float32
-    return torch.bfloat16 if precision == "bfloat16" else torch.float32
-
-
-def name_of(dtype: torch.dtype) -> Precision:
-    """The precision whose type that is."""
-    return "bfloat16" if dtype == torch.bfloat16 else "float32"
-
-
-def _multiplies_bfloat16(device: torch.device) -> bool:
-    """Whether the device has instructions for products in bfloat16."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= AMPERE
-    if device.type != "cpu":
-        return False
-    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.6 cannot tell
-    return any(capabilities.get(unit, False) for unit in BFLOAT16_UNITS)

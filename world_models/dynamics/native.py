@@ -1,0 +1,119 @@
+"""Whole roll-outs in one call of C.
+
+One small decision in torch is mostly dispatch: some thirty operations for each of its 45 steps. Here a roll-out is one
+call, and a row computes only the blocks whose gate is open for it. `rollout.c` says how.
+"""
+
+import ctypes
+from typing import Any
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
+
+from world_models.dynamics.blocks import BENT, NEAR, REACH
+from world_models.dynamics.compiled import library
+from world_models.dynamics.features import FADE, FAINT, Scales
+from world_models.layout import Layout
+
+_INTEGERS = (
+    "members", "blocks", "columns", "actions", "objects", "rooms", "angles", "turned", "inputs", "layers", "outputs",
+    "together",
+)  # fmt: skip
+_NUMBERS = ("near", "bent", "reach", "fade", "faint")
+_ARRAYS = (
+    "sizes", "weights", "biases", "reads", "shift", "stretch", "probed", "probe_shift", "probe_stretch", "angle",
+    "axes", "moved_from", "moved", "moves", "low", "high",
+)  # fmt: skip
+
+
+class _Model(ctypes.Structure):
+    """`Model` of rollout.c."""
+
+    _fields_ = [
+        *((name, ctypes.c_int32) for name in _INTEGERS),
+        *((name, ctypes.c_float) for name in _NUMBERS),
+        *((name, ctypes.c_void_p) for name in _ARRAYS),
+    ]
+
+
+class NativeRollout:
+    """The members of an ensemble, packed for `rollout.c`; float32, on a processor, without gradients.
+
+    Args:
+        layout: columns and bodies.
+        scales: of the features.
+        weights: [PK m n] of each layer, member by member.
+        biases: [PK m 1] of each layer.
+        reads: [K I] feature columns of each block.
+        moves: [O KY], how far one unit of each output moves each column.
+        low: of each column, or minus infinity.
+        high: of each column, or infinity.
+        members: P.
+        together: whether all members go on from their mean.
+    """
+
+    def __init__(
+        self, layout: Layout, scales: Scales, weights: list[Tensor], biases: list[Tensor],
+        reads: Tensor, moves: Tensor, low: Tensor, high: Tensor, members: int, together: bool,
+    ) -> None:  # fmt: skip
+        functions = library()
+        assert functions is not None
+        self._follow, wide = functions.follow, int(functions.units())
+        self.members = members
+        entries = moves.T.nonzero()
+        sizes = [reads.shape[1], *(weight.shape[1] for weight in weights)]
+        self._kept: dict[str, Tensor] = {
+            "sizes": torch.tensor(sizes),
+            "weights": torch.cat([_packed(weight, wide) for weight in weights], dim=1),
+            "biases": torch.cat([_padded(bias, wide).flatten(1) for bias in biases], dim=1),
+            "reads": reads,
+            "shift": scales.shift, "stretch": scales.stretch,
+            "probed": scales.probed, "probe_shift": scales.probe_shift, "probe_stretch": scales.probe_stretch,
+            "angle": torch.tensor(layout.angles), "axes": torch.tensor(layout.axes),
+            "moved_from": torch.searchsorted(entries[:, 0].contiguous(), torch.arange(moves.shape[1] + 1)),
+            "moved": entries[:, 1],
+            "moves": moves.T[entries[:, 0], entries[:, 1]],
+            "low": low, "high": high,
+        }  # fmt: skip
+        for name, values in self._kept.items():
+            kind = torch.float32 if values.is_floating_point() else torch.int32
+            self._kept[name] = values.to(kind).contiguous()
+        numbers: dict[str, Any] = {
+            "members": members, "blocks": len(reads), "columns": layout.obs_size, "actions": layout.action_size,
+            "objects": len(layout.objects), "rooms": len(scales.probed) - 3 * len(layout.objects),
+            "angles": len(layout.angles), "turned": int(bool(layout.axes)), "inputs": reads.shape[1],
+            "layers": len(weights), "outputs": weights[-1].shape[1], "together": int(together),
+            "near": -BENT / NEAR, "bent": BENT, "reach": REACH, "fade": FADE, "faint": FAINT,
+        }  # fmt: skip
+        self._model = _Model(**numbers, **{name: kept.data_ptr() for name, kept in self._kept.items()})
+
+    def __call__(
+        self, obs: Float[Tensor, "R O"], plans: Float[Tensor, "H A R"]
+    ) -> Float[Tensor, "points P O R"]:
+        """Follow R plans, each from its own observation.
+
+        Raises:
+            MemoryError: there is none left.
+        """
+        plans = plans.contiguous()
+        path = obs.new_empty(len(plans) + 1, self.members, obs.shape[1], len(obs))
+        path[0] = rearrange(obs, "r o -> o r")
+        failed = self._follow(
+            ctypes.byref(self._model), ctypes.c_void_p(plans.data_ptr()), ctypes.c_void_p(path.data_ptr()),
+            ctypes.c_int32(len(plans)), ctypes.c_int64(len(obs)),
+        )  # fmt: skip
+        if failed:
+            raise MemoryError("no memory for a roll-out")
+        return path
+
+
+def _padded(x: Float[Tensor, "B m n"], wide: int) -> Float[Tensor, "B M n"]:
+    """With as many more units of zero as make their number divisible."""
+    return torch.nn.functional.pad(x, (0, 0, 0, -x.shape[1] % wide))
+
+
+def _packed(weight: Float[Tensor, "B m n"], wide: int) -> Float[Tensor, "B M"]:
+    """So many units side by side."""
+    return rearrange(_padded(weight, wide), "b (i u) n -> b (i n u)", u=wide)
