@@ -36,8 +36,8 @@ class Kernel:
     """How the layers are multiplied.
 
     Attributes:
-        engine: `native`, whole roll-outs in C (float32 on a processor, without gradients), or `torch`, one batched
-            product per layer.
+        engine: `native`, whole roll-outs in C (on a processor, without gradients), or `torch`, one batched product per
+            layer.
         precision: number format of the products; states and rewards are float32 whatever it is.
         rows_first: whether torch multiplies rows times weights, instead of weights times columns.
         multiple: of which torch pads the widths of layers, with units of zero.
@@ -60,13 +60,13 @@ class Kernel:
         return f"{self.precision}, " + ("C" if self.engine == "native" else f"torch, {order}{padding}")
 
 
-def choices(precision: Precision, device: torch.device, *, in_c: bool) -> list[Kernel]:
+def choices(precision: Precision, device: torch.device, in_c: Sequence[Precision]) -> list[Kernel]:
     """The kernels for a precision; the first is the one to take in doubt.
 
     Args:
         precision: `auto` for whichever is the fastest.
         device: of the model.
-        in_c: whether the model's roll-outs can be computed in C.
+        in_c: precisions in which the model's roll-outs can be computed in C.
 
     Raises:
         ModelError: no such precision.
@@ -74,7 +74,10 @@ def choices(precision: Precision, device: torch.device, *, in_c: bool) -> list[K
     usual = Kernel("torch", name_of(dtype_of(precision, device)))
     if device.type != "cpu":
         return [usual]
-    exact, reduced = [Kernel("native" if in_c else "torch", "float32")], [
+    native = [Kernel("native", name) for name in in_c]
+    exact = [kernel for kernel in native if kernel.precision == "float32"] or [Kernel("torch", "float32")]
+    reduced = [kernel for kernel in native if kernel.precision == "bfloat16"]
+    reduced += [
         Kernel("torch", "bfloat16", rows_first, multiple)
         for rows_first in (False, True)
         for multiple in (1, 16, 32)

@@ -11,15 +11,17 @@ import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import pad
 
-from world_models.dynamics.blocks import BENT, NEAR, REACH
+from world_models.dynamics.blocks import BENT, NEAR, REACH, Features
 from world_models.dynamics.compiled import library
 from world_models.dynamics.features import FADE, FAINT, Scales
+from world_models.dynamics.precision import Precision
 from world_models.layout import Layout
 
 _INTEGERS = (
     "members", "blocks", "columns", "actions", "objects", "rooms", "angles", "turned", "inputs", "layers", "outputs",
-    "together",
+    "together", "reduced",
 )  # fmt: skip
 _NUMBERS = ("near", "bent", "reach", "fade", "faint")
 _ARRAYS = (
@@ -39,7 +41,7 @@ class _Model(ctypes.Structure):
 
 
 class NativeRollout:
-    """The members of an ensemble, packed for `rollout.c`; float32, on a processor, without gradients.
+    """The members of an ensemble, packed for `rollout.c`; on a processor, without gradients.
 
     Args:
         layout: columns and bodies.
@@ -52,21 +54,27 @@ class NativeRollout:
         high: of each column, or infinity.
         members: P.
         together: whether all members go on from their mean.
+        precision: of the products; states are float32 whatever it is.
     """
 
     def __init__(
         self, layout: Layout, scales: Scales, weights: list[Tensor], biases: list[Tensor],
         reads: Tensor, moves: Tensor, low: Tensor, high: Tensor, members: int, together: bool,
+        precision: Precision,
     ) -> None:  # fmt: skip
         functions = library()
         assert functions is not None
         self._follow, wide = functions.follow, int(functions.units())
         self.members = members
+        reduced = precision == "bfloat16"
+        if reads.shape[1] % 2:
+            reads = pad(reads, (0, 1), value=Features.of(layout).zero)
+            weights = [pad(weights[0], (0, 1)), *weights[1:]]
         entries = moves.T.nonzero()
         sizes = [reads.shape[1], *(weight.shape[1] for weight in weights)]
         self._kept: dict[str, Tensor] = {
             "sizes": torch.tensor(sizes),
-            "weights": torch.cat([_packed(weight, wide) for weight in weights], dim=1),
+            "weights": torch.cat([_packed(weight, wide, reduced) for weight in weights], dim=1),
             "biases": torch.cat([_padded(bias, wide).flatten(1) for bias in biases], dim=1),
             "reads": reads,
             "shift": scales.shift, "stretch": scales.stretch,
@@ -85,6 +93,7 @@ class NativeRollout:
             "objects": len(layout.objects), "rooms": len(scales.probed) - 3 * len(layout.objects),
             "angles": len(layout.angles), "turned": int(bool(layout.axes)), "inputs": reads.shape[1],
             "layers": len(weights), "outputs": weights[-1].shape[1], "together": int(together),
+            "reduced": int(reduced),
             "near": -BENT / NEAR, "bent": BENT, "reach": REACH, "fade": FADE, "faint": FAINT,
         }  # fmt: skip
         self._model = _Model(**numbers, **{name: kept.data_ptr() for name, kept in self._kept.items()})
@@ -109,11 +118,25 @@ class NativeRollout:
         return path
 
 
+def in_c() -> tuple[Precision, ...]:
+    """The precisions in which roll-outs can be computed in C here."""
+    functions = library()
+    if functions is None:
+        return ()
+    return ("float32", "bfloat16") if functions.reduces() else ("float32",)
+
+
 def _padded(x: Float[Tensor, "B m n"], wide: int) -> Float[Tensor, "B M n"]:
     """With as many more units of zero as make their number divisible."""
-    return torch.nn.functional.pad(x, (0, 0, 0, -x.shape[1] % wide))
+    return pad(x, (0, 0, 0, -x.shape[1] % wide))
 
 
-def _packed(weight: Float[Tensor, "B m n"], wide: int) -> Float[Tensor, "B M"]:
-    """So many units side by side."""
-    return rearrange(_padded(weight, wide), "b (i u) n -> b (i n u)", u=wide)
+def _packed(weight: Float[Tensor, "B m n"], wide: int, reduced: bool) -> Tensor:
+    """So many units side by side, [B M]; in bfloat16 with every two inputs in the place of one."""
+    weight = _padded(weight, wide)
+    if not reduced:
+        return rearrange(weight, "b (i u) n -> b (i n u)", u=wide)
+    pairs = pad(weight, (0, weight.shape[2] % 2)).to(torch.bfloat16)
+    return (
+        rearrange(pairs, "b (i u) (n two) -> b (i n u two)", u=wide, two=2).contiguous().view(torch.float32)
+    )

@@ -9,6 +9,9 @@
 #include <string.h>
 
 #define LANES 16
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+#endif
 #if defined(__AVX512F__)
 #define UNITS 8
 #else
@@ -17,12 +20,13 @@
 
 typedef float Rows __attribute__((vector_size(4 * LANES)));
 typedef int32_t Mask __attribute__((vector_size(4 * LANES)));
+typedef uint32_t Pairs __attribute__((vector_size(4 * LANES))); /* two numbers in bfloat16 of each row */
 
 typedef struct {
-    int32_t members, blocks, columns, actions, objects, rooms, angles, turned, inputs, layers, outputs, together;
+    int32_t members, blocks, columns, actions, objects, rooms, angles, turned, inputs, layers, outputs, together, reduced;
     float near, bent, reach, fade, faint;
     const int32_t *sizes;   /* [layers + 1]: numbers that enter each layer, and the outputs */
-    const float *weights;   /* of each member's blocks: layer by layer, UNITS units side by side */
+    const float *weights;   /* of each member's blocks: layer by layer, UNITS units side by side; or in pairs */
     const float *biases;    /* likewise, padded to UNITS */
     const int32_t *reads;   /* [blocks, inputs] feature columns */
     const float *shift, *stretch;             /* [columns] */
@@ -37,6 +41,15 @@ typedef struct {
 } Model;
 
 int32_t units(void) { return UNITS; }
+
+/* Whether there are instructions for products in bfloat16. */
+int32_t reduces(void) {
+#if defined(__AVX512BF16__)
+    return 1;
+#else
+    return 0;
+#endif
+}
 
 static inline Rows same(float x) { return x - (Rows){0}; }
 
@@ -87,6 +100,32 @@ static void layer(const float *restrict w, const float *restrict b, int n, int m
     }
 }
 
+#if defined(__AVX512BF16__)
+static inline Pairs rounded(Rows x) {
+    Pairs bits = (Pairs)x;
+    return bits + 0x7FFF + ((bits >> 16) & 1); /* to even */
+}
+
+static inline Pairs paired(Rows a, Rows b) { return rounded(a) >> 16 | (rounded(b) & 0xFFFF0000u); }
+
+/* The same in bfloat16, summed in float32; n pairs come in, and m / 2 pairs go out but for the last layer. */
+static void reduced_layer(const uint32_t *restrict w, const float *restrict b, int n, int m, const Pairs *restrict x,
+                          void *restrict y, int last) {
+    for (int i = 0; i < m; i += UNITS) {
+        Rows sum[UNITS];
+        for (int u = 0; u < UNITS; u++) sum[u] = same(b[i + u]);
+        for (int j = 0; j < n; j++, w += UNITS)
+            for (int u = 0; u < UNITS; u++)
+                sum[u] = (Rows)_mm512_dpbf16_ps((__m512)sum[u], (__m512bh)_mm512_set1_epi32((int)w[u]), (__m512bh)x[j]);
+        for (int u = 0; u < UNITS; u++) {
+            if (last) ((Rows *)y)[i + u] = sum[u];
+            else sum[u] = choose(sum[u] < 0.0f, same(0.0f), sum[u]);
+        }
+        for (int u = 0; u < UNITS && !last; u += 2) ((Pairs *)y)[(i + u) / 2] = paired(sum[u], sum[u + 1]);
+    }
+}
+#endif
+
 static inline int padded(int n) { return (n + UNITS - 1) / UNITS * UNITS; }
 
 /* All inputs of the blocks, in the order of blocks.Features, and each object's gate. */
@@ -135,6 +174,29 @@ static int closed(Rows gate) {
     return !open;
 }
 
+/* The outputs of block k, in x or y. */
+static const Rows *network(const Model *m, int k, const float *w, const float *b, const Rows *feature, Rows *x, Rows *y) {
+    const int32_t *reads = m->reads + (size_t)k * m->inputs;
+    Rows *from = x, *to = y;
+#if defined(__AVX512BF16__)
+    if (m->reduced)
+        for (int i = 0; i < m->inputs; i += 2) ((Pairs *)x)[i / 2] = paired(feature[reads[i]], feature[reads[i + 1]]);
+#endif
+    if (!m->reduced)
+        for (int i = 0; i < m->inputs; i++) x[i] = feature[reads[i]];
+    for (int l = 0; l < m->layers; l++) {
+        int n = m->sizes[l], wide = padded(m->sizes[l + 1]), last = l + 1 == m->layers;
+#if defined(__AVX512BF16__)
+        if (m->reduced) reduced_layer((const uint32_t *)w, b, n = (n + 1) / 2, wide, (const Pairs *)from, to, last);
+#endif
+        if (!m->reduced) layer(w, b, n, wide, from, to, last);
+        w += (size_t)n * wide, b += wide;
+        Rows *other = from;
+        from = to, to = other;
+    }
+    return from;
+}
+
 /* One control step of one member. */
 static void step(const Model *m, const float *weights, const float *biases, int per_weights, int per_biases,
                  const Rows *state, const Rows *action, Rows *after, Rows *feature, Rows *gate, Rows *x, Rows *y) {
@@ -143,16 +205,7 @@ static void step(const Model *m, const float *weights, const float *biases, int 
     for (int k = 0; k < m->blocks; k++) {
         Rows counts = k ? gate[k - 1] : same(1.0f);
         if (k && closed(counts)) continue;
-        for (int i = 0; i < m->inputs; i++) x[i] = feature[m->reads[k * m->inputs + i]];
-        const float *w = weights + (size_t)k * per_weights, *b = biases + (size_t)k * per_biases;
-        Rows *from = x, *to = y;
-        for (int l = 0; l < m->layers; l++) {
-            int n = m->sizes[l], wide = padded(m->sizes[l + 1]);
-            layer(w, b, n, wide, from, to, l + 1 == m->layers);
-            w += (size_t)n * wide, b += wide;
-            Rows *other = from;
-            from = to, to = other;
-        }
+        const Rows *from = network(m, k, weights + (size_t)k * per_weights, biases + (size_t)k * per_biases, feature, x, y);
         for (int o = 0; o < m->outputs; o++)
             for (int e = m->moved_from[k * m->outputs + o]; e < m->moved_from[k * m->outputs + o + 1]; e++)
                 after[m->moved[e]] += m->moves[e] * (counts * from[o]);
@@ -166,7 +219,7 @@ int32_t follow(const Model *m, const float *plans, float *path, int32_t steps, i
     int widest = m->inputs, per_weights = 0, per_biases = 0, group = m->together ? m->members : 1;
     for (int l = 0; l < m->layers; l++) {
         int wide = padded(m->sizes[l + 1]);
-        per_weights += m->sizes[l] * wide, per_biases += wide;
+        per_weights += (m->reduced ? (m->sizes[l] + 1) / 2 : m->sizes[l]) * wide, per_biases += wide;
         if (wide > widest) widest = wide;
     }
     int features = m->columns + (m->turned ? 7 : 4) * m->objects + m->rooms + 2 * m->angles + m->actions + 2;

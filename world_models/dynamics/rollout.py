@@ -17,12 +17,11 @@ from torch import Tensor
 from torch.nn.functional import threshold
 
 from world_models.dynamics.blocks import Features
-from world_models.dynamics.compiled import library
 from world_models.dynamics.ensemble import EnsembleDynamics, bounded
 from world_models.dynamics.features import FAINT, Scales, features
 from world_models.dynamics.kernels import MOST_ROWS, Kernel, choices, fastest
 from world_models.dynamics.layers import Layers
-from world_models.dynamics.native import NativeRollout
+from world_models.dynamics.native import NativeRollout, in_c
 from world_models.dynamics.precision import Precision
 from world_models.errors import ModelError
 
@@ -104,7 +103,7 @@ class Imagination:
         self._high = torch.where(limited, high, torch.inf)[:, None].to(moves.device)
         if kernel is None:
             plain = not (compiled or self._shuffle or self._noisy or dynamics.attention)
-            able = choices(precision, moves.device, in_c=plain and library() is not None)
+            able = choices(precision, moves.device, in_c() if plain else ())
             kernel = able[0] if compiled else self._fastest(able, dynamics, particles, propagation, rows)
         self.kernel, self.dtype = kernel, kernel.dtype
         hears = dynamics.attention
@@ -116,7 +115,7 @@ class Imagination:
         if kernel.engine == "native":
             self._native = NativeRollout(
                 self._layout, self._scales, weights, biases, dynamics.reads, moves, self._low, self._high,
-                self.particles, self._mean,
+                self.particles, self._mean, kernel.precision,
             )  # fmt: skip
         self._fused = self._compiled() if compiled else None
 
