@@ -147,7 +147,8 @@ def model_controller(
     decision_ms: float | None = None, seeding: Seeding | None = None,
 ) -> Controller:  # fmt: skip
     """A controller that plans in the ensemble with learned `rewards`, or with the true ones if none are given."""
-    imagination = Imagination(dynamics, particles, propagation, precision, compiled)
+    rows = int((settings or {}).get("candidates", 64))
+    imagination = Imagination(dynamics, particles, propagation, precision, compiled, rows=rows)
     return Controller(
         environment, environment.make_scene(()), LearnedDynamics(imagination, estimator),
         _of_tasks(rewards), "learned", "learned" if rewards else "true", labels if rewards else 0,

@@ -5,17 +5,16 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from itertools import pairwise
 from statistics import median
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from mbtransfer.speed.workload import Decisions, KitchenDecisions, Work
-from world_models.dynamics.precision import name_of
+from world_models.dynamics.kernels import Kernel
+from world_models.dynamics.rollout import Imagination
 
 WARM_UP = 3
 """First decisions, which find memory and compile; their time is told, but does not count."""
@@ -28,16 +27,18 @@ def measure_planner(work: Work, seconds: float = 5.0) -> dict[str, Any]:
     """Model steps per second, the limit that products alone set, and how long decisions take.
 
     The limit is measured in the same run, by turns: the products of all layers, of the same shapes and number
-    format, and nothing else. A model step is one observation predicted by one member.
+    format, and nothing else; once as the agent multiplies, and once in the usual way, torch's weights times columns. A
+    model step is one observation predicted by one member.
 
     Args:
         work: how much.
         seconds: how long to measure.
 
     Returns:
-        `model_steps_per_second`, `limit_model_steps_per_second`, `fraction_of_limit`, `decision_ms` (`p50`,
-        `p95`, `p99`), `warm_up_ms` (the first decisions), `peak_memory_mb` (of the process, or on the GPU),
-        `settings`.
+        `model_steps_per_second`, `limit_model_steps_per_second`, `usual_limit_model_steps_per_second`,
+        `fraction_of_limit` (the share of a decision that is products), `decision_ms` (`p50`, `p95`, `p99`),
+        `warm_up_ms` (the first decisions), `peak_memory_mb` (of the process, or on the GPU), `kernel` (how the agent
+        multiplies), `settings`.
 
     Raises:
         PlannerError: no such planner, or a setting out of its range.
@@ -45,27 +46,30 @@ def measure_planner(work: Work, seconds: float = 5.0) -> dict[str, Any]:
     decide, begin = Decisions(work), perf_counter()
     for _ in range(WARM_UP):
         decide()
-    warm_up, dtype = perf_counter() - begin, decide.imagination.dtype
+    warm_up, kernel = perf_counter() - begin, decide.imagination.kernel
     steps = decide.model_steps // WARM_UP
-    products = _products(work, dtype)
-    products()
-    taken, bare = list[float](), list[float]()
+    products, usual = (_products(work, one) for one in (kernel, Kernel("torch", kernel.precision)))
+    products(), usual()
+    taken, bare, as_usual = list[float](), list[float](), list[float]()
     begin = perf_counter()
     while len(taken) < LEAST or perf_counter() - begin < seconds:
         taken.append(_seconds(decide))
         bare.append(_seconds(products))
+        as_usual.append(_seconds(usual))
     rate, limit = steps / median(taken), work.model_steps / median(bare)
     quantiles = np.percentile(1e3 * np.array(taken), [50, 95, 99])
     return {
         "model_steps_per_second": rate,
         "limit_model_steps_per_second": limit,
+        "usual_limit_model_steps_per_second": work.model_steps / median(as_usual),
         "fraction_of_limit": rate / limit,
         "decision_ms": dict(zip(("p50", "p95", "p99"), map(float, quantiles), strict=True)),
         "warm_up_ms": 1e3 * warm_up,
         "decisions": len(taken),
         "peak_memory_mb": peak_memory_mb(work.device),
+        "kernel": str(kernel),
         "settings": work.described() | {
-            "dtype": name_of(dtype), "threads": torch.get_num_threads(),
+            "dtype": kernel.precision, "threads": torch.get_num_threads(),
         },
     }  # fmt: skip
 
@@ -85,21 +89,12 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 @torch.no_grad()
-def _products(work: Work, dtype: torch.dtype) -> Callable[[], None]:
-    """The products of one decision, into buffers that are there already."""
-    rows = work.episodes * work.candidates
-    sizes = [work.obs + work.act, *[work.hidden] * work.layers, work.obs]
-
-    def numbers(*shape: int) -> Tensor:
-        return torch.full(shape, 0.1, dtype=dtype, device=work.device)
-
-    values = [numbers(work.particles, n, rows) for n in sizes]
-    weights = [numbers(work.particles, m, n) for n, m in pairwise(sizes)]
+def _products(work: Work, kernel: Kernel) -> Callable[[], None]:
+    """The products of one decision."""
+    imagination = Imagination(work.dynamics(), work.particles, kernel=kernel)
 
     def multiply() -> None:
-        for _ in range(work.iterations * work.horizon):
-            for i, weight in enumerate(weights):
-                torch.bmm(weight, values[i], out=values[i + 1])
+        imagination.multiply(work.iterations * work.horizon, work.episodes * work.candidates)
         if work.device.startswith("cuda"):
             torch.cuda.synchronize(work.device)
 

@@ -98,8 +98,9 @@ class Decisions:
         settings = {name: getattr(work, name) for name in ("candidates", "horizon", "iterations")}
         planner = make_planner(work.planner, bounds, settings)
         self.imagination = Imagination(
-            work.dynamics(), work.particles, precision=work.precision, compiled=work.compile
-        )
+            work.dynamics(), work.particles, precision=work.precision, compiled=work.compile,
+            rows=work.episodes * work.candidates,
+        )  # fmt: skip
         self.agent = MPCAgent(LearnedDynamics(self.imagination), planner, bounds)
         start = torch.Generator().manual_seed(1)
         self._obs = torch.randn(work.episodes, work.obs, generator=start).to(device)
@@ -144,7 +145,7 @@ class KitchenDecisions:
             layout, {name: _head(k % quantities).to(torch.device(device)) for k, name in enumerate(names)}
         )
         bounds = action_bounds(kitchen.spec, device)
-        self.imagination = Imagination(dynamics, PARTICLES, precision=precision)
+        self.imagination = Imagination(dynamics, PARTICLES, precision=precision, rows=64 * episodes)
         self.agent = MPCAgent(LearnedDynamics(self.imagination), make_planner(PLANNER, bounds), bounds)
         turns = torch.arange(episodes) % tasks
         self._goal = TaskReward(heads, torch.eye(tasks)[turns].to(device))

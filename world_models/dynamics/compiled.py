@@ -27,6 +27,12 @@ PATIENCE = 60.0
 """Seconds that a compiler may take."""
 
 
+def cache_folder() -> Path:
+    """The user's own for mbtransfer, or what the variable MBTRANSFER_CACHE names."""
+    named = os.environ.get("MBTRANSFER_CACHE")
+    return Path(named) if named else user_cache_path("mbtransfer")
+
+
 @lru_cache(maxsize=1)
 def library() -> ctypes.CDLL | None:
     """The functions of `rollout.c`; None where they cannot be had: no compiler, or no folder to keep them in."""
@@ -37,7 +43,7 @@ def library() -> ctypes.CDLL | None:
     try:
         instructions = _run([*compiler, *FLAGS, "-dM", "-E", "-x", "c", os.devnull])
         key = hashlib.sha256(b"\0".join([source, *map(str.encode, FLAGS), instructions])).hexdigest()[:20]
-        folder = user_cache_path("mbtransfer") / "compiled"
+        folder = cache_folder() / "compiled"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         kept = folder / f"rollout-{key}.so"
         if not kept.exists():

@@ -46,7 +46,6 @@ class Layers:
         attention: tuple[Tensor, Tensor] | None = None,
     ) -> None:
         self.dtype, self._folded = kernel.dtype, kernel.precision == "bfloat16"
-        self._rows_first = kernel.rows_first and attention is None
         if self._folded:
             weights = [
                 _folded(weight, bias, i + 1 == len(weights))
@@ -59,14 +58,14 @@ class Layers:
             reads = pad(reads, (0, -reads.shape[1] % kernel.multiple), value=one - 1)
             weights, biases = _widened(weights, biases, kernel.multiple)
         last = len(weights) - 1
-        turned = [self._rows_first and i < last for i in range(len(weights))]
+        self._turned = [kernel.rows_first and attention is None and i < last for i in range(len(weights))]
         self._weights = [
             (weight.mT if turn else weight).to(kernel.dtype).contiguous()
-            for weight, turn in zip(weights, turned, strict=True)
+            for weight, turn in zip(weights, self._turned, strict=True)
         ]
         self._biases = [
             (bias.mT if turn else bias).to(kernel.dtype).contiguous()
-            for bias, turn in zip(biases, turned, strict=True)
+            for bias, turn in zip(biases, self._turned, strict=True)
         ]
         self._widths = [weight.shape[1] for weight in weights]
         self._attention = attention and tuple(part.to(kernel.dtype).contiguous() for part in attention)
@@ -80,22 +79,27 @@ class Layers:
         x = x.view(self._weights[0].shape[0], -1, inputs.shape[2])
         fresh = inputs.requires_grad or not self.keeps
         keep = [None] * len(self._weights) if fresh else self._kept(inputs.shape[2])
-        if self._rows_first:
-            x = x.mT
-        for i, weight in enumerate(self._weights):
-            last = i == len(self._weights) - 1
-            if self._rows_first and last:
-                x = x.mT
-            first, second = (x, weight) if self._rows_first and not last else (weight, x)
+        for i in range(len(self._weights)):
+            first, second = self._operands(i, x)
             if self._folded:
                 x = torch.bmm(first, second, out=keep[i])
             else:
                 x = torch.baddbmm(self._biases[i], first, second, out=keep[i])
-            if not last:
+            if i < len(self._weights) - 1:
                 x = rectified(x)
             if i == 0 and self._attention:
                 x = attend(x, *self._attention)
         return x
+
+    def multiply(self, steps: int, rows: int) -> None:
+        """The products of so many steps, and nothing else: what a speed is compared with."""
+        weights, keep = self._weights, self._kept(rows)
+        inputs = weights[0].shape[1 if self._turned[0] else 2]
+        x = weights[0].new_zeros(weights[0].shape[0], inputs, rows)
+        for _ in range(steps):
+            for i in range(len(weights)):
+                first, second = self._operands(i, x if i == 0 else keep[i - 1])
+                torch.bmm(first, second, out=keep[i])
 
     def rows_at_once(self, rows: int) -> int:
         """How many of so many rows are best given at once: what fits into a core's caches, as many times as
@@ -108,18 +112,23 @@ class Layers:
         turns = -(-rows // (cores * max(64, CACHED // widest)))
         return -(-rows // (cores * turns))
 
+    def _operands(self, i: int, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What layer i multiplies: its weights and x, or x and its weights, with rows where they belong."""
+        weight = self._weights[i]
+        if self._turned[i]:
+            return (x.mT if i == 0 else x), weight
+        return weight, (x.mT if i > 0 and self._turned[i - 1] else x)
+
     def _kept(self, rows: int) -> list[Tensor]:
         """Buffers for so many rows: memory asked for anew costs more than what is done with it."""
         kept = self._buffers
         if kept.rows != rows:
-            blocks, last = self._weights[0].shape[0], len(self._widths) - 1
+            blocks = self._weights[0].shape[0]
             if not kept.flat or len(kept.flat[0]) < blocks * self._widths[0] * rows:
                 kept.flat = [self._weights[0].new_empty(blocks * width * rows) for width in self._widths]
             kept.views = [
-                flat[: blocks * width * rows].view(
-                    (blocks, rows, width) if self._rows_first and i < last else (blocks, width, rows)
-                )
-                for i, (flat, width) in enumerate(zip(kept.flat, self._widths, strict=True))
+                flat[: blocks * width * rows].view((blocks, rows, width) if turned else (blocks, width, rows))
+                for flat, width, turned in zip(kept.flat, self._widths, self._turned, strict=True)
             ]
             kept.rows = rows
         return kept.views

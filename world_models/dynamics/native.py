@@ -64,7 +64,7 @@ class NativeRollout:
     ) -> None:  # fmt: skip
         functions = library()
         assert functions is not None
-        self._follow, wide = functions.follow, int(functions.units())
+        self._functions, wide = functions, int(functions.units())
         self.members = members
         reduced = precision == "bfloat16"
         if reads.shape[1] % 2:
@@ -109,13 +109,24 @@ class NativeRollout:
         plans = plans.contiguous()
         path = obs.new_empty(len(plans) + 1, self.members, obs.shape[1], len(obs))
         path[0] = rearrange(obs, "r o -> o r")
-        failed = self._follow(
-            ctypes.byref(self._model), ctypes.c_void_p(plans.data_ptr()), ctypes.c_void_p(path.data_ptr()),
-            ctypes.c_int32(len(plans)), ctypes.c_int64(len(obs)),
-        )  # fmt: skip
-        if failed:
-            raise MemoryError("no memory for a roll-out")
+        plans_at, path_at = ctypes.c_void_p(plans.data_ptr()), ctypes.c_void_p(path.data_ptr())
+        sizes = ctypes.c_int32(len(plans)), ctypes.c_int64(len(obs))
+        _succeed(self._functions.follow(ctypes.byref(self._model), plans_at, path_at, *sizes))
         return path
+
+    def multiply(self, steps: int, rows: int) -> None:
+        """The products of so many steps of all blocks, and nothing else: what a speed is compared with.
+
+        Raises:
+            MemoryError: there is none left.
+        """
+        sizes = ctypes.c_int32(steps), ctypes.c_int64(rows)
+        _succeed(self._functions.multiply(ctypes.byref(self._model), *sizes))
+
+
+def _succeed(failed: int) -> None:
+    if failed:
+        raise MemoryError("no memory for a roll-out")
 
 
 def in_c() -> tuple[Precision, ...]:

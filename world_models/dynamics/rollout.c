@@ -213,16 +213,26 @@ static void step(const Model *m, const float *weights, const float *biases, int 
     for (int c = 0; c < m->columns; c++) after[c] = bounded(after[c], m->low[c], m->high[c]);
 }
 
+static int features_of(const Model *m) {
+    return m->columns + (m->turned ? 7 : 4) * m->objects + m->rooms + 2 * m->angles + m->actions + 2;
+}
+
+/* How much room the weights and biases of a block take, and its widest layer. */
+static void measure(const Model *m, int *widest, int *per_weights, int *per_biases) {
+    *widest = m->inputs, *per_weights = *per_biases = 0;
+    for (int l = 0; l < m->layers; l++) {
+        int wide = padded(m->sizes[l + 1]);
+        *per_weights += (m->reduced ? (m->sizes[l] + 1) / 2 : m->sizes[l]) * wide, *per_biases += wide;
+        if (wide > *widest) *widest = wide;
+    }
+}
+
 /* Follow plans [steps, actions, rows] from path[0]; path is [steps + 1, members, columns, rows]. With `together`, all
  * members go on from their mean. Returns 0, or 1 if there is no memory. */
 int32_t follow(const Model *m, const float *plans, float *path, int32_t steps, int64_t rows) {
-    int widest = m->inputs, per_weights = 0, per_biases = 0, group = m->together ? m->members : 1;
-    for (int l = 0; l < m->layers; l++) {
-        int wide = padded(m->sizes[l + 1]);
-        per_weights += (m->reduced ? (m->sizes[l] + 1) / 2 : m->sizes[l]) * wide, per_biases += wide;
-        if (wide > widest) widest = wide;
-    }
-    int features = m->columns + (m->turned ? 7 : 4) * m->objects + m->rooms + 2 * m->angles + m->actions + 2;
+    int widest, per_weights, per_biases, group = m->together ? m->members : 1;
+    measure(m, &widest, &per_weights, &per_biases);
+    int features = features_of(m);
     size_t needed = 2 * (size_t)group * m->columns + m->actions + features + m->objects + 2 * (size_t)widest;
     Rows *space = aligned_alloc(sizeof(Rows), sizeof(Rows) * needed);
     if (!space) return 1;
@@ -260,5 +270,26 @@ int32_t follow(const Model *m, const float *plans, float *path, int32_t steps, i
         }
     }
     free(space);
+    return 0;
+}
+
+/* The products of so many steps alone, with every block of every member: what a speed is compared with. */
+int32_t multiply(const Model *m, int32_t steps, int64_t rows) {
+    int widest, per_weights, per_biases;
+    measure(m, &widest, &per_weights, &per_biases);
+    int features = features_of(m);
+    size_t needed = features + 2 * (size_t)widest;
+    Rows *feature = aligned_alloc(sizeof(Rows), sizeof(Rows) * needed);
+    if (!feature) return 1;
+    memset(feature, 0, sizeof(Rows) * needed);
+    Rows *x = feature + features, *y = x + widest;
+    for (int64_t r = 0; r < rows; r += LANES)
+        for (int p = 0; p < m->members; p++)
+            for (int t = 0; t < steps; t++)
+                for (int k = 0; k < m->blocks; k++) {
+                    size_t net = (size_t)p * m->blocks + k;
+                    network(m, k, m->weights + net * per_weights, m->biases + net * per_biases, feature, x, y);
+                }
+    free(feature);
     return 0;
 }

@@ -149,6 +149,12 @@ class Imagination:
         """One control step of R roll-outs of each particle, each with an action of its own; with its gradient."""
         return self._step(obs, action, None, generator)
 
+    def multiply(self, steps: int, rows: int) -> None:
+        """The products of so many steps of R = `rows` plans, and nothing else: what a speed is compared with."""
+        size = self._rows_at_once(rows)
+        parts = [min(size, rows - first) for first in range(0, rows, size)]
+        each_apart(partial((self._native or self._layers).multiply, steps), parts)
+
     @staticmethod
     def _fastest(
         able: list[Kernel], dynamics: EnsembleDynamics, particles: int, propagation: Propagation, rows: int
@@ -255,14 +261,14 @@ class Imagination:
         return torch.clamp(new, self._low, self._high, out=out)
 
 
-Part = TypeVar("Part")
+Part, Result = TypeVar("Part"), TypeVar("Result")
 
 
-def each_apart(work: Callable[[Part], Tensor], parts: Sequence[Part]) -> list[Tensor]:
+def each_apart(work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
     """The work on every part, without gradients; as many threads as torch was given share it."""
 
     @torch.no_grad()
-    def on_one_core(part: Part) -> Tensor:
+    def on_one_core(part: Part) -> Result:
         torch.set_num_threads(1)  # it holds for the thread that calls, and is not inherited
         return work(part)
 

@@ -44,8 +44,14 @@ def _planner(config: SpeedConfig, device: str, console: Terminal) -> dict[str, A
     names = ("planner", "members", "hidden", "layers", "obs", "act", "candidates", "horizon", "iterations")
     sizes = {name: getattr(config, name) for name in (*names, "particles", "compile")}
     found = measure_planner(Work(**sizes, precision=config.dtype, device=device), config.seconds)
-    times, dtype = found["decision_ms"], found["settings"]["dtype"]
-    _say(console, f"{found['model_steps_per_second']:,.0f} model steps per second in {dtype}", found)
+    times, usual = found["decision_ms"], found["usual_limit_model_steps_per_second"]
+    _say(
+        console, f"{found['model_steps_per_second']:,.0f} model steps per second in {found['kernel']}", found
+    )
+    console.say(
+        f"products alone: {found['limit_model_steps_per_second']:,.0f}; "
+        f"in torch, weights times columns: {usual:,.0f}",
+    )  # fmt: skip
     console.say(
         f"one decision: p50 {times['p50']:.1f} ms, p95 {times['p95']:.1f} ms, p99 {times['p99']:.1f} ms "
         f"({found['decisions']} decisions; {found['warm_up_ms']:.0f} ms of warm-up), "
