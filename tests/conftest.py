@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 
 # Set before torch, MuJoCo or W&B are imported, here and in the commands that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("WANDB_SILENT", "true")
+if "MBTRANSFER_CACHE" not in os.environ:  # one for all workers of a run, and none of the user's own
+    os.environ["MBTRANSFER_CACHE"] = tempfile.mkdtemp(prefix="mbtransfer-tests-")
+    atexit.register(shutil.rmtree, os.environ["MBTRANSFER_CACHE"], ignore_errors=True)
 
 import hypothesis
 import jaxtyping
