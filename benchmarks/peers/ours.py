@@ -21,7 +21,9 @@ def entries(work: Work) -> list[Entry]:
 
 
 def _entry(work: Work, search: str, precision: str) -> Entry:
-    imagination = Imagination(work.dynamics, work.sizes.particles, "tsinf", precision)
+    imagination = Imagination(
+        work.dynamics, work.sizes.particles, "tsinf", precision, rows=work.sizes.candidates
+    )
 
     def predict(obs: Tensor, action: Tensor) -> Tensor:
         return imagination(obs, action[:, None]).particles[1]

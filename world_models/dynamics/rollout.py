@@ -261,7 +261,8 @@ class Imagination:
         return torch.clamp(new, self._low, self._high, out=out)
 
 
-Part, Result = TypeVar("Part"), TypeVar("Result")
+Part = TypeVar("Part")
+Result = TypeVar("Result")
 
 
 def each_apart(work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
