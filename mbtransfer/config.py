@@ -60,7 +60,7 @@ class DecisionFlags(SearchFlags):
     """Other planner settings as NAME=VALUE, such as knots=4 elites=12; an unknown name lists them all."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format of the model's matrix products; states and rewards are always float32.
-    auto: that of the rows being continued, otherwise bfloat16 if the hardware has instructions for it."""
+    auto: that of the rows being continued, otherwise the fastest on this machine."""
     compile: bool = False
     """Compile the model with torch.compile: a warm-up of seconds, then faster decisions (see `mbtransfer speed`)."""
     decision_ms: Annotated[float, Ge(0.001)] | None = None

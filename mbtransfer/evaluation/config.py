@@ -32,7 +32,7 @@ from tasks.registry import make
 from tasks.spec import nearest
 from tasks.task import Task
 from tasks.trusted_code import named_code
-from world_models.dynamics.precision import Precision, name_of
+from world_models.dynamics.precision import Precision
 from world_models.uncertainty.disagreement import DisagreementScale
 
 CLOCK = ("latencies_ms", "measured", "clock_speed", "compensate")
@@ -184,7 +184,7 @@ class EvalConfig:
         # Other processes must not decide again: neither on the precision, nor on trusting code.
         decided = replace(self, trust_code=True)
         if isinstance(planned := controller.dynamics, LearnedDynamics):
-            decided = replace(decided, precision=name_of(planned.imagination.dtype))
+            decided = replace(decided, precision=planned.imagination.kernel.precision)
         return EvalContext(decided, environment, model, tuple(own), controller)
 
     def make_controller(self, environment: Environment, model: Model | None) -> Controller:
@@ -293,7 +293,9 @@ class EvalContext:
         """Who plans, and how far ahead, in a sentence."""
         steps = self.controller.settings["horizon"]
         seconds = steps * self.environment.spec.control_dt
-        return f"planner: {self.config.planner}, {steps} control steps ({seconds:.2g} s) ahead"
+        planned = self.controller.dynamics
+        kernel = f"; products in {planned.imagination.kernel}" if isinstance(planned, LearnedDynamics) else ""
+        return f"planner: {self.config.planner}, {steps} control steps ({seconds:.2g} s) ahead{kernel}"
 
     def described(self) -> dict[str, Any]:
         """Every setting that the results depend on, including the planner's defaults."""
