@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 
 from mbtransfer.cli.parser import parse
 from mbtransfer.errors import UserError
@@ -17,6 +16,7 @@ from mbtransfer.model import Model
 from mbtransfer.runtime.terminal import Terminal
 from tasks.privileged_task import PhysicsTask
 from tasks.recipe import find_recipe
+from tests.mbtransfer.evaluation.tiny import fastest_in
 
 
 def test_more_labels_than_the_pool_holds_are_refused(model: Path) -> None:
@@ -37,10 +37,10 @@ def test_a_model_is_read_once_for_all_runs_of_a_process(model: Path, monkeypatch
 
 
 def test_precision_is_decided_once_for_all_processes(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    fastest_in("bfloat16", monkeypatch)
     setup = EvalConfig(model=str(model), device="cpu").resolve().config
     assert setup.precision == "bfloat16"
-    monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
+    fastest_in("float32", monkeypatch)
     assert setup.resolve().config == setup
 
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from mbtransfer.errors import UserError
 from mbtransfer.evaluation import evaluate_tasks
@@ -15,7 +14,7 @@ from mbtransfer.evaluation.parallel import make_runs
 from mbtransfer.evaluation.results import append_rows, read_rows
 from mbtransfer.evaluation.results_store import UnfinishedRowsWarning, continued, read_results
 from mbtransfer.mpc.controller import Controller
-from tests.mbtransfer.evaluation.tiny import KITCHEN, SETUP, quiet
+from tests.mbtransfer.evaluation.tiny import KITCHEN, SETUP, fastest_in, quiet
 from world_models.dynamics.precision import Precision
 
 
@@ -47,13 +46,12 @@ def test_a_run_that_was_cut_short_is_done_again(tmp_path: Path) -> None:
 def test_rows_go_on_in_the_precision_that_they_were_begun_with(
     begun: Precision, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    units: dict[Precision, dict[str, bool]] = {"float32": {}, "bfloat16": {"amx_bf16": True}}
     other: Precision = "bfloat16" if begun == "float32" else "float32"
     rows, runs = tmp_path / "rows.csv", make_runs([KITCHEN.task("light_on")], seeds=(0, 1), episodes=1)
     setup = replace(SETUP, dynamics="learned", reward="true", model=str(model), device="cpu")
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units[begun], raising=False)
+    fastest_in(begun, monkeypatch)
     evaluate_runs(setup, runs[:1], rows=rows, console=quiet())
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units[other], raising=False)
+    fastest_in(other, monkeypatch)
     assert continued(setup, None).resolve().config.precision == other
     assert continued(setup, rows).precision == begun
     assert len(evaluate_runs(setup, runs, rows=rows, console=quiet())) == 2
