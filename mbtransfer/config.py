@@ -185,13 +185,13 @@ class CollectConfig(SearchFlags, EngineFlags, TrackerFlags):
     seed: Seed = 0
     """Random seed; another seed adds other episodes to the same dataset."""
     behaviours: tuple[str, ...] = ()
-    """Behaviours as NAME or NAME=SHARE: noise, reach, babble, planner, oracle, explore, goals.
+    """Behaviours as NAME or NAME=SHARE: noise, reach, babble, planner, oracle, explore, goals, curious.
     Empty: babble=0.9 noise=0.05 reach=0.05; with --model babble=0.96 planner=0.03 explore=0.01;
     with --tasks alone babble=0.88 oracle=0.02 noise=0.05 reach=0.05.
     Empty, in an environment without fixtures: noise; with --model planner=0.6 explore=0.3 noise=0.1;
     with --tasks alone noise=0.5 oracle=0.5."""
     model: Path | None = None
-    """Model folder, required by the behaviours planner, explore and goals."""
+    """Model folder, required by the behaviours planner, explore, goals and curious."""
     locked: tuple[str, ...] = ()
     """Names of fixtures that cannot be moved during collection."""
     near: Share = 0.5
@@ -213,7 +213,7 @@ class CollectConfig(SearchFlags, EngineFlags, TrackerFlags):
     prepared: bool = True
     """Let planner and explore use the results of `mbtransfer prepare` if all of their tasks have them."""
     bonus: Annotated[float, Ge(0)] = 1.0
-    """Reward of the behaviour explore for one unit of ensemble disagreement."""
+    """Reward of the behaviours explore and curious for one unit of ensemble disagreement."""
     json: Path | None = None
     """JSON file for a description of the dataset."""
 

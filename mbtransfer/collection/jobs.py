@@ -18,12 +18,12 @@ SCRIPTED = ("noise", "reach", "babble")
 REWARDED = ("planner", "oracle", "explore")
 """Behaviours that plan for tasks: with a model, with the true simulator, or with a bonus for exploration."""
 
-PLANNING = (*REWARDED, "goals")
-"""Behaviours that plan: for tasks, or for random goals."""
+PLANNING = (*REWARDED, "goals", "curious")
+"""Behaviours that plan: for tasks, for random goals, or for disagreement alone."""
 
 NEED_FIXTURES = ("reach", "babble", "goals")
 
-NEED_MODEL = ("planner", "explore", "goals")
+NEED_MODEL = ("planner", "explore", "goals", "curious")
 
 SHARES: Mapping[str, float] = MappingProxyType({"noise": 0.05, "reach": 0.05, "babble": 0.9})
 """The default mix without a model: share of the control steps of each behaviour."""
@@ -42,7 +42,16 @@ MIXES: Mapping[str, Mapping[str, float]] = MappingProxyType(
 fixtures, where there are no handles to go to."""
 
 UNIT_EPISODES: Mapping[str, int] = MappingProxyType(
-    {"noise": 50, "reach": 50, "babble": 50, "planner": 10, "oracle": 5, "explore": 10, "goals": 10}
+    {
+        "noise": 50,
+        "reach": 50,
+        "babble": 50,
+        "planner": 10,
+        "oracle": 5,
+        "explore": 10,
+        "goals": 10,
+        "curious": 10,
+    }
 )
 """Episodes per unit, run in lockstep: a unit takes seconds, so that little is lost when it is interrupted."""
 
@@ -59,7 +68,7 @@ class PlannerConfig:
     noise: float = 0.2
     """Standard deviation of the noise on each action, as a share of half the action range."""
     bonus: float = 1.0
-    """Reward of `explore` for one unit of disagreement."""
+    """Reward of `explore` and `curious` for one unit of disagreement."""
     settings: tuple[str, ...] = ()
     """Other settings of the planner, as NAME=VALUE."""
     replan: int = 1

@@ -46,6 +46,8 @@ def planned(
         UserError: no tasks, or a model that has changed since the unit was planned.
         TaskError: an unknown task, or one that is solved in every start state.
     """
+    if unit.behaviour == "curious":
+        return _curious(scene, unit, rng)
     tasks, turns, starts = (
         _goals(scene, unit, rng) if unit.behaviour == "goals" else _asked(world, scene, unit, rng)
     )
@@ -64,6 +66,19 @@ def planned(
     agent = MPCAgent(dynamics, planner, bounds, unit.seed % 2**31, seeding=seeding, replan=planning.replan)
     behaviour = PlannerBehaviour(agent, TaskReward(rewards, active), planning.noise, rng, chain)
     return behaviour, move_near(scene, rng, starts, unit.near)
+
+
+def _curious(scene: Simulator, unit: CollectionJob, rng: np.random.Generator) -> tuple[Behaviour, np.ndarray]:
+    """An agent that plans for disagreement and for no task."""
+    planning, bounds = unit.planning or PlannerConfig(), action_bounds(scene.spec)
+    dynamics, planner = _dynamics(scene, unit.behaviour, planning), _planner(scene, unit.behaviour, planning)
+    agent = MPCAgent(dynamics, planner, bounds, unit.seed % 2**31, replan=planning.replan)
+    starts = scene.sample_states(rng, unit.episodes)
+    return PlannerBehaviour(agent, _nothing, planning.noise, rng), move_near(scene, rng, starts, unit.near)
+
+
+def _nothing(obs: Tensor, action: Tensor, next_obs: Tensor) -> Tensor:
+    return next_obs.new_zeros(next_obs.shape[:-1])
 
 
 def _asked(
@@ -128,7 +143,7 @@ def _dynamics(scene: Simulator, behaviour: str, planning: PlannerConfig) -> Dyna
     if behaviour == "oracle":
         return OracleDynamics(scene)
     imagination = _imagination(planning.model, planning.model_digest, planning.particles, scene.spec.name)
-    if behaviour == "explore":
+    if behaviour in ("explore", "curious"):
         return LearnedDynamics(imagination, Curious(bonus=planning.bonus))
     return LearnedDynamics(imagination)
 

@@ -121,6 +121,7 @@ class SuiteBody:
             parts.append(angular_momentum(self.theirs.physics, self.model.body(sensor.objid[0]).name))
         for body in self._afloat:
             parts += [self._data.xmat[body.id, 6:], self._data.xpos[body.id, 2:]]
+            parts.append(self._data.subtree_com[body.id, 2:])
         return np.concatenate(parts)
 
     def _columns(self) -> tuple[str, ...]:
@@ -132,5 +133,6 @@ class SuiteBody:
             body = self.model.body(sensor.objid[0]).name
             names += [f"{body}_{what}_{axis}" for what in ("velocity", "spin") for axis in "xyz"]
         for body in self._afloat:
-            names += [f"{body.name}_up_{axis}" for axis in "xyz"] + [f"{body.name}_height"]
+            names += [f"{body.name}_up_{axis}" for axis in "xyz"]
+            names += [f"{body.name}_height", f"{body.name}_mass_height"]
         return tuple(names)

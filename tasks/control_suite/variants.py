@@ -54,6 +54,11 @@ def _walker_flip(physics: Any) -> float:
     return _walker(physics, _fast(angular_momentum(physics)[1], SPIN_SPEED))
 
 
+def _walker_spin(physics: Any) -> float:
+    """Nothing but turning forward, as in the tasks of TD-JEPA (Bagatella et al. 2025)."""
+    return _fast(angular_momentum(physics)[1], 2 * SPIN_SPEED)
+
+
 def _cheetah_flip(physics: Any, sign: float) -> float:
     return _fast(sign * angular_momentum(physics)[1], SPIN_SPEED)
 
@@ -78,8 +83,9 @@ def _quadruped_upright(physics: Any) -> float:
 
 
 def _quadruped_jump(physics: Any) -> float:
-    height = physics.named.data.xpos["torso", "z"]
-    jumping = tolerance(height, (1.0, np.inf), 1.0, value_at_margin=0, sigmoid="linear")
+    """The centre of mass at 1 m, as in ExORL."""
+    height = physics.named.data.subtree_com["torso", "z"]
+    jumping = tolerance(height, (1.0, np.inf), margin=1.0, value_at_margin=0.5, sigmoid="linear")
     return float(_quadruped_upright(physics) * jumping)
 
 
@@ -105,7 +111,7 @@ def _bring(physics: Any, place: tuple[float, float]) -> float:
 
 
 VARIANTS: Mapping[str, Mapping[str, Variant]] = {
-    "walker": {"flip": _walker_flip, "walk_backward": _walker_backward},
+    "walker": {"flip": _walker_flip, "spin": _walker_spin, "walk_backward": _walker_backward},
     "cheetah": {
         "walk": partial(_cheetah, speed=2.0),
         "walk_backward": partial(_cheetah, speed=-2.0),

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from tasks.control_suite import variants
 from tasks.control_suite.variants import VARIANTS
 from tasks.errors import TaskError
 from tasks.registry import make
@@ -79,6 +80,14 @@ def test_rewards_of_our_own_can_be_judged_in_every_domain(domain: str) -> None:
     for name in VARIANTS[domain]:
         reward = body.task(name).reward(seen, action, seen)
         assert bool(reward.isfinite().all()) and float(reward.min()) >= 0 and float(reward.max()) <= 4
+
+
+def test_a_walker_that_spins_is_paid_for_turning_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for turning, reward in ((-3.0, 0.0), (5.0, 0.5), (12.0, 1.0)):
+        monkeypatch.setattr(
+            variants, "angular_momentum", lambda physics, turning=turning: (0.0, turning, 0.0)
+        )
+        assert VARIANTS["walker"]["spin"](None) == pytest.approx(reward)
 
 
 @pytest.mark.parametrize("domain", ["reacher", "manipulator"])

@@ -76,7 +76,8 @@ def test_it_runs_and_goes_on_where_it_stopped(
     for part in (
         "| learned |",
         "| oracle |",
-        "| Somebody (a paper) | | | 321 |",
+        "| mean of source tasks | mean of held-out tasks | mean |",
+        "| Somebody (a paper) | | | | | 321 |",
         "at least 10",
         "440 control steps",
     ):
@@ -150,7 +151,8 @@ def test_what_is_wrong_is_told(tiny: Path, old: str, new: str, told: str) -> Non
 
 
 def test_goals_of_the_robots_own_are_no_reward_of_a_task() -> None:
-    assert needs_model({"behaviours": ["goals"]}) and not plans({"behaviours": ["goals"]})
+    for behaviour in ("goals", "curious"):
+        assert needs_model({"behaviours": [behaviour]}) and not plans({"behaviours": [behaviour]})
     assert plans({"behaviours": ["goals", "oracle"]})
 
 
