@@ -208,18 +208,18 @@ class Model:
 
 
 def model_layout(spec: EnvSpec) -> Layout:
-    """Columns, limits and bodies of a spec; fixtures that share a handle are one body.
+    """Columns, limits and bodies of a spec; fixtures that share a handle are one body, with what they are linked to.
 
     The arm is part of the hand: every block reads it, and moves it as it moves the hand's velocity.
     """
-    limited = set(spec.hand) | {fixture.position for fixture in spec.fixtures}
+    limited = set(spec.hand) | {c for fixture in spec.fixtures for c in (fixture.position, *fixture.linked)}
     handles: dict[tuple[int, int, int], list[int]] = {}
     for i, fixture in enumerate(spec.fixtures):
         handles.setdefault(fixture.handle, []).append(i)
     objects = tuple(
         Body(
             "+".join(spec.fixtures[i].name for i in members),
-            tuple(spec.fixtures[i].position for i in members),
+            (*(spec.fixtures[i].position for i in members), *_linked(spec, members)),
             tuple(spec.fixtures[i].velocity for i in members),
             handle,
         )
@@ -238,3 +238,8 @@ def model_layout(spec: EnvSpec) -> Layout:
         axes=spec.axes,
         constant=spec.constant,
     )
+
+
+def _linked(spec: EnvSpec, members: list[int]) -> tuple[int, ...]:
+    """Columns that some fixtures are linked to, each once."""
+    return tuple(dict.fromkeys(column for i in members for column in spec.fixtures[i].linked))

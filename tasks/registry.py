@@ -42,6 +42,12 @@ def _metaworld(text: str) -> Environment:
     return metaworld(text)
 
 
+def _ogbench(text: str) -> Environment:
+    from tasks.ogbench.environment import ogbench
+
+    return ogbench(text)
+
+
 def _franka_kitchen() -> Environment:
     from tasks.franka_kitchen.scene import make_scene, spec
     from tasks.franka_kitchen.spec import RECORDED
@@ -76,6 +82,7 @@ _FAMILIES: dict[str, Callable[[str], Environment]] = {
     "file": _logged,
     "gym": _gymnasium,
     "metaworld": _metaworld,
+    "ogbench": _ogbench,
     "variant": _variant,
 }
 """Environments called FAMILY:NAME."""

@@ -21,7 +21,9 @@ class Fixture:
     """One thing that can be moved: a joint with limits, and the handle by which the hand moves it.
 
     `position`, `velocity` and `handle` are columns of the observation; `handle` is the vector from the
-    hand to the handle. Two fixtures may share a handle (a kettle slides in x and in y).
+    hand to the handle. Two fixtures may share a handle (a kettle slides in x and in y). `linked` are columns beside its
+    own on which its motion depends or which it changes: a drawer's lock, and the button that opens the lock, both name
+    the column that tells whether the lock is open.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Fixture:
     low: float
     high: float
     unit: str
+    linked: tuple[int, ...] = ()
 
     @property
     def span(self) -> float:

@@ -4,8 +4,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
+from numpy import ndarray
 from torch import Tensor
 
 from tasks.errors import TaskError
@@ -57,6 +59,10 @@ class Task:
     def is_valid_start(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
         """Whether an episode may start here: by default, wherever the task is not yet fulfilled."""
         return ~self.success(obs)
+
+    def start_states(self, rng: np.random.Generator, n: int) -> Float[ndarray, "n S"] | None:
+        """Simulator states in which the task's episodes begin; None for the scene's, where `is_valid_start` holds."""
+        return None
 
     @property
     def fixtures(self) -> tuple[Fixture, ...]:

@@ -12,11 +12,14 @@ from tasks.task import Task
 def fresh_states(
     scene: Simulator, task: Task, rng: np.random.Generator, n: int, tries: int = 200
 ) -> Float[ndarray, "n S"]:
-    """Random starts from which the task is still to be done.
+    """Random starts from which the task is still to be done: the task's own, where it has such.
 
     Raises:
         TaskError: hardly any start leaves the task undone.
     """
+    own = task.start_states(rng, n)
+    if own is not None:
+        return own
     found: list[ndarray] = []
     for _ in range(tries):
         states = scene.sample_states(rng, max(8, 4 * n))
