@@ -185,7 +185,8 @@ class CollectConfig(SearchFlags, EngineFlags, TrackerFlags):
     seed: Seed = 0
     """Random seed; another seed adds other episodes to the same dataset."""
     behaviours: tuple[str, ...] = ()
-    """Behaviours as NAME or NAME=SHARE: noise, reach, babble, planner, oracle, explore, goals, curious.
+    """Behaviours as NAME or NAME=SHARE: noise, reach, babble, planner, oracle, explore, goals, curious, and
+    play where the environment brings its own.
     Empty: babble=0.9 noise=0.05 reach=0.05; with --model babble=0.96 planner=0.03 explore=0.01;
     with --tasks alone babble=0.88 oracle=0.02 noise=0.05 reach=0.05.
     Empty, in an environment without fixtures: noise; with --model planner=0.6 explore=0.3 noise=0.1;

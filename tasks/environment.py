@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from numpy import ndarray
 
 from tasks.errors import TaskError, no_simulator
@@ -24,6 +25,10 @@ class Recorded:
     states: Callable[[ndarray], ndarray]
 
 
+Play = Callable[[int, np.random.Generator], Callable[[ndarray, ndarray], ndarray]]
+"""For B episodes and a source of randomness: observations [B O] and states [B S] to actions [B A]."""
+
+
 @dataclass(frozen=True, repr=False)
 class Environment:
     """One fixed world and what is commonly asked in it.
@@ -35,6 +40,7 @@ class Environment:
         cameras: names of its cameras, best first.
         recorded: how to read what others recorded of it, where they did.
         simulated: whether there is a simulator; without one it is known by logs alone.
+        play: scripted play that comes with it, if any.
     """
 
     spec: EnvSpec
@@ -43,6 +49,7 @@ class Environment:
     cameras: tuple[str, ...] = ()
     recorded: Recorded | None = None
     simulated: bool = True
+    play: Play | None = None
 
     def __repr__(self) -> str:
         """One line for people."""

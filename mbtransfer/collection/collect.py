@@ -8,7 +8,7 @@ import numpy as np
 
 from mbtransfer.collection.jobs import MIXES, PLANNING, CollectionJob, plan_units
 from mbtransfer.collection.planning_policy import planned
-from mbtransfer.collection.policies import Behaviour, Noise, babbling
+from mbtransfer.collection.policies import Behaviour, Noise, Played, babbling
 from mbtransfer.collection.rollout import branch, run_lockstep, sample_starts
 from mbtransfer.data import Dataset, Header
 from mbtransfer.data.episode import Episode
@@ -108,7 +108,7 @@ def run_unit(environment: str, unit: CollectionJob) -> list[Episode]:
         if unit.behaviour in PLANNING:
             behaviour, states = planned(world, scene, unit, rng)
         else:
-            behaviour = _script(unit, scene, rng)
+            behaviour = _script(unit, world, scene, rng)
             states = sample_starts(scene, rng, unit.episodes, unit.near)
         episodes = run_lockstep(scene, behaviour, states, unit.steps, tag=unit.behaviour, seed=unit.seed)
         return episodes + branch(scene, episodes, unit.planning.branches if unit.planning else 0, rng)
@@ -119,7 +119,11 @@ def _scene(environment: str, locked: tuple[str, ...]) -> Simulator:
     return make(environment).make_scene(locked)
 
 
-def _script(unit: CollectionJob, scene: Simulator, rng: np.random.Generator) -> Behaviour:
+def _script(
+    unit: CollectionJob, world: Environment, scene: Simulator, rng: np.random.Generator
+) -> Behaviour:
+    if unit.behaviour == "play":
+        return Played(world, unit.episodes, rng)
     if unit.behaviour == "noise":
         return Noise(scene.spec, unit.episodes, rng)
     return babbling(scene, unit.episodes, rng, reach_only=unit.behaviour == "reach")

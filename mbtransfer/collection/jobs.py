@@ -12,7 +12,7 @@ import numpy as np
 from mbtransfer.errors import UserError
 from tasks.spec import nearest
 
-SCRIPTED = ("noise", "reach", "babble")
+SCRIPTED = ("noise", "reach", "babble", "play")
 """Behaviours that need neither reward nor model."""
 
 REWARDED = ("planner", "oracle", "explore")
@@ -46,6 +46,7 @@ UNIT_EPISODES: Mapping[str, int] = MappingProxyType(
         "noise": 50,
         "reach": 50,
         "babble": 50,
+        "play": 10,
         "planner": 10,
         "oracle": 5,
         "explore": 10,
@@ -143,7 +144,7 @@ def plan_units(
         unit_episodes: episodes per unit; None for `UNIT_EPISODES`.
         tasks: names of tasks for the planning behaviours.
         locked: names of fixtures that cannot be moved.
-        near: share of episodes that start with the hand close to a handle.
+        near: share of episodes that start with the hand close to a handle; none of those of play do.
         planning: settings of planning behaviours.
 
     Raises:
@@ -161,7 +162,7 @@ def plan_units(
                 CollectionJob(
                     behaviour, index, unit_seed(seed, behaviour, index),
                     min(size, counts[behaviour] - first), episode_steps,
-                    tasks if behaviour in REWARDED else (), locked, near,
+                    tasks if behaviour in REWARDED else (), locked, 0.0 if behaviour == "play" else near,
                     (planning or PlannerConfig()) if plans else None,
                 )
             )  # fmt: skip

@@ -8,6 +8,8 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from mbtransfer.collection.noise import CorrelatedNoise
+from mbtransfer.errors import UserError
+from tasks.environment import Environment
 from tasks.hand_control import HAND_ACTION, REACH, HandController
 from tasks.simulator import Simulator
 from tasks.spec import EnvSpec
@@ -34,6 +36,33 @@ class Noise:
     def act(self, obs: Float[ndarray, "B O"], state: Float[ndarray, "B S"]) -> Float[ndarray, "B A"]:
         """See `Behaviour.act`."""
         return self._middle + self._half * self._noise.draw(self._shape)
+
+
+class Played:
+    """The play that an environment brings along.
+
+    Raises:
+        UserError: it brings none.
+    """
+
+    def __init__(self, world: Environment, batch: int, rng: np.random.Generator) -> None:
+        check_play(world)
+        assert world.play is not None
+        self._play = world.play(batch, rng)
+
+    def act(self, obs: Float[ndarray, "B O"], state: Float[ndarray, "B S"]) -> Float[ndarray, "B A"]:
+        """See `Behaviour.act`."""
+        return self._play(obs, state)
+
+
+def check_play(world: Environment) -> None:
+    """See that the behaviour `play` can be used.
+
+    Raises:
+        UserError: the environment brings none along.
+    """
+    if world.play is None:
+        raise UserError(f"{world.spec.name} brings no play of its own; use babble or noise")
 
 
 PROBE = 5

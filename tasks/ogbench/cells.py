@@ -1,6 +1,7 @@
 """Which workcells of OGBench there are, and how the package's own environments are made."""
 
 import importlib
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -82,12 +83,14 @@ INSTALL = "pip install 'mbtransfer[ogbench]'"
 
 
 def parse_name(text: str) -> tuple[str, Cell]:
-    """The plain name and the cell that `ogbench:TEXT` means; the package's own names (`scene-v0`) are understood too.
+    """The plain name and the cell that `ogbench:TEXT` means.
+
+    The package's own names of environments and files (`scene-v0`, `scene-play-v0-val`) are understood too.
 
     Raises:
         TaskError: no such cell; names the nearest one.
     """
-    name = text.removesuffix("-v0").removesuffix("-play").removesuffix("-noisy").replace("_", "-")
+    name = re.sub(r"(-play|-noisy)?(-v\d+)?(-val)?$", "", text.replace("_", "-"))
     if name not in CELLS:
         raise TaskError(f"ogbench: no workcell {text!r}{nearest(name, list(CELLS))}")
     return name, CELLS[name]

@@ -9,13 +9,14 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from tasks.environment import Environment
+from tasks.environment import Environment, Recorded
 from tasks.errors import TaskError
 from tasks.ogbench.cells import Cell, load_env, parse_name
 from tasks.ogbench.kinematics import ArmKinematics
 from tasks.ogbench.observation import Observer
+from tasks.ogbench.play import Play
 from tasks.ogbench.scene import WorkcellScene
-from tasks.ogbench.spec import spec
+from tasks.ogbench.spec import CONTROL_DT, spec
 from tasks.ogbench.starts import Starts
 from tasks.ogbench.tasks import named_tasks
 from tasks.simulator import Look, Simulator
@@ -39,7 +40,20 @@ def ogbench(text: str) -> Environment:
     starts = Starts(theirs, cell, observer, kinematics)
     tasks = named_tasks(described, cell, theirs.task_infos, starts)
     made = partial(_scene, described, cell, theirs, kinematics, observer, starts)
-    return Environment(described, tasks, made, cameras=("front",))
+    return Environment(
+        described, tasks, made, cameras=("front",), recorded=_recorded(theirs.model, cell),
+        play=partial(Play, theirs, cell, observer, kinematics),
+    )  # fmt: skip
+
+
+def _recorded(model: mujoco.MjModel, cell: Cell) -> Recorded:
+    """What OGBench's files hold of a state: positions, velocities and the buttons' states, without the time."""
+
+    def states(rows: Float[ndarray, "n R"]) -> Float[ndarray, "n S"]:
+        time = CONTROL_DT * np.arange(len(rows))[:, None]
+        return np.concatenate([time, rows], axis=1)
+
+    return Recorded(model.nq + model.nv + len(cell.lights), states)
 
 
 def _scene(

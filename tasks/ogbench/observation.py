@@ -55,8 +55,8 @@ class Observer:
         self.slide_yaw = np.array([np.arctan2(*data.site(rail.site).xmat[[3, 0]]) for rail in lines])
         self.cube = 1 + int(model.joint("object_joint_0").qposadr[0]) if cell.cube else None
         self._cube_speed = 1 + model.nq + int(model.joint("object_joint_0").dofadr[0]) if cell.cube else 0
-        names = [rail.name for rail in lines]
-        self.columns = dict(zip(names, self._at.tolist(), strict=True))
+        self._names = [rail.name for rail in lines]
+        self.columns = dict(zip(self._names, self._at.tolist(), strict=True))
         if self.cube is not None:  # a cube is put by its place; its yaw is cosine and sine of four times the angle
             self.columns |= {f"cube_{axis}": self.cube + k for k, axis in enumerate("xyz")}
         self._physics = 1 + model.nq + model.nv
@@ -74,6 +74,14 @@ class Observer:
         if self.cube is None:
             return places
         return np.concatenate([rows[:, None, self.cube : self.cube + 3], places], axis=1)
+
+    def rail(self, name: str) -> int:
+        """Number of a slide or button among them."""
+        return self._names.index(name)
+
+    def number(self, name: str) -> int:
+        """Its number among the handles."""
+        return self.rail(name) + (self.cube is not None)
 
     def cube_yaw(self, rows: Float[ndarray, "n S"]) -> tuple[Float[ndarray, " n"], Float[ndarray, " n"]]:
         """Yaw (rad) of the cube and its speed (rad/s)."""

@@ -16,6 +16,7 @@ from mbtransfer.collection.jobs import (
     plan_units,
 )
 from mbtransfer.collection.planning_policy import weights_digest
+from mbtransfer.collection.policies import check_play
 from mbtransfer.config import CollectConfig, parse_settings
 from mbtransfer.data import Dataset
 from mbtransfer.errors import UserError
@@ -79,6 +80,8 @@ def plan(config: CollectConfig, environment: Environment) -> list[CollectionJob]
     lacking = sorted(used & set(NEED_MODEL))
     if lacking and config.model is None:
         raise UserError(f"behaviour {lacking[0]} needs --model")
+    if "play" in used:
+        check_play(environment)
     planning = _planning(config, environment)
     tasks = _tasks(config, environment)
     return plan_units(

@@ -33,7 +33,7 @@ def read_arrays(path: Path, keys: Sequence[str] = ()) -> Source:
         UserError: a damaged file, objects instead of numbers, or lengths that do not fit.
     """
     with readable(str(path)):
-        arrays = _load(path)
+        arrays = load_arrays(path, NAMES)
     return flat_source(path.name, path.stem, arrays, keys)
 
 
@@ -61,16 +61,25 @@ def flat_source(name: str, env: str, arrays: Mapping[str, ndarray], keys: Sequen
     return Source(name, env, columns, lambda: _episodes(name, obs, following, arrays))
 
 
-def _load(path: Path) -> dict[str, ndarray]:
+def load_arrays(path: Path, called: Mapping[str, tuple[str, ...]]) -> dict[str, ndarray]:
+    """The arrays of numbers of a `.npz` file that are called for; others are left alone.
+
+    Args:
+        path: the file.
+        called: what each may be called.
+
+    Raises:
+        UserError: objects instead of numbers, or more of them than there is memory for.
+    """
     with zipfile.ZipFile(path) as archive:
-        wanted = {f"{name}.npy" for names in NAMES.values() for name in names}
+        wanted = {f"{name}.npy" for names in called.values() for name in names}
         members = [file for file in archive.infolist() if file.filename in wanted]
         refuse_huge(path.name, sum(file.file_size for file in members))
         for member in members:
             _check_promise(archive, member, path.name)
     found = dict[str, ndarray]()
     with np.load(path, allow_pickle=False) as archive:
-        for part, names in NAMES.items():
+        for part, names in called.items():
             for name in names:
                 if name in archive.files:
                     found[part] = numbers(f"{path.name}: {name}", archive[name])

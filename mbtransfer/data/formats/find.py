@@ -8,6 +8,7 @@ from mbtransfer.data.formats.bags import read_bags
 from mbtransfer.data.formats.lerobot import read_lerobot
 from mbtransfer.data.formats.mapping import ColumnMapping, by_names, read_mapping
 from mbtransfer.data.formats.minari import read_minari
+from mbtransfer.data.formats.ogbench import read_ogbench
 from mbtransfer.data.formats.robomimic import read_robomimic
 from mbtransfer.data.formats.source import Source
 from mbtransfer.data.formats.tables import read_tables
@@ -16,10 +17,11 @@ from tasks.registry import make
 
 MINARI = "minari:"
 LEROBOT = "lerobot:"
+OGBENCH = "ogbench:"
 TABLES = ("csv", "parquet")
 BAGS = "mcap"
 FORMS = (
-    "minari:NAME, lerobot:FOLDER, csv:FILE, parquet:FILE or mcap:FILE (or a folder of them), "
+    "minari:NAME, ogbench:FILE.npz, lerobot:FOLDER, csv:FILE, parquet:FILE or mcap:FILE (or a folder of them), "
     "a robomimic file (.hdf5) or an archive of arrays (.npz)"
 )
 
@@ -58,6 +60,8 @@ def find_source(
         )
     if text.startswith(MINARI):
         return read_minari(text.removeprefix(MINARI), keys)
+    if text.startswith(OGBENCH):
+        return read_ogbench(Path(text.removeprefix(OGBENCH)), env)
     path = Path(text)
     readers = {".hdf5": read_robomimic, ".h5": read_robomimic, ".npz": read_arrays}
     if path.suffix not in readers:
