@@ -20,11 +20,13 @@ class Slide:
         name: of the fixture.
         site: the site of its handle in the model.
         lock: number of the light that must be 1 for it to move.
+        along: direction (x, y) of its handle.
     """
 
     name: str
     site: str
     lock: int
+    along: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ _ENVS = "ogbench.manipspace.envs"
 CELLS: Mapping[str, Cell] = {
     "scene": Cell(
         (f"{_ENVS}.scene_env", "SceneEnv"), "", 750, cube=True,
-        slides=(Slide("drawer", "drawer_handle_center", 0), Slide("window", "window_handle_center", 1)),
+        slides=(Slide("drawer", "drawer_handle_center", 0, (1.0, 0.0)), Slide("window", "window_handle_center", 1, (0.0, 1.0))),
         buttons=("drawer_button", "window_button"), lights=("drawer_unlocked", "window_unlocked"),
     ),
     "cube-single": Cell((f"{_ENVS}.cube_env", "CubeEnv"), "single", 200, cube=True),

@@ -11,7 +11,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from tasks.ogbench.cells import Cell
-from tasks.ogbench.spec import GRIPPER, lights_of
+from tasks.ogbench.spec import AXES, CUBE, GRIPPER, lights_of
 from tasks.ogbench.starts import Setting, Starts
 from tasks.spec import EnvSpec, Fixture
 from tasks.subgoals import Operator, StagedTask, search
@@ -35,6 +35,28 @@ ABOVE = 0.1
 PULL = 3.0
 """Reward of what the hand is there for, as a multiple of the reward of being there."""
 
+CLEAR = 0.08
+"""Height (m) over a handle at which the hand comes, as OGBench's oracles do."""
+
+BESIDE = 0.04
+"""Nearer than this along x and y (m), it goes down."""
+
+READY = 0.1
+"""Reward of a hand that is turned as the thing lies, and opened or closed as it shall be."""
+
+
+def reach(obs: Float[Tensor, "*b O"], handle: tuple[int, int, int]) -> Float[Tensor, "*b"]:
+    """Way (m) of the hand to a handle, which it comes to from above."""
+    way = obs[..., list(handle)]
+    above = CLEAR * (way[..., :2].norm(dim=-1) / BESIDE - 1.0).clamp(0.0, 1.0)
+    return (way + torch.stack([torch.zeros_like(above)] * 2 + [above], dim=-1)).norm(dim=-1)
+
+
+def unready(obs: Float[Tensor, "*b O"], handle: tuple[int, int, int]) -> Float[Tensor, "*b"]:
+    """How far the gripper is from open (0 to 1) where the hand is not at the handle yet."""
+    away = (obs[..., list(handle)].norm(dim=-1) / BESIDE - 1.0).clamp(0.0, 1.0)
+    return away * obs[..., GRIPPER]
+
 
 @dataclass(frozen=True)
 class Press(Task):
@@ -46,9 +68,8 @@ class Press(Task):
         self, obs: Float[Tensor, "*b O"], action: Float[Tensor, "*b A"], next_obs: Float[Tensor, "*b O"]
     ) -> Float[Tensor, "*b"]:
         """Minus the way to the button (m), plus the share of its way that it is down, less an open gripper."""
-        reach = next_obs[..., list(self.button.handle)].norm(dim=-1)
         down = (next_obs[..., self.button.position] / DEPTH).clamp(0.0, 1.0)
-        return down - PULL * reach - 0.1 * (1.0 - next_obs[..., GRIPPER])
+        return down - PULL * reach(next_obs, self.button.handle) - READY * (1.0 - next_obs[..., GRIPPER])
 
     def success(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
         """Down."""
@@ -62,19 +83,28 @@ class Press(Task):
 
 @dataclass(frozen=True)
 class Slide(Task):
-    """Bring drawer or window to a place (m)."""
+    """Bring drawer or window to a place (m).
+
+    Attributes:
+        slide: drawer or window.
+        to: where to.
+        along: direction (x, y) of its handle, along which the hand's own x axis fits.
+        within: how near is near enough (m).
+    """
 
     slide: Fixture
     to: float
+    along: tuple[float, float]
     within: float = TOLERANCE
 
     def reward(
         self, obs: Float[Tensor, "*b O"], action: Float[Tensor, "*b A"], next_obs: Float[Tensor, "*b O"]
     ) -> Float[Tensor, "*b"]:
-        """Minus the way to the handle (m), minus three times the way to go as a share of the range."""
-        reach = next_obs[..., list(self.slide.handle)].norm(dim=-1)
+        """Minus the way to the handle (m) and the way to go (share of the range), less a hand that is not ready."""
         gap = (next_obs[..., self.slide.position] - self.to).abs() / self.slide.span
-        return -reach - PULL * gap
+        fits = (next_obs[..., AXES : AXES + 2] * next_obs.new_tensor(self.along)).sum(dim=-1).square()
+        ready = fits - unready(next_obs, self.slide.handle)
+        return READY * ready - reach(next_obs, self.slide.handle) - PULL * gap
 
     def success(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
         """Within `within` of it."""
@@ -88,7 +118,14 @@ class Slide(Task):
 
 @dataclass(frozen=True)
 class Place(Task):
-    """Bring the cube to a place (m), which may ride with the drawer."""
+    """Bring the cube to a place (m), which may ride with the drawer.
+
+    Attributes:
+        cube: its place along x, y and z, and cosine and sine of four times its yaw.
+        to: where to.
+        within: how near is near enough (m).
+        rides: the drawer, where the place is in it.
+    """
 
     cube: tuple[Fixture, ...]
     to: tuple[float, float, float]
@@ -98,15 +135,17 @@ class Place(Task):
     def reward(
         self, obs: Float[Tensor, "*b O"], action: Float[Tensor, "*b A"], next_obs: Float[Tensor, "*b O"]
     ) -> Float[Tensor, "*b"]:
-        """Minus the way to the cube (m), minus a multiple of the cube's way (m), over the sides if it goes into a drawer."""
-        reach = next_obs[..., list(self.cube[0].handle)].norm(dim=-1)
+        """Minus the way to the cube (m) and its own way (m), over the sides into a drawer, less a hand not ready."""
+        handle = self.cube[0].handle
+        ready = 0.5 * self._fits(next_obs) - unready(next_obs, handle)
+        at_hand = READY * ready - reach(next_obs, handle)
         gap = self._gap(next_obs)
         if self.rides is None:
-            return -reach - PULL * gap.norm(dim=-1)
+            return at_hand - PULL * gap.norm(dim=-1)
         beside = gap[..., :2].norm(dim=-1)
         low = (ABOVE - gap[..., 2]).clamp(min=0.0)
         outside = (beside / TOLERANCE - 1.0).clamp(0.0, 1.0)
-        return -reach - PULL * (beside + outside * low + (1.0 - outside) * gap[..., 2].abs())
+        return at_hand - PULL * (beside + outside * low + (1.0 - outside) * gap[..., 2].abs())
 
     def success(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
         """Within `within` of it."""
@@ -117,8 +156,15 @@ class Place(Task):
         """The cube's."""
         return self.cube
 
+    def _fits(self, obs: Float[Tensor, "*b O"]) -> Float[Tensor, "*b"]:
+        """Cosine of four times the angle between the hand and the cube: 1 where its sides lie between the fingers."""
+        c, s = obs[..., AXES], obs[..., AXES + 1]
+        c, s = c * c - s * s, 2 * c * s
+        c, s = c * c - s * s, 2 * c * s
+        return c * obs[..., self.cube[3].position] + s * obs[..., self.cube[4].position]
+
     def _gap(self, obs: Float[Tensor, "*b O"]) -> Float[Tensor, "*b 3"]:
-        gap = obs[..., [part.position for part in self.cube]] - obs.new_tensor(self.to)
+        gap = obs[..., [part.position for part in self.cube[:3]]] - obs.new_tensor(self.to)
         if self.rides is not None:  # the drawer opens along y, towards the arm
             gap = gap + obs[..., self.rides.position, None] * obs.new_tensor([0.0, 1.0, 0.0])
         return gap
@@ -218,7 +264,7 @@ def _text(name: str, cell: Cell, goal: Setting) -> str:
 
 
 def _cube(described: EnvSpec) -> tuple[Fixture, ...]:
-    return tuple(described.fixture(f"cube_{axis}") for axis in "xyz")
+    return tuple(described.fixture(name) for name, *_ in CUBE)
 
 
 def _done(described: EnvSpec, cell: Cell, goal: Setting) -> Every:
@@ -226,7 +272,7 @@ def _done(described: EnvSpec, cell: Cell, goal: Setting) -> Every:
     if goal.cube is not None:
         parts.append(Place("cube", "", "source", _cube(described), goal.cube))
     for slide, place in zip(cell.slides, goal.slides, strict=True):
-        parts.append(Slide(slide.name, "", "source", described.fixture(slide.name), place))
+        parts.append(Slide(slide.name, "", "source", described.fixture(slide.name), place, slide.along))
     return Every("done", "", "source", tuple(parts), lights_of(described, cell), goal.lights)
 
 
@@ -252,7 +298,7 @@ def _operators(
             wanted += [OPEN] if abs(goal.slides[k] - OPEN) > TOLERANCE else []
         numbers = [len(facts) + i for i in range(len(wanted))]
         for number, place in zip(numbers, wanted, strict=True):
-            one = Slide(f"{slide.name} to {place:g}", "", "source", fixture, place, WITHIN)
+            one = Slide(f"{slide.name} to {place:g}", "", "source", fixture, place, slide.along, WITHIN)
             facts.append(one)
             makes = tuple((other, other == number) for other in numbers)
             operators.append(Operator(one, ((slide.lock, True),), makes))
