@@ -674,11 +674,11 @@ class DatasetInfoConfig(TrustFlags):
 
 @command
 class DatasetImportConfig:
-    """Append logs of a robot, or episodes from Minari, robomimic or D4RL, to a dataset."""
+    """Append logs of a robot, or episodes from Minari, OGBench, robomimic or D4RL, to a dataset."""
 
     source: Positional[str]
     """lerobot:FOLDER, csv:FILE, parquet:FILE or mcap:FILE (or a folder of them), minari:NAME (downloaded if needed),
-    a robomimic file (.hdf5), or an archive of arrays (.npz)."""
+    ogbench:FILE.npz, a robomimic file (.hdf5), or an archive of arrays (.npz)."""
     out: Path
     """Dataset folder, new or existing."""
     env: str | None = None

@@ -119,9 +119,7 @@ def _scene(environment: str, locked: tuple[str, ...]) -> Simulator:
     return make(environment).make_scene(locked)
 
 
-def _script(
-    unit: CollectionJob, world: Environment, scene: Simulator, rng: np.random.Generator
-) -> Behaviour:
+def _script(unit: CollectionJob, world: Environment, scene: Simulator, rng: np.random.Generator) -> Behaviour:
     if unit.behaviour == "play":
         return Played(world, unit.episodes, rng)
     if unit.behaviour == "noise":

@@ -70,7 +70,10 @@ _ENVS = "ogbench.manipspace.envs"
 CELLS: Mapping[str, Cell] = {
     "scene": Cell(
         (f"{_ENVS}.scene_env", "SceneEnv"), "", 750, cube=True,
-        slides=(Slide("drawer", "drawer_handle_center", 0, (1.0, 0.0)), Slide("window", "window_handle_center", 1, (0.0, 1.0))),
+        slides=(
+            Slide("drawer", "drawer_handle_center", 0, (1.0, 0.0)),
+            Slide("window", "window_handle_center", 1, (0.0, 1.0)),
+        ),
         buttons=("drawer_button", "window_button"), lights=("drawer_unlocked", "window_unlocked"),
     ),
     "cube-single": Cell((f"{_ENVS}.cube_env", "CubeEnv"), "single", 200, cube=True),

@@ -124,7 +124,9 @@ class ArmKinematics:
                 break
             square = jacobian @ jacobian.swapaxes(1, 2) + _DAMPING * np.eye(6)
             step = (jacobian.swapaxes(1, 2) @ np.linalg.solve(square, way[..., None]))[..., 0]
-            bent[open_] += step * np.minimum(1.0, LARGEST / np.abs(step).max(axis=1, keepdims=True).clip(1e-12))
+            bent[open_] += step * np.minimum(
+                1.0, LARGEST / np.abs(step).max(axis=1, keepdims=True).clip(1e-12)
+            )
         return bent
 
 
@@ -158,7 +160,9 @@ def _about_z(angle: Float[ndarray, " B"]) -> Float[ndarray, "B 3 3"]:
 def _rotation_vector(turn: Float[ndarray, "B 3 3"]) -> Float[ndarray, "B 3"]:
     """Axis times angle (rad), the angle at most half a turn."""
     trace = np.einsum("bii->b", turn)
-    vector = np.stack([turn[:, 2, 1] - turn[:, 1, 2], turn[:, 0, 2] - turn[:, 2, 0], turn[:, 1, 0] - turn[:, 0, 1]], 1)
+    vector = np.stack(
+        [turn[:, 2, 1] - turn[:, 1, 2], turn[:, 0, 2] - turn[:, 2, 0], turn[:, 1, 0] - turn[:, 0, 1]], 1
+    )
     sine = np.linalg.norm(vector, axis=1)
     angle = np.arctan2(sine, trace - 1.0)
     plain: ndarray = vector * np.where(sine > 1e-9, angle / np.maximum(sine, 1e-300), 0.5)[:, None]

@@ -41,7 +41,9 @@ class Observer:
         self, model: mujoco.MjModel, described: EnvSpec, cell: Cell, kinematics: ArmKinematics
     ) -> None:
         self._kinematics, self._nq = kinematics, model.nq
-        self._low, self._high = (np.array([getattr(v, end) for v in described.observation]) for end in ("low", "high"))
+        self._low, self._high = (
+            np.array([getattr(v, end) for v in described.observation]) for end in ("low", "high")
+        )
         data = mujoco.MjData(model)
         mujoco.mj_kinematics(model, data)
         lines = rails(cell)
@@ -57,7 +59,9 @@ class Observer:
         self._cube_speed = 1 + model.nq + int(model.joint("object_joint_0").dofadr[0]) if cell.cube else 0
         self._names = [rail.name for rail in lines]
         self.columns = dict(zip(self._names, self._at.tolist(), strict=True))
-        if self.cube is not None:  # a cube is put by its place; its yaw is cosine and sine of four times the angle
+        if (
+            self.cube is not None
+        ):  # a cube is put by its place; its yaw is cosine and sine of four times the angle
             self.columns |= {f"cube_{axis}": self.cube + k for k, axis in enumerate("xyz")}
         self._physics = 1 + model.nq + model.nv
 

@@ -144,9 +144,9 @@ class Play:
 @contextmanager
 def _seeded(rng: np.random.Generator) -> Iterator[None]:
     """The oracles draw from NumPy's global generator: it is seeded for them, and then put back as it was."""
-    before = np.random.get_state()
-    np.random.seed(int(rng.integers(2**32)))
+    before = np.random.get_state()  # noqa: NPY002
+    np.random.seed(int(rng.integers(2**32)))  # noqa: NPY002
     try:
         yield
     finally:
-        np.random.set_state(before)
+        np.random.set_state(before)  # noqa: NPY002

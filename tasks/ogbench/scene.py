@@ -1,6 +1,5 @@
 """The simulator of a workcell."""
 
-import copy
 from collections.abc import Callable, Mapping
 
 import mujoco
@@ -61,9 +60,12 @@ class WorkcellScene(RolloutSimulator):
             model, spec, observe, lambda actions: actions, sample, look, columns=columns,
             hand_controller=hand_controller, coarse=coarse,
         )  # fmt: skip
-        self._kinematics, self._slides = kinematics, [slide.lock for slide in cell.slides]
-        self._models = _by_locks(model, cell)
-        self._buttons = [1 + int(model.joint(f"buttonbox_joint_{i}").qposadr[0]) for i in range(len(cell.buttons))]
+        self._kinematics, self._locks = kinematics, [slide.lock for slide in cell.slides]
+        self._slides = [int(model.joint(f"{slide.name}_slide").dofadr[0]) for slide in cell.slides]
+        self._held = model.dof_damping[self._slides] > LOCKED  # somebody has locked it for good
+        self._buttons = [
+            1 + int(model.joint(f"buttonbox_joint_{i}").qposadr[0]) for i in range(len(cell.buttons))
+        ]
         self._changes = np.zeros((len(cell.buttons), len(cell.lights)))
         for button in range(len(cell.buttons)):
             self._changes[button, list(cell.changed_by(button))] = 1.0
@@ -86,8 +88,7 @@ class WorkcellScene(RolloutSimulator):
         for t in range(actions.shape[1]):
             sound = stand_in(self.model, now)
             held = np.repeat(self.controls(sound, actions[:, t])[:, None], self._substeps, axis=1)
-            models = self._of_locks(np.nan_to_num(lights))
-            after = self._marked(now, self._pool.rollout(models, self._scratch, sound, held)[0][:, -1])
+            after = self._marked(now, self._after(sound, held, np.nan_to_num(lights)))
             lights = self._pressed(now, after, lights)
             now = after
             path[:, t] = np.concatenate([now, lights], axis=1)
@@ -104,7 +105,9 @@ class WorkcellScene(RolloutSimulator):
                 raise TaskError(f"{self.spec.name}: {name} cannot be set by itself")
         return super().placed(states, place)
 
-    def controls(self, states: Float[ndarray, "B S"], actions: Float[ndarray, "B A"]) -> Float[ndarray, "B U"]:
+    def controls(
+        self, states: Float[ndarray, "B S"], actions: Float[ndarray, "B A"]
+    ) -> Float[ndarray, "B U"]:
         """Joint positions (rad) and the gripper's (0 to 255), to be held for one control step."""
         joints = states[:, 1 : 1 + JOINTS]
         pose = self._kinematics.pose(joints)
@@ -114,11 +117,18 @@ class WorkcellScene(RolloutSimulator):
         grip = np.clip(np.clip(states[:, 1 + GRIPPER_JOINT] / CLOSED, 0.0, 1.0) + way[:, 4], 0.0, 1.0)
         return np.concatenate([bent, 255.0 * grip[:, None]], axis=1)
 
-    def _of_locks(self, lights: Float[ndarray, "B L"]) -> list[mujoco.MjModel]:
-        """The physics of each row: the same but for what is locked."""
-        if not self._slides:
-            return [self.model]
-        return [self._models[tuple(row)] for row in (lights[:, self._slides] > 0.5).tolist()]
+    def _after(
+        self, states: Float[ndarray, "B S"], held: Float[ndarray, "B n U"], lights: Float[ndarray, "B L"]
+    ) -> Float[ndarray, "B S"]:
+        """The physics of one control step, for rows that have the same slides locked at a time."""
+        shut = lights[:, self._locks] < 0.5
+        kinds, which = np.unique(shut, axis=0, return_inverse=True)
+        after = np.empty_like(states)
+        for k, kind in enumerate(kinds):
+            rows = np.flatnonzero(which.reshape(-1) == k)
+            self.model.dof_damping[self._slides] = np.where(kind | self._held, LOCKED, FREE)
+            after[rows] = self._pool.rollout(self.model, self._scratch, states[rows], held[rows])[0][:, -1]
+        return after
 
     def _pressed(
         self, before: Float[ndarray, "B S"], after: Float[ndarray, "B S"], lights: Float[ndarray, "B L"]
@@ -128,17 +138,3 @@ class WorkcellScene(RolloutSimulator):
         down = (before[:, self._buttons] > PRESSED) & (after[:, self._buttons] <= PRESSED)
         changed: ndarray = np.mod(lights + down @ self._changes, 2.0)
         return np.where(np.isfinite(after).all(axis=1, keepdims=True), changed, np.nan)
-
-
-def _by_locks(model: mujoco.MjModel, cell: Cell) -> dict[tuple[bool, ...], mujoco.MjModel]:
-    """The physics for each choice of slides that are free."""
-    found: dict[tuple[bool, ...], mujoco.MjModel] = {}
-    for number in range(2 ** len(cell.slides)):
-        free = tuple(bool(number >> k & 1) for k in range(len(cell.slides)))
-        made = copy.copy(model)
-        for slide, is_free in zip(cell.slides, free, strict=True):
-            joint = made.joint(f"{slide.name}_slide")
-            if joint.damping[0] < LOCKED:  # else somebody has locked it for good
-                joint.damping[0] = FREE if is_free else LOCKED
-        found[free] = made
-    return found

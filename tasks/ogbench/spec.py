@@ -34,7 +34,7 @@ CUBE = (
     ("cube_x", "m", *WALLS[0]), ("cube_y", "m", *WALLS[1]), ("cube_z", "m", *WALLS[2]),
     ("cube_yaw_cos", "1", -1.0, 1.0), ("cube_yaw_sin", "1", -1.0, 1.0),
 )  # fmt: skip
-"""Name, unit and range of the cube's numbers: cosine and sine are of four times its yaw, as its four sides are alike."""
+"""Name, unit and range of the cube's numbers: cosine and sine are of four times its yaw, as its sides are alike."""
 
 _SLACK = 0.1
 """Soft limits give by less than this share of the range."""
@@ -76,7 +76,10 @@ def spec(name: str, cell: Cell, model: mujoco.MjModel) -> EnvSpec:
     """
     lines = rails(cell)
     things = [*(("cube",) if cell.cube else ()), *(rail.name for rail in lines)]
-    observed = [*_arm(), *(Variable(f"hand_to_{thing}_{a}", "m", -1.0, 1.0) for thing in things for a in "xyz")]
+    observed = [
+        *_arm(),
+        *(Variable(f"hand_to_{thing}_{a}", "m", -1.0, 1.0) for thing in things for a in "xyz"),
+    ]
     light = len(observed)
     observed += [Variable(one, "1", 0.0, 1.0) for one in cell.lights]
     fixtures: list[Fixture] = []

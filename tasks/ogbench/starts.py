@@ -63,7 +63,11 @@ class Starts:
         """Hand, cube, slides and lights anywhere: where OGBench's data begin."""
         states = self._blank(rng, n)
         if self._see.cube is not None:
-            self._put_cube(rng, states, np.append(rng.uniform(*self._cube_bounds, (n, 2)), np.full((n, 1), CUBE_HEIGHT), 1))
+            self._put_cube(
+                rng,
+                states,
+                np.append(rng.uniform(*self._cube_bounds, (n, 2)), np.full((n, 1), CUBE_HEIGHT), 1),
+            )
         for slide in self._cell.slides:
             low, high = self._model.joint(f"{slide.name}_slide").range
             states[:, self._see.columns[slide.name]] = rng.uniform(low, high, n)

@@ -215,7 +215,9 @@ class WorkcellTask(StagedTask):
         return self.starts.of(rng, n, self.begin)
 
 
-def named_tasks(described: EnvSpec, cell: Cell, infos: Sequence[Mapping[str, Any]], starts: Starts) -> dict[str, Task]:
+def named_tasks(
+    described: EnvSpec, cell: Cell, infos: Sequence[Mapping[str, Any]], starts: Starts
+) -> dict[str, Task]:
     """The tasks that the package declares, by its names.
 
     Args:
@@ -251,7 +253,15 @@ def _task(
     facts, operators, aim = _operators(described, cell, goal)
     plan = search(len(facts), operators, aim)
     return WorkcellTask(
-        name, _text(name, cell, goal), "source", facts, operators, plan, _done(described, cell, goal), begin, starts
+        name,
+        _text(name, cell, goal),
+        "source",
+        facts,
+        operators,
+        plan,
+        _done(described, cell, goal),
+        begin,
+        starts,
     )
 
 

@@ -12,7 +12,7 @@ import torch
 
 from mbtransfer.data import Dataset
 from mbtransfer.errors import USER_ERRORS, UserError
-from mbtransfer.model import Model, pick_device
+from mbtransfer.model import Model, model_layout, pick_device
 from mbtransfer.training.fit import LEAST_EPISODES, STATE, fit_model
 from tasks.registry import make
 from world_models.checkpoint.manifest import seal
@@ -46,6 +46,20 @@ def test_the_digest_tells_models_apart(fitted: Model) -> None:
     with torch.no_grad():
         fitted.dynamics.biases[0][0, 0] += 1e-3
     assert fitted.digest != before
+
+
+def test_what_things_are_linked_to_is_part_of_each_of_them() -> None:
+    """A lock's column: limited, read and moved by the drawer's block and by that of the button that opens it."""
+    spec = KITCHEN.spec
+    lock = spec.index("hand_x_velocity")
+    first, second, *rest = spec.fixtures
+    linked = replace(spec, fixtures=(replace(first, linked=(lock,)), replace(second, linked=(lock,)), *rest))
+    before, after = model_layout(spec), model_layout(linked)
+    assert not before.limited[lock] and after.limited[lock]
+    at = {one.handle: one.linked for one in linked.fixtures if one.linked}
+    for old, new in zip(before.objects, after.objects, strict=True):
+        assert new.positions == (*old.positions, *at.get(new.vector, ())) and new.velocities == old.velocities
+    assert sum(lock in body.positions for body in after.objects) == len(at)
 
 
 def test_saving_over_a_model_leaves_one_model(fitted: Model, tmp_path: Path) -> None:

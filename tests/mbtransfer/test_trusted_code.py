@@ -217,6 +217,7 @@ def test_trusted_code_is_shown_with_its_checksum_before_it_runs(
         ("kitchen", None),
         ("dm_control:walker", None),
         ("metaworld:drawer", None),
+        ("ogbench:scene", None),
         ("gym:Pendulum-v1", None),
         ("gym:Ant-v5,include_cfrc_ext_in_observation=False,reset_noise_scale=0.1", None),
         ("gym:FetchReach-v4,reward_type=dense", None),

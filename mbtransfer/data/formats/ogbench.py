@@ -45,6 +45,8 @@ def read_ogbench(path: Path, env: str | None = None) -> Source:
     states = np.concatenate([arrays[part] for part in PARTS if part in arrays], axis=1)
     needed = known.recorded.size if known.recorded else 0
     if states.shape[1] != needed:
-        raise UserError(f"{path.name} has {states.shape[1]} numbers in a state, {known.spec.name} {needed}; give --env")
+        raise UserError(
+            f"{path.name} has {states.shape[1]} numbers in a state, {known.spec.name} {needed}; give --env"
+        )
     found = {"obs": states, "actions": arrays["actions"], "timeouts": arrays["terminals"]}
     return flat_source(path.name, known.spec.name, found, ())
