@@ -1,6 +1,7 @@
 """Start states: anywhere, as where OGBench's data begin; of a task; and with the hand near a handle."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -53,21 +54,18 @@ class Starts:
         kinematics: of the arm.
     """
 
-    def __init__(self, theirs: object, cell: Cell, observer: Observer, kinematics: ArmKinematics) -> None:
-        env, self._cell, self._see, self._arm = theirs, cell, observer, kinematics
-        self._model = env.model  # type: ignore[attr-defined]
-        self._hand_bounds = np.array(env._arm_sampling_bounds)  # type: ignore[attr-defined]
-        self._cube_bounds = np.array(env._object_sampling_bounds)  # type: ignore[attr-defined]
+    def __init__(self, theirs: Any, cell: Cell, observer: Observer, kinematics: ArmKinematics) -> None:
+        self._model, self._cell, self._see, self._arm = theirs.model, cell, observer, kinematics
+        self._hand_low, self._hand_high = np.array(theirs._arm_sampling_bounds)
+        self._cube_low, self._cube_high = np.array(theirs._object_sampling_bounds)
 
     def sample(self, rng: np.random.Generator, n: int) -> Float[ndarray, "n S"]:
         """Hand, cube, slides and lights anywhere: where OGBench's data begin."""
         states = self._blank(rng, n)
         if self._see.cube is not None:
-            self._put_cube(
-                rng,
-                states,
-                np.append(rng.uniform(*self._cube_bounds, (n, 2)), np.full((n, 1), CUBE_HEIGHT), 1),
-            )
+            places = np.full((n, 3), CUBE_HEIGHT)
+            places[:, :2] = rng.uniform(self._cube_low, self._cube_high, (n, 2))
+            self._put_cube(rng, states, places)
         for slide in self._cell.slides:
             low, high = self._model.joint(f"{slide.name}_slide").range
             states[:, self._see.columns[slide.name]] = rng.uniform(low, high, n)
@@ -125,7 +123,7 @@ class Starts:
     def _blank(self, rng: np.random.Generator, n: int) -> Float[ndarray, "n S"]:
         states = np.zeros((n, 1 + self._model.nq + self._model.nv + len(self._cell.lights)))
         states[:, 1 : 1 + self._model.nq] = self._model.qpos0
-        hand, yaw = rng.uniform(*self._hand_bounds, (n, 3)), rng.uniform(-np.pi, np.pi, n)
+        hand, yaw = rng.uniform(self._hand_low, self._hand_high, (n, 3)), rng.uniform(-np.pi, np.pi, n)
         states[:, 1 : 1 + JOINTS] = self._arm.bend(np.tile(HOME, (n, 1)), hand, yaw)
         return states
 

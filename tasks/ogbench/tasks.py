@@ -316,9 +316,9 @@ def _operators(
         drawer_open = numbers[-1] if k == drawer else drawer_open
     if goal.cube is not None:
         rides = described.fixture("drawer") if inside else None
-        one = Place("cube to its place", "", "source", _cube(described), goal.cube, WITHIN, rides)
+        placed = Place("cube to its place", "", "source", _cube(described), goal.cube, WITHIN, rides)
         needs = ((drawer_open, True),) if inside else ()
-        operators.append(Operator(one, needs, ((len(facts), True),)))
+        operators.append(Operator(placed, needs, ((len(facts), True),)))
         aim.append((len(facts), True))
-        facts.append(one)
+        facts.append(placed)
     return tuple(facts), tuple(operators), aim

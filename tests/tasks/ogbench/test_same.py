@@ -38,8 +38,9 @@ def onto(world: Environment, obs: np.ndarray, fixture: str, rng: np.random.Gener
 
 
 @pytest.mark.parametrize(
-    ("name", "fixture", "button"), [("scene", "window_button", 1), ("cube-single", "cube_x", None), ("puzzle-3x3", "button_3", 3)]
-)  # fmt: skip
+    ("name", "fixture", "button"),
+    [("scene", "window_button", 1), ("cube-single", "cube_x", None), ("puzzle-3x3", "button_3", 3)],
+)
 def test_an_episode_is_theirs(theirs: dict[str, Any], name: str, fixture: str, button: int | None) -> None:
     """Bit for bit, if their solver starts cold as ours does, and joints are asked for what ours asks for.
 

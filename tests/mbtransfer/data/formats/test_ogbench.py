@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ pytest.importorskip("ogbench", reason="OGBench is not installed; docs/ogbench.md
 pytestmark = pytest.mark.filterwarnings("ignore:.*precision lowered:UserWarning")  # of its action space
 
 
+@cache
 def recorded(name: str, episodes: int = 2, steps: int = 4) -> dict[str, np.ndarray]:
     """What the package's generation of data writes: one row per action, `terminals` at the end of each episode."""
     env, rng = load_env(name, CELLS[name]), np.random.default_rng(0)
@@ -59,7 +61,7 @@ def test_states_become_our_observations(name: str, tmp_path: Path) -> None:
 
 
 def test_what_does_not_fit_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arrays = recorded("scene", 1)
+    arrays = recorded("scene")
     whole, bare, strange = (tmp_path / f"{one}-play-v0.npz" for one in ("cube-single", "scene", "antmaze"))
     np.savez(whole, **arrays)
     np.savez(bare, **{key: arrays[key] for key in ("observations", "actions", "terminals")})
