@@ -46,8 +46,8 @@ def test_collect_fit_check_and_evaluate(tmp_path: Path) -> None:
     installed()
     data, model, rows = tmp_path / "data", tmp_path / "model", tmp_path / "rows.csv"
     world = ("--env", "ogbench:cube-single")
-    play = ("--behaviours", "play", "babble", "--episode-steps", 40)
-    assert run("collect", *world, "--out", data, "--steps", 320, *play, *ONE) == 0
+    play = ("--behaviours", "play", "babble", "--episode-steps", 20)
+    assert run("collect", *world, "--out", data, "--steps", 400, *play, *ONE) == 0
     fit = ("--epochs", 2, "--hidden", 16, "--members", 2, "--device", "cpu")
     assert run("fit", "--data", data, "--out", model, *fit) == 0
     task = ("--tasks", "task1_horizontal")
