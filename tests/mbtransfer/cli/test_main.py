@@ -24,9 +24,10 @@ def test_help_comes_at_once_and_names_every_command() -> None:
 
 
 def test_version() -> None:
-    first, packages, machine = run("--version").stdout.splitlines()
+    first, packages, machine, engine = run("--version").stdout.splitlines()
     assert first == f"mbtransfer {mbtransfer.__version__}"
     assert "torch 2." in packages and "mujoco 3." in packages and "cores" in machine
+    assert engine.startswith("roll-outs in C: ")
 
 
 def test_wrong_command_lines_end_with_code_2(tmp_path: Path) -> None:
