@@ -148,8 +148,8 @@ def measure(address: str, asked: argparse.Namespace) -> dict[str, float]:
 def line_of(found: dict[str, float]) -> str:
     """A measurement in a line."""
     return (
-        f"shown after {found['shown_s']:.1f} s; in {found['seconds']:.0f} s "
-        f"{found['decisions_per_s']:.1f} decisions and {found['pictures_per_s']:.1f} pictures per second, and {found['other_messages_per_s']:.1f} other messages"
+        f"shown after {found['shown_s']:.1f} s; in {found['seconds']:.0f} s {found['decisions_per_s']:.1f} decisions "
+        f"and {found['pictures_per_s']:.1f} pictures per second, {found['other_messages_per_s']:.1f} other messages"
     )
 
 
