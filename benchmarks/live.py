@@ -39,7 +39,7 @@ SOFTWARE = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enab
 STEP = re.compile(r"· step (\d+)")
 """The control step in the page's headline."""
 
-FEWEST = 20
+FEWEST = 5
 """Control steps without which nothing is told."""
 
 
