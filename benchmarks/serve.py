@@ -5,7 +5,8 @@ loopback, so many per second each (`--hz`). With `--simulated` no time is waited
 as soon as it has its answer, until it has sent as many as in so many seconds.
 
 Told are the round trip, and the round trip beside the decision: less the decision itself and less the time that the
-observation waited for decisions for other robots, both as the server measured them. Then how many answers there were
+observation waited for other decisions, both as the server measured them. What robots do to ask and to read the answer
+counts, and so does the way between the server's threads. Then how many answers there were
 for how many observations, how many of them were the safe action and why, and how much memory the server had after a
 tenth of the time and at the end.
 """
@@ -28,6 +29,7 @@ from websockets.sync.client import connect as connect_once
 
 from mbtransfer.model import Model
 from mbtransfer.runtime.files import write_json
+from mbtransfer.serve.event_loop import run
 
 WARM_UP = 10
 """First answers of each robot that do not count, because memory is still being allocated."""
@@ -181,7 +183,7 @@ def main(argv: list[str] | None = None) -> int:
             socket.recv()
         found = []
         for robots in asked.robots:
-            found.append(asyncio.run(measure(address, process.pid, obs, robots, asked)))
+            found.append(run(measure(address, process.pid, obs, robots, asked)))
             print(line_of(found[-1]), flush=True)
             sleep(0.2)
     finally:

@@ -11,6 +11,9 @@ from tasks.simulator import Simulator
 from tasks.spec import EnvSpec, nearest
 from tasks.task import Reach, Task, move, reach
 
+COPY = "environment.yaml"
+"""The copy of what declares an environment, in the folder of a dataset or model, for machines that lack the file."""
+
 
 @dataclass(frozen=True)
 class Recorded:
@@ -41,6 +44,7 @@ class Environment:
         recorded: how to read what others recorded of it, where they did.
         simulated: whether there is a simulator; without one it is known by logs alone.
         play: scripted play that comes with it, if any.
+        declared: the text of the file that declares it; empty where none does.
     """
 
     spec: EnvSpec
@@ -50,6 +54,7 @@ class Environment:
     recorded: Recorded | None = None
     simulated: bool = True
     play: Play | None = None
+    declared: str = ""
 
     def __repr__(self) -> str:
         """One line for people."""

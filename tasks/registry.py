@@ -5,7 +5,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from tasks.environment import Environment
+from tasks.environment import COPY, Environment
 from tasks.errors import TaskError
 from tasks.spec import nearest
 from tasks.trusted_code import check_recorded_name
@@ -60,10 +60,10 @@ def _franka_kitchen() -> Environment:
 _REGISTRY: dict[str, Callable[[], Environment]] = {"kitchen": _kitchen, "franka_kitchen": _franka_kitchen}
 
 
-def _variant(text: str) -> Environment:
+def _variant(text: str, copy: Path | None = None) -> Environment:
     from tasks.variant_file import read_variant
 
-    file, name = read_variant(text)
+    file, name = read_variant(text, copy)
     try:
         base = make(file.env)
     except TaskError as error:
@@ -71,10 +71,10 @@ def _variant(text: str) -> Environment:
     return file.environment(name, base)
 
 
-def _logged(text: str, folder: Path | None = None) -> Environment:
-    from tasks.logged.environment import COPY, logged_environment
+def _logged(text: str, copy: Path | None = None) -> Environment:
+    from tasks.logged.environment import logged_environment
 
-    return logged_environment(text, folder / COPY if folder else None)
+    return logged_environment(text, copy)
 
 
 _FAMILIES: dict[str, Callable[[str], Environment]] = {
@@ -115,10 +115,13 @@ def make_recorded(name: str, source: str, *, trust_code: bool = False) -> Enviro
         TaskError: there is no such environment, or it would run code that is not trusted.
     """
     if name not in _MADE:
-        check_recorded_name(name, source, trust_code=trust_code)
+        copy = Path(source) / COPY
+        check_recorded_name(name, source, trust_code=trust_code, copy=copy)
         family, _, member = name.partition(":")
         if family == "file" and not Path(member).exists():
-            return _logged(member, Path(source))
+            return _logged(member, copy)
+        if family == "variant" and not Path(member.rpartition(":")[0]).exists():
+            return _variant(member, copy)
     return make(name)
 
 

@@ -40,8 +40,12 @@ class NamedCode:
         return f"{self.path}, sha256 {hashlib.sha256(self.path.read_bytes()).hexdigest()}"
 
 
-def named_code(name: str) -> NamedCode | None:
+def named_code(name: str, copy: Path | None = None) -> NamedCode | None:
     """The code that an environment's name would run; None for an installed environment.
+
+    Args:
+        name: of the environment.
+        copy: what is read if the file is not there that declares the environment.
 
     Raises:
         TaskError: the name cannot be read.
@@ -50,7 +54,7 @@ def named_code(name: str) -> NamedCode | None:
     if colon and family == "variant":
         from tasks.variant_file import read_variant
 
-        return named_code(read_variant(text)[0].env)
+        return named_code(read_variant(text, copy)[0].env)
     if not colon or family != FAMILY:
         return None
     asked = parse_name(text)
@@ -66,18 +70,21 @@ def named_code(name: str) -> NamedCode | None:
     return None
 
 
-def check_recorded_name(name: str, source: str, *, trust_code: bool = False) -> None:
+def check_recorded_name(
+    name: str, source: str, *, trust_code: bool = False, copy: Path | None = None
+) -> None:
     """Refuse an environment's name from a file if it would run code, unless that is trusted.
 
     Args:
         name: what the file says.
         source: what messages call the file.
         trust_code: the user trusts it: path and checksum are told in a `TrustedCodeWarning`.
+        copy: see `named_code`.
 
     Raises:
         TaskError: the name would run code, or cannot be read.
     """
-    code = named_code(name)
+    code = named_code(name, copy)
     if code is None:
         return
     if not trust_code:

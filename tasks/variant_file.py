@@ -8,6 +8,7 @@ variants:
     delay: 1
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,15 +38,17 @@ class VariantFile:
 
     Args:
         path: the file.
+        copy: another file that holds the same, if that is not there.
 
     Raises:
         TaskError: `FILE:LINE:COLUMN: what is wrong` on one line.
     """
 
-    def __init__(self, path: Path) -> None:
-        text = read_source(path, f"a {_WHAT} (.yaml)", _WHAT)
+    def __init__(self, path: Path, copy: Path | None = None) -> None:
+        self._named, path = path, copy if copy and not path.exists() and copy.is_file() else path
+        self.text = read_source(path, f"a {_WHAT} (.yaml)", _WHAT)
         self._reader = NodeReader(str(path), _WHAT, _NEEDS)
-        self._root = self._reader.compose(text)
+        self._root = self._reader.compose(self.text)
         try:
             written = _File.model_validate(self._reader.values(self._root))
         except ValidationError as error:
@@ -77,7 +80,7 @@ class VariantFile:
         variant = self.variant(name)
         if problem := misfit(variant, base, base.make_scene(())):
             self._fail(": ".join(said(problem)), "variants", name, *problem[0])
-        return variant.of(base, f"{FAMILY}:{self._reader.source}:{name}")
+        return replace(variant.of(base, f"{FAMILY}:{self._named}:{name}"), declared=self.text)
 
     def blame_environment(self, error: TaskError) -> Any:
         """Raise the error as one of the line that names the environment."""
@@ -87,8 +90,12 @@ class VariantFile:
         self._reader.fail(find(self._root, place), text)
 
 
-def read_variant(text: str) -> tuple[VariantFile, str]:
+def read_variant(text: str, copy: Path | None = None) -> tuple[VariantFile, str]:
     """The file and the variant in it that `variant:TEXT` names, with TEXT as FILE.yaml:NAME.
+
+    Args:
+        text: path of the file and name of the variant.
+        copy: another file that holds the same, if that is not there.
 
     Raises:
         TaskError: the text names no file and variant, or see `VariantFile`.
@@ -96,7 +103,7 @@ def read_variant(text: str) -> tuple[VariantFile, str]:
     path, colon, name = text.rpartition(":")
     if not colon or not path or not name:
         raise TaskError(f"{FAMILY}:{text}: needs a file and a variant in it, as in {FAMILY}:mine.yaml:heavy")
-    return VariantFile(Path(path)), name
+    return VariantFile(Path(path), copy), name
 
 
 def _message(wrong: ErrorDetails) -> str:

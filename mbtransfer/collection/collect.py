@@ -12,6 +12,7 @@ from mbtransfer.collection.policies import Behaviour, Noise, Played, babbling
 from mbtransfer.collection.rollout import branch, run_lockstep, sample_starts
 from mbtransfer.data import Dataset, Header
 from mbtransfer.data.episode import Episode
+from mbtransfer.data.header import keep_declaration
 from mbtransfer.runtime.environment import threads
 from mbtransfer.runtime.executors import Executor, LocalExecutor
 from tasks.environment import Environment
@@ -35,7 +36,9 @@ def open_dataset(environment: Environment, path: str) -> Dataset:
     Raises:
         UserError: the folder holds something else, or cannot be written.
     """
-    return Dataset.open_or_create(path, Header.of(environment.spec, environment.make_scene(()).state_size))
+    dataset = Dataset.open_or_create(path, Header.of(environment.spec, environment.make_scene(()).state_size))
+    keep_declaration(dataset.path, environment)
+    return dataset
 
 
 def collect_data(

@@ -12,8 +12,7 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from mbtransfer.errors import UserError
 from mbtransfer.runtime.files import read_sealed, write_sealed, write_text
 from mbtransfer.validation import problems
-from tasks.environment import Environment
-from tasks.logged.environment import COPY, LoggedEnvironment
+from tasks.environment import COPY, Environment
 from tasks.spec import EnvSpec, Variable
 
 HEADER_FILE = "dataset.json"
@@ -90,12 +89,12 @@ def write_header(folder: Path, header: Header) -> None:
 
 
 def keep_declaration(folder: Path, environment: Environment | None) -> None:
-    """Write the text that declares an environment without a simulator into a folder, so that it travels along.
+    """Write the text of the file that declares an environment into a folder, so that it travels along.
 
     Raises:
         UserError: the folder cannot be written.
     """
-    if isinstance(environment, LoggedEnvironment):
+    if environment is not None and environment.declared:
         write_text(folder / COPY, environment.declared)
 
 

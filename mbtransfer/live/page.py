@@ -211,9 +211,10 @@ class LivePage:
 
     def _draw_on(self) -> None:
         """Draw until the end: pictures often, words less often, plots seldom."""
-        words_due = plots_due = 0.0
-        while not self._ended.wait(1 / PICTURES):
+        words_due = plots_due = picture_due = 0.0
+        while not self._ended.wait(max(0.0, picture_due - perf_counter())):
             now = perf_counter()
+            picture_due = max(picture_due, now - 1 / PICTURES) + 1 / PICTURES  # drawing is part of the time
             if self._has_scene:
                 self._picture(now)
             if now >= words_due and self._fresh.is_set():

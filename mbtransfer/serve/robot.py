@@ -72,7 +72,12 @@ class Robot:
 
 @torch.no_grad()
 def decide(
-    pursuit: Pursuit, forecast: Forecaster, obs: Float[ndarray, " O"], device: torch.device | str, came: float
+    pursuit: Pursuit,
+    forecast: Forecaster,
+    obs: Float[ndarray, " O"],
+    device: torch.device | str,
+    begin: float,
+    wait: float,
 ) -> Decision:
     """Plan from an observation, and ask every member of the ensemble what it thinks of the plan.
 
@@ -81,15 +86,16 @@ def decide(
         forecast: the model's outlook.
         obs: the observation.
         device: where planning runs.
-        came: when the observation came, seconds of the clock `perf_counter`.
+        begin: when this began, seconds of the clock `perf_counter`.
+        wait: seconds that the observation has waited for other decisions.
 
     Raises:
         PlannerError: no candidate plan had a finite return.
     """
-    begin, here = perf_counter(), as_tensor(obs[None], device)
+    here = as_tensor(obs[None], device)
     goal = pursuit.advance(here)
     if pursuit.failed:
-        return Decision(None, pursuit.now, why=pursuit.why, wait=begin - came, seconds=perf_counter() - begin)
+        return Decision(None, pursuit.now, why=pursuit.why, wait=wait, seconds=perf_counter() - begin)
     try:
         with torch.enable_grad():  # some planners follow gradients
             action = pursuit.agent.act(here, np.zeros((1, 0)), goal)
@@ -107,4 +113,4 @@ def decide(
     proposal = Proposal(
         plan.cpu().numpy(), outlook.disagreement, None if violation is None else float(violation[0])
     )
-    return Decision(proposal, pursuit.now, pursuit.done, wait=begin - came, seconds=perf_counter() - begin)
+    return Decision(proposal, pursuit.now, pursuit.done, wait=wait, seconds=perf_counter() - begin)

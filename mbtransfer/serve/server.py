@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from http import HTTPStatus
 from time import perf_counter
 from typing import Any
@@ -18,7 +19,7 @@ from websockets.http11 import Request, Response
 from mbtransfer.errors import USER_ERRORS, UserError
 from mbtransfer.serve.messages import LARGEST, PROTOCOL, pack, read_observation, unpack
 from mbtransfer.serve.robot import Robot
-from mbtransfer.serve.service import Answer, PlanService
+from mbtransfer.serve.service import Answer, Pending, PlanService
 
 UNDER_WAY = 8
 """Messages of one robot that are answered at a time; further ones wait unread."""
@@ -29,6 +30,19 @@ _QUIET.addHandler(logging.NullHandler())
 _QUIET.propagate = False
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """A robot's message.
+
+    Attributes:
+        message: what it says; empty where it could not be read.
+        begun: what has been begun, what is wrong with it, or None where all is still to be done.
+    """
+
+    message: dict[str, Any]
+    begun: Pending | asyncio.Future[None] | Exception | None
 
 
 class RobotServer:
@@ -115,7 +129,9 @@ class RobotServer:
             async for data in connection:
                 # Beside each other: the time of an observation counts from its coming, and a goal that takes long
                 # to be ready delays no action.
-                work = asyncio.create_task(self._one(connection, robot, data, perf_counter()))
+                work = asyncio.create_task(
+                    self._one(connection, robot, self._heard(robot, data, perf_counter()))
+                )
                 under_way.add(work)
                 work.add_done_callback(under_way.discard)
                 if len(under_way) >= UNDER_WAY:
@@ -130,29 +146,44 @@ class RobotServer:
             self._service.leave(robot)
             self._say(f"robot {robot.number} has gone ({connection.close_reason or connection.close_code})")
 
-    async def _one(self, connection: ServerConnection, robot: Robot, data: bytes | str, came: float) -> None:
-        """Answer one message; whatever is wrong with it is told in one line."""
-        number: object = None
+    def _heard(self, robot: Robot, data: bytes | str, came: float) -> Heard:
+        """Read a message, and begin what must keep the order of the messages and cannot wait for a task's turn."""
+        message: dict[str, Any] = {}
         try:
             message = unpack(data)
-            number = message.get("id")
-            told = await self._told(robot, message, came)
+            if message["type"] == "observe":
+                size = self._service.loaded.context.environment.spec.obs_size
+                return Heard(message, self._service.observe(robot, read_observation(message, size), came))
+            return Heard(message, self._service.reset(robot) if message["type"] == "reset" else None)
+        except Exception as error:
+            return Heard(message, error)
+
+    async def _one(self, connection: ServerConnection, robot: Robot, heard: Heard) -> None:
+        """Answer one message; whatever is wrong with it is told in one line."""
+        answer: Answer | None = None
+        try:
+            if isinstance(heard.begun, Pending):
+                answer = await self._service.answer(heard.begun)
+                told = self._action(answer, heard.begun.came)
+            else:
+                told = await self._told(robot, heard)
         except Exception as error:
             told = self._complaint(error)
         with suppress(ConnectionClosed):
-            await connection.send(pack(told | {"id": number}))
+            await connection.send(pack(told | {"id": heard.message.get("id")}))
+        if answer is not None and isinstance(heard.begun, Pending):  # the robot need not wait for bookkeeping
+            self._service.count(answer, perf_counter() - heard.begun.came)
 
-    async def _told(self, robot: Robot, message: dict[str, Any], came: float) -> dict[str, Any]:
-        service, kind = self._service, message["type"]
-        if kind == "observe":
-            obs = read_observation(message, service.loaded.context.environment.spec.obs_size)
-            return self._action(await service.answer(robot, obs, came), came)
+    async def _told(self, robot: Robot, heard: Heard) -> dict[str, Any]:
+        kind = heard.message.get("type")
+        if isinstance(heard.begun, Exception):
+            raise heard.begun
         if kind == "goal":
-            return {"type": kind, "goal": await service.pursue(robot, message)}
-        if kind == "reset":
-            await service.reset(robot)
+            return {"type": kind, "goal": await self._service.pursue(robot, heard.message)}
+        if isinstance(heard.begun, asyncio.Future):
+            await heard.begun
             return {"type": kind}
-        digest = await service.change_model()
+        digest = await self._service.change_model()
         self._say(f"model {digest} plans from now on")
         return {"type": kind, "model": digest}
 

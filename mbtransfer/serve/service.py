@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -53,6 +54,25 @@ class Answer:
     kept: Kept
 
 
+_Outcome = Decision | Exception | None
+"""What came of an observation in the planning thread: a decision, what went wrong, or nothing in time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pending:
+    """An observation that is being planned from.
+
+    Attributes:
+        robot: whose it is.
+        came: when it came, seconds of the clock `perf_counter`.
+        found: what will come of it; or the verdict at once, where there is nothing to plan.
+    """
+
+    robot: Robot
+    came: float
+    found: Verdict | asyncio.Future[_Outcome]
+
+
 class PlanService:
     """Plans for all robots, one decision after the other, and answers each in time, with a plan or without.
 
@@ -91,6 +111,7 @@ class PlanService:
         self._planner = ThreadPoolExecutor(1, "planning", torch.set_num_threads, (threads,))
         self._loader = ThreadPoolExecutor(1, "loading", torch.set_num_threads, (1,))
         self._changing = asyncio.Lock()
+        self._free_since = 0.0  # when the planning thread was last done with a decision
 
     def close(self) -> None:
         """End both threads after what they do now."""
@@ -138,15 +159,17 @@ class PlanService:
             await loop.run_in_executor(self._planner, setattr, robot, "pursuit", made)
         robot.kept = self._nothing()
 
-    async def reset(self, robot: Robot) -> None:
-        """A new episode begins: forget the plan, and what was done."""
+    def reset(self, robot: Robot) -> asyncio.Future[None]:
+        """A new episode begins: forget the plan, and what was done. What is observed from now on is of the new one."""
+        robot.kept, loop = self._nothing(), asyncio.get_running_loop()
         if robot.pursuit is not None:
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._planner, robot.pursuit.restart)
-        robot.kept = self._nothing()
+            return loop.run_in_executor(self._planner, robot.pursuit.restart)
+        nothing: asyncio.Future[None] = loop.create_future()
+        nothing.set_result(None)
+        return nothing
 
-    async def answer(self, robot: Robot, obs: Float[ndarray, " O"], came: float) -> Answer:
-        """What a robot shall do now; it comes within the watchdog's deadline, whatever the planner does.
+    def observe(self, robot: Robot, obs: Float[ndarray, " O"], came: float) -> Pending:
+        """Begin to plan from an observation.
 
         Args:
             robot: whose observation it is.
@@ -154,49 +177,85 @@ class PlanService:
             came: when it came, seconds of the clock `perf_counter`.
         """
         robot.kept.steps += 1
-        verdict, decision = await self._judged(robot, obs, came)
-        if verdict.fault is None and decision is not None and decision.proposal is not None:
-            robot.kept = Kept(decision.proposal.plan, came)
-        self.metrics.observations.inc()
-        if verdict.fault is not None:
-            self.metrics.safe(verdict.fault)
-        self.metrics.answer.observe(perf_counter() - came)
-        return Answer(verdict, decision, robot.kept)
-
-    async def _judged(
-        self, robot: Robot, obs: Float[ndarray, " O"], came: float
-    ) -> tuple[Verdict, Decision | None]:
-        watchdog = self.watchdog
         if not bool(np.isfinite(obs).all()):
             column = self.loaded.context.environment.spec.observation[int(np.isfinite(obs).argmin())].name
-            return watchdog.refuse(Fault.BLIND, f"the observation of {column} is not finite"), None
+            why = f"the observation of {column} is not finite"
+            return Pending(robot, came, self.watchdog.refuse(Fault.BLIND, why))
         if robot.pursuit is None:
-            return watchdog.refuse(Fault.IDLE, "no goal"), None
+            return Pending(robot, came, self.watchdog.refuse(Fault.IDLE, "no goal"))
+        return Pending(robot, came, self._begun(robot, obs, came))
+
+    async def answer(self, pending: Pending) -> Answer:
+        """What the robot shall do now; it comes within the watchdog's deadline, whatever the planner does."""
+        found = pending.found
+        if isinstance(found, Verdict):
+            return Answer(found, None, pending.robot.kept)
+        verdict, decision = self._judged(await found, pending.came)
+        if verdict.fault is None and decision is not None and decision.proposal is not None:
+            pending.robot.kept = Kept(decision.proposal.plan, pending.came)
+        return Answer(verdict, decision, pending.robot.kept)
+
+    def _begun(self, robot: Robot, obs: Float[ndarray, " O"], came: float) -> asyncio.Future[_Outcome]:
+        """Begin a decision; the future has it, or None once it is too late.
+
+        The planning thread wakes the server's once, and nothing else stands between: an executor's future would take
+        three turns of the event loop.
+        """
         loop = asyncio.get_running_loop()
-        work = loop.run_in_executor(self._planner, self._decide, robot, obs, came)
-        done, _ = await asyncio.wait([work], timeout=max(0.0, watchdog.deadline - (perf_counter() - came)))
-        if not done:
-            work.add_done_callback(lambda late: late.cancelled() or late.exception())  # nobody asks any more
+        waiter: asyncio.Future[_Outcome] = loop.create_future()
+
+        def settle(outcome: _Outcome) -> None:
+            due.cancel()
+            if not waiter.done():
+                waiter.set_result(outcome)
+
+        def work() -> None:
+            outcome: _Outcome
+            try:
+                outcome = self._decide(robot, obs, came)
+            except Exception as error:
+                outcome = error
+            with suppress(RuntimeError):  # the server has ended
+                loop.call_soon_threadsafe(settle, outcome)
+
+        due = loop.call_later(max(0.0, self.watchdog.deadline - (perf_counter() - came)), settle, None)
+        self._planner.submit(work)
+        return waiter
+
+    def _judged(self, outcome: _Outcome, came: float) -> tuple[Verdict, Decision | None]:
+        watchdog = self.watchdog
+        if outcome is None:
             return watchdog.late(perf_counter() - came), None
-        try:
-            decision = work.result()
-        except USER_ERRORS as error:
-            return watchdog.refuse(Fault.FAILED, str(error)), None
-        except Exception as error:  # a mistake of ours must not move a robot, nor end the server
-            return watchdog.refuse(Fault.FAILED, f"{type(error).__name__}: {error} (unexpected)"), None
-        if decision is None:
-            return watchdog.late(perf_counter() - came), None
-        self.metrics.decision.observe(decision.seconds)
-        self.metrics.wait.observe(decision.wait)
-        if decision.proposal is None:
-            return watchdog.refuse(Fault.IDLE, decision.why), decision
-        return watchdog.judge(decision.proposal, perf_counter() - came), decision
+        if isinstance(outcome, USER_ERRORS):
+            return watchdog.refuse(Fault.FAILED, str(outcome)), None
+        if isinstance(outcome, Exception):  # a mistake of ours must not move a robot, nor end the server
+            return watchdog.refuse(Fault.FAILED, f"{type(outcome).__name__}: {outcome} (unexpected)"), None
+        if outcome.proposal is None:
+            return watchdog.refuse(Fault.IDLE, outcome.why), outcome
+        return watchdog.judge(outcome.proposal, perf_counter() - came), outcome
+
+    def count(self, answer: Answer, seconds: float) -> None:
+        """Count an answer that was sent so many seconds after its observation came."""
+        metrics, decision = self.metrics, answer.decision
+        metrics.observations.inc()
+        if answer.verdict.fault is not None:
+            metrics.safe(answer.verdict.fault)
+        if decision is not None:
+            metrics.decision.observe(decision.seconds)
+            metrics.wait.observe(decision.wait)
+        metrics.answer.observe(seconds)
 
     def _decide(self, robot: Robot, obs: Float[ndarray, " O"], came: float) -> Decision | None:
         """In the planning thread; None if it is too late to begin."""
-        if robot.pursuit is None or perf_counter() - came > self.watchdog.deadline:
+        begin = perf_counter()
+        if robot.pursuit is None or begin - came > self.watchdog.deadline:
             return None
-        return decide(robot.pursuit, self.loaded.forecast, obs, self.loaded.model.device, came)
+        # Only what other decisions held up is waiting; the way from thread to thread is not.
+        wait = max(0.0, self._free_since - came)
+        try:
+            return decide(robot.pursuit, self.loaded.forecast, obs, self.loaded.model.device, begin, wait)
+        finally:
+            self._free_since = perf_counter()
 
     async def change_model(self) -> str:
         """Load the model again, beside the planning, and go on with it between two decisions.

@@ -89,7 +89,8 @@ class Watchdog:
         if most_doubt is not None and not 0 <= most_doubt <= 1:
             raise UserError(f"the greatest doubt must be from 0 to 1, not {most_doubt}")
         self.safe, self.deadline, self.most_doubt = safe, deadline, most_doubt
-        self._low, self._high = low, high
+        most = np.finfo(np.float32).max  # infinity is within no bounds, not even within infinite ones
+        self._low, self._high = np.clip(low, -most, most), np.clip(high, -most, most)
 
     def judge(self, proposal: Proposal, age: float) -> Verdict:
         """The plan's first action if nothing is wrong with the plan; else the safe one.
@@ -105,16 +106,17 @@ class Watchdog:
         plan = proposal.plan
         if plan.ndim != 2 or not len(plan) or plan.shape[1] != len(self.safe):
             return self.refuse(Fault.FAILED, f"a plan of shape {plan.shape}")
-        if not bool(np.isfinite(plan).all()):
-            return self.refuse(Fault.NOT_FINITE, "the plan is not finite")
-        if not bool(((self._low <= plan) & (plan <= self._high)).all()):
+        if not ((self._low <= plan) & (plan <= self._high)).all():
+            if not np.isfinite(plan).all():
+                return self.refuse(Fault.NOT_FINITE, "the plan is not finite")
             return self.refuse(Fault.OUT_OF_BOUNDS, "the plan leaves the robot's bounds")
         if proposal.violation is not None and not proposal.violation <= 0:
             return self.refuse(Fault.CONSTRAINT, f"the plan breaks a constraint by {proposal.violation:.3g}")
-        doubt = None if proposal.doubt is None else float(np.mean(proposal.doubt))
-        if self.most_doubt is not None and not (doubt is not None and doubt <= self.most_doubt):
-            told = "unknown" if doubt is None else f"{doubt:.3f}"
-            return self.refuse(Fault.DOUBT, f"the model's doubt is {told}, above {self.most_doubt:g}")
+        if self.most_doubt is not None:
+            doubt = None if proposal.doubt is None else float(np.mean(proposal.doubt))
+            if not (doubt is not None and doubt <= self.most_doubt):
+                told = "unknown" if doubt is None else f"{doubt:.3f}"
+                return self.refuse(Fault.DOUBT, f"the model's doubt is {told}, above {self.most_doubt:g}")
         return Verdict(plan[0].copy())
 
     def late(self, age: float) -> Verdict:

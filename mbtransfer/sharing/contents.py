@@ -16,7 +16,7 @@ from mbtransfer.data.log_notes import FOLDER as LOGS
 from mbtransfer.data.shards import KEY_PATTERN, record_path
 from mbtransfer.errors import UserError
 from mbtransfer.mpc.task_policy import FOLDER as PREPARED
-from tasks.logged.environment import COPY
+from tasks.environment import COPY
 from world_models.checkpoint.atomic import listed
 from world_models.checkpoint.checkpoint import MANIFEST, load_dynamics
 

@@ -16,9 +16,6 @@ from tasks.task import TOLERANCE
 FAMILY = "file"
 """Declared environments are named file:FILE.yaml."""
 
-COPY = "environment.yaml"
-"""The copy of the declaration in the folder of a dataset or model, for machines that lack the file itself."""
-
 USUAL = {"rad": math.pi}
 """Half the usual range of a column without bounds, by its unit; 1 of any other. Nothing is clipped to it."""
 
@@ -50,13 +47,11 @@ class LoggedEnvironment(Environment):
     Attributes:
         bounded: columns of the observation whose bounds are declared.
         tolerances: of the declared fixtures, each with the column of its position; by name.
-        declared: the text that declares it.
     """
 
     simulated: bool = False
     bounded: frozenset[int] = frozenset()
     tolerances: dict[str, tuple[int, float]] = field(default_factory=dict)
-    declared: str = ""
 
     def move(self, fixture: str, to: float) -> ColumnGoal:
         """The task of bringing a fixture, or any column with bounds, to a value.

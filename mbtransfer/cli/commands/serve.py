@@ -42,11 +42,13 @@ def run_serve(config: ServeConfig, console: Terminal | None = None) -> None:
     missing = [name for name in _PACKAGES if not installed(name)]
     if missing:
         raise UserError(f"mbtransfer serve needs {' and '.join(missing)}: pip install 'mbtransfer[serve]'")
+    from mbtransfer.serve.event_loop import run
+
     before = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH)
     try:
         with threads(config.threads or 1):
-            asyncio.run(_serve(config, token, console))
+            run(_serve(config, token, console))
     finally:
         sys.setswitchinterval(before)
 

@@ -1,4 +1,4 @@
-"""The page in a real browser: a task by a click, a recipe with a mistake, a push, another planner."""
+"""The page in a real browser: a task by a click, a recipe with a mistake, a push, another planner, a dragged goal."""
 
 from __future__ import annotations
 
@@ -103,6 +103,31 @@ def open_tab(page: Any, name: str) -> None:
     page.get_by_role("tab", name=name).click()
 
 
+def picture_of(page: Any, folder: Path) -> Any:
+    """The page as it is, [height, width, 3]."""
+    import numpy as np
+    from PIL import Image
+
+    page.screenshot(path=folder / "page.png")
+    return np.asarray(Image.open(folder / "page.png").convert("RGB"), int)
+
+
+def blue_arrow(page: Any, folder: Path, without: Any) -> tuple[int, int]:
+    """Where to take hold of the blue arrow, a little below its tip, pixels; it is waited for."""
+    import numpy as np
+
+    for _ in range(60):
+        new = picture_of(page, folder)
+        red, green, blue = new[:, :700].transpose(2, 0, 1)
+        changed = np.abs(new - without)[:, :700].sum(axis=-1) > 60
+        rows, columns = np.nonzero(changed & (blue > red + 90) & (blue > green + 60))
+        if len(rows) > 20:
+            tip = rows.min()
+            return int(np.median(columns[rows < tip + 4])), int(tip + 4)
+        page.wait_for_timeout(500)
+    raise AssertionError("no arrows are to be seen")
+
+
 def test_a_mistake_in_a_recipe_is_shown_and_the_mended_one_is_done(page: Any) -> None:
     open_tab(page, "Recipe")
     editor = page.locator("textarea").first
@@ -124,10 +149,50 @@ def test_a_task_is_chosen_by_clicking_and_pursued(page: Any) -> None:
     page.get_by_role("button", name="Do it").click()
     page.get_by_text(re.compile(r"drawer [\d.-]+ → 0\.28 m")).first.wait_for()
     page.get_by_text("⚠ the pool moved drawer over only 0% of the way").wait_for()
-    open_tab(page, "Planner")
-    choose(page, "Planner", "mppi")
     page.get_by_text("Stop", exact=True).click()
     page.get_by_text("· stopped").wait_for()
+
+
+def test_the_planner_is_changed_while_it_runs(page: Any) -> None:
+    """Time is paused and goes on by steps, so that a slow browser finds the robot still at work."""
+    page.get_by_text("Pause", exact=True).click()
+    page.get_by_text("Go on", exact=True).wait_for()
+    choose(page, "Task", "drawer_open")
+    page.get_by_role("button", name="Do it").click()
+    page.get_by_text("drawer_open · begins").wait_for()
+    page.get_by_text("Step", exact=True).click()
+    page.get_by_text("at work · step 1 of").wait_for()
+    open_tab(page, "Planner")
+    page.get_by_text("in force: cem, 24 candidates, 6 control steps ahead").wait_for()
+    choose(page, "Planner", "mppi")
+    page.get_by_text("in force: mppi, 24 candidates, 6 control steps ahead").wait_for()
+    for step in (2, 3):
+        page.get_by_text("Step", exact=True).click()
+        page.get_by_text(f"at work · step {step} of").wait_for()
+    choose(page, "Planner", "cem")
+    page.get_by_text("in force: cem").wait_for()
+    page.get_by_text("Stop", exact=True).click()
+    page.get_by_text("· stopped").wait_for()
+    page.get_by_text("Go on", exact=True).click()
+    page.get_by_text("Pause", exact=True).wait_for()
+
+
+def test_a_point_is_reached_that_is_dragged_in_the_scene(page: Any, tmp_path: Path) -> None:
+    """The arrows are what is new in the picture when they are shown; the blue one points upwards."""
+    page.get_by_text("Reset", exact=True).click()
+    page.get_by_text("nothing to do yet").wait_for()
+    without = picture_of(page, tmp_path)
+    open_tab(page, "Move")
+    page.get_by_label("Arrows to drag").check()
+    x, top = blue_arrow(page, tmp_path, without)
+    page.mouse.move(x, top)
+    page.mouse.down()
+    for way in range(0, 50, 10):
+        page.mouse.move(x, top - way, steps=2)
+    page.mouse.up()
+    page.get_by_text(re.compile(r"reach\([\d., -]+\)")).first.wait_for()
+    page.get_by_text("· done ·").wait_for()
+    page.get_by_label("Arrows to drag").uncheck()
 
 
 def test_a_task_is_chosen_by_clicking_and_done(page: Any) -> None:
@@ -150,11 +215,6 @@ def test_a_drawer_is_pushed_open_by_hand(page: Any) -> None:
 
 def test_it_is_seen(page: Any, tmp_path: Path) -> None:
     """The middle of the picture is no single colour: the scene is drawn."""
-    import numpy as np
-    from PIL import Image
-
     page.wait_for_timeout(5_000)
-    page.screenshot(path=tmp_path / "page.png")
-    picture = np.asarray(Image.open(tmp_path / "page.png").convert("RGB"), float)
-    middle = picture[200:500, 100:500]
+    middle = picture_of(page, tmp_path)[200:500, 100:500]
     assert middle.std(axis=(0, 1)).min() > 15

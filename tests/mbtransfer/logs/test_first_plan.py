@@ -29,8 +29,8 @@ from mbtransfer.runtime.terminal import Terminal
 from mbtransfer.sharing.contents import own_files
 from mbtransfer.task_file import load_task_file
 from mbtransfer.training.fit import fit_model
+from tasks.environment import COPY
 from tasks.errors import TaskError
-from tasks.logged.environment import COPY
 from tasks.registry import make
 from world_models.dynamics.ensemble import EnsembleConfig
 from world_models.training.trainer import TrainingConfig

@@ -150,6 +150,22 @@ def test_bad_plans_never_reach_a_robot(
     assert not robot.act(seen(model))["safe"]
 
 
+def test_messages_are_worked_on_in_their_order(
+    running: Running, robot: RobotClient, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reset and an observation that come together: the observation is already of the new episode."""
+    robot.pursue(task=TASK)
+    pursuit = running.service.robots[robot.hello["robot"]].pursuit
+    assert pursuit is not None
+    done, restart, advance = list[str](), pursuit.restart, pursuit.advance
+    monkeypatch.setattr(pursuit, "restart", lambda: (done.append("reset"), restart()))
+    monkeypatch.setattr(pursuit, "advance", lambda obs: (done.append("observe"), advance(obs))[1])
+    for kind in ("observe", "reset", "observe", "reset", "observe"):
+        robot._socket.send(msgpack.packb({"type": kind, "obs": seen(model), "id": kind}))
+    answered = [msgpack.unpackb(robot._socket.recv(DEADLINE))["id"] for _ in range(5)]
+    assert done == ["observe", "reset", "observe", "reset", "observe"] and sorted(answered) == sorted(done)
+
+
 def test_a_planner_that_is_late_is_not_waited_for(
     running: Running, robot: RobotClient, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,6 +82,12 @@ def test_a_plan_of_another_shape_does_not_pass(watchdog: Watchdog, shape: tuple[
     assert verdict.fault is Fault.FAILED and np.array_equal(verdict.action, SAFE)
 
 
+def test_a_robot_without_bounds_gets_no_infinite_action() -> None:
+    endless = Watchdog(np.float32([-np.inf]), np.float32([np.inf]), np.float32([0]), DEADLINE)
+    for value, fault in ((1e38, None), (np.inf, Fault.NOT_FINITE), (-np.inf, Fault.NOT_FINITE)):
+        assert endless.judge(Proposal(np.float32([[value]])), 0.0).fault is fault
+
+
 def test_without_a_limit_any_doubt_passes() -> None:
     plan = np.zeros((2, 3), np.float32)
     assert Watchdog(LOW, HIGH, SAFE, DEADLINE).judge(Proposal(plan), 0.0).fault is None
