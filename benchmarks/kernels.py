@@ -19,12 +19,12 @@ from rich.console import Console
 
 from mbtransfer.model import model_layout
 from mbtransfer.mpc.controller import PARTICLES
-from mbtransfer.runtime.environment import processor, threads
+from mbtransfer.runtime.environment import threads
 from mbtransfer.runtime.files import write_json
 from mbtransfer.speed.workload import KitchenDecisions, Work
 from tasks.registry import make
 from world_models.dynamics.ensemble import EnsembleConfig, EnsembleDynamics
-from world_models.dynamics.kernels import Kernel, choices
+from world_models.dynamics.kernels import Kernel, choices, processor
 from world_models.dynamics.native import in_c
 from world_models.dynamics.rollout import Imagination
 

@@ -18,8 +18,9 @@ from mbtransfer.errors import UserError
 from mbtransfer.evaluation.config import EvalConfig, EvalContext
 from mbtransfer.evaluation.parallel import Run, what
 from mbtransfer.evaluation.results import RUN, read_rows
-from mbtransfer.runtime.environment import processor, versions
+from mbtransfer.runtime.environment import versions
 from mbtransfer.runtime.files import read_sealed, write_sealed
+from world_models.dynamics.kernels import processor
 from world_models.dynamics.precision import Precision
 
 VERSION = 2

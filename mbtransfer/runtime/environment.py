@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from pathlib import Path
 
 import torch
 
 from mbtransfer import __version__
+from world_models.dynamics.kernels import processor
 from world_models.dynamics.native import in_c
 
 PACKAGES = ("torch", "mujoco", "dm-control", "numpy")
@@ -20,17 +20,6 @@ PACKAGES = ("torch", "mujoco", "dm-control", "numpy")
 def versions() -> dict[str, str | None]:
     """Of mbtransfer and of these packages; None for one that is not installed."""
     return {"mbtransfer": __version__, **{name: _version(name) for name in PACKAGES}}
-
-
-def processor() -> dict[str, str]:
-    """Name of the processor where Linux tells it, else of its kind, and the vector instructions that PyTorch uses."""
-    cpus = Path("/proc/cpuinfo")
-    lines = cpus.read_text(encoding="utf-8").splitlines() if cpus.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return {
-        "name": names[0] if names else platform.machine(),
-        "instructions": torch.backends.cpu.get_cpu_capability(),
-    }
 
 
 def machine() -> list[str]:

@@ -10,12 +10,13 @@ from mbtransfer.diagnostics.check import as_dict, check_task
 from mbtransfer.errors import UserError
 from mbtransfer.model import Model
 from mbtransfer.mpc.task_policy import prepared_digest
-from mbtransfer.runtime.environment import processor, versions
+from mbtransfer.runtime.environment import versions
 from mbtransfer.sharing.card import Card, Measurement
 from mbtransfer.sharing.contents import FileRecord, file_record, own_files
 from mbtransfer.sharing.measured import read_measurements, rows_files
 from tasks.errors import TaskError
 from world_models.checkpoint.checkpoint import load_dynamics
+from world_models.dynamics.kernels import processor
 from world_models.errors import ModelError
 
 FROM_POOL = ("data", "transitions", "episodes", "behaviours", "seed")

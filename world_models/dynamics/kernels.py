@@ -6,6 +6,7 @@ or with one that is damaged, it is measured again.
 """
 
 import json
+import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -99,7 +100,7 @@ def fastest(
     """
     if len(kernels) == 1:
         return kernels[0]
-    machine = {"torch": torch.__version__, "processor": _processor()}
+    machine = {"torch": torch.__version__, "processor": " ".join(processor().values())}
     key = json.dumps(machine | work | {"among": [str(kernel) for kernel in kernels]})
     kept = _kept()
     known = {json.dumps(asdict(kernel)): kernel for kernel in kernels}
@@ -149,10 +150,12 @@ def _kept() -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)
-def _processor() -> str:
-    """Its name and what it can do, as far as it can be known."""
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return f"{line.partition(':')[2].strip()} {torch.backends.cpu.get_cpu_capability()}"
-    return torch.backends.cpu.get_cpu_capability()
+def processor() -> dict[str, str]:
+    """Name of the processor where Linux tells it, else of its kind, and the vector instructions that PyTorch uses."""
+    cpus = Path("/proc/cpuinfo")
+    lines = cpus.read_text(encoding="utf-8").splitlines() if cpus.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return {
+        "name": names[0] if names else platform.machine(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+    }

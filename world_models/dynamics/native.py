@@ -106,8 +106,8 @@ class NativeRollout:
         Raises:
             MemoryError: there is none left.
         """
-        plans = plans.contiguous()
-        path = obs.new_empty(len(plans) + 1, self.members, obs.shape[1], len(obs))
+        plans = plans.float().contiguous()  # C reads and writes this format alone
+        path = plans.new_empty(len(plans) + 1, self.members, obs.shape[1], len(obs))
         path[0] = rearrange(obs, "r o -> o r")
         plans_at, path_at = ctypes.c_void_p(plans.data_ptr()), ctypes.c_void_p(path.data_ptr())
         sizes = ctypes.c_int32(len(plans)), ctypes.c_int64(len(obs))
