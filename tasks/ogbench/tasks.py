@@ -29,8 +29,11 @@ OPEN = -0.16
 DEPTH = -0.022
 """Position (m) of a button that is pressed for certain."""
 
-ABOVE = 0.1
+ABOVE = 0.13
 """Height (m) of the cube's centre over its goal at which it passes the sides of the drawer."""
+
+APART, RISEN = 0.16, 0.04
+"""Way (m) beside its goal at which the cube waits while it is lower than `ABOVE`, by so much (m) or more."""
 
 PULL = 3.0
 """Reward of what the hand is there for, as a multiple of the reward of being there."""
@@ -143,9 +146,13 @@ class Place(Task):
         if self.rides is None:
             return at_hand - PULL * gap.norm(dim=-1)
         beside = gap[..., :2].norm(dim=-1)
-        low = (ABOVE - gap[..., 2]).clamp(min=0.0)
+        up = (ABOVE - gap[..., 2]).clamp(min=0.0)
+        down = gap[..., 2].clamp(min=ABOVE)
         outside = (beside / TOLERANCE - 1.0).clamp(0.0, 1.0)
-        return at_hand - PULL * (beside + outside * low + (1.0 - outside) * gap[..., 2].abs())
+        # All of the way that is left: else coming to hang over the goal would cost what it is above it. Nothing is
+        # gained beside the drawer: the cube rises first.
+        beside = torch.maximum(beside, APART * outside * (up / RISEN).clamp(max=1.0))
+        return at_hand - PULL * (beside + outside * (up + down) + (1.0 - outside) * gap[..., 2].abs())
 
     def success(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
         """Within `within` of it."""
