@@ -85,7 +85,8 @@ class Batch:
         self._obs, self._shown = self._looked()
         reward = monitor.reward(before, action, self._shown).nan_to_num().cpu().numpy()
         verdict = monitor.advance(self._shown)
-        worth = goal(self._shown, torch.zeros_like(action), self._shown)
+        seen = self._shown if goal.privileged else self._obs  # learned rewards read what the robot sees
+        worth = goal(seen, torch.zeros_like(action), seen)
         restarted = self._again.advance(worth, self._shown, torch.from_numpy(verdict.changed).to(obs.device))
         verdict = replace(verdict, changed=verdict.changed | restarted.cpu().numpy())
         return StepInfo(number, self._obs, after, reward, plan_ms, self._agent, monitor, action), verdict

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from mbtransfer.evaluation import evaluate_recipes, evaluate_tasks, play_episodes
 from mbtransfer.evaluation.episodes import task_starts
@@ -12,7 +13,8 @@ from mbtransfer.evaluation.monitors import TaskScript
 from mbtransfer.evaluation.results import EpisodeResult
 from mbtransfer.evaluation.rollout import StepInfo
 from mbtransfer.mpc.controller import Controller
-from mbtransfer.mpc.task_reward import TrueRewards
+from mbtransfer.mpc.task_reward import Pairs, TrueRewards
+from tasks.privileged_task import PhysicsTask
 from tasks.recipe import parse_recipe
 from tests.mbtransfer.evaluation.tiny import KITCHEN, TWO_STEPS
 
@@ -76,3 +78,42 @@ def test_rows_of_recipes_count_their_steps(controller: Controller) -> None:
     recipe = parse_recipe("name: undone\nsteps: [light_on, {task: light_off, timeout: 3}]\n", KITCHEN)
     (row,) = evaluate_recipes(controller, [recipe], episodes=1)
     assert not row.success and (row.steps_done, row.steps_total) == (1, 2)
+
+
+@dataclass
+class Seen:
+    """A learned reward that notes what it is given; only the robot's observations are its own."""
+
+    widths: set[tuple[int, torch.dtype]]
+
+    def reward(self, obs: Tensor, action: Tensor, next_obs: Tensor) -> Tensor:
+        self.widths |= {(x.shape[-1], x.dtype) for x in (obs, next_obs)}
+        return next_obs[..., 0].unsqueeze(-1)
+
+    def success(self, obs: Tensor) -> Tensor:
+        return torch.zeros_like(obs[..., :1])
+
+    def pairs(self, rows: Tensor, tasks: Tensor) -> Pairs:
+        return SeenPairs(self)
+
+
+@dataclass
+class SeenPairs:
+    seen: Seen
+
+    def reward(self, obs: Tensor, action: Tensor, next_obs: Tensor) -> Tensor:
+        return self.seen.reward(obs, action, next_obs)[..., 0]
+
+    def success(self, obs: Tensor) -> Tensor:
+        return self.seen.success(obs)[..., 0]
+
+
+def test_a_learned_reward_of_a_task_judged_by_states_reads_what_the_robot_sees(
+    controller: Controller,
+) -> None:
+    size = KITCHEN.spec.obs_size
+    hidden = PhysicsTask("hidden", "", "user", size, judge=lambda state, action, after: after[:, 0])
+    seen, short_kitchen = Seen(set()), replace(KITCHEN, spec=replace(KITCHEN.spec, episode_steps=3))
+    short = replace(controller, rewards=lambda tasks: seen, environment=short_kitchen)
+    (row,) = evaluate_tasks(short, [hidden], episodes=1)
+    assert row.steps == 3 and seen.widths == {(size, torch.float32)}
