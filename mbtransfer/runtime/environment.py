@@ -30,7 +30,7 @@ def machine() -> list[str]:
     capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.6 cannot tell
     units = [name for name, there in sorted(capabilities.items()) if there is True and "bf16" in name]
     about = [*processor().values(), *units, f"{os.cpu_count()} cores"]
-    engine = f"roll-outs in C: {', '.join(in_c()) or 'no, there is no C compiler'}"
+    engine = f"roll-outs in C: {', '.join(in_c()) or 'no (no C compiler, or an old processor)'}"
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     return [
         f"Python {platform.python_version()}, {', '.join(packages)}",

@@ -130,9 +130,9 @@ def _succeed(failed: int) -> None:
 
 
 def in_c() -> tuple[Precision, ...]:
-    """The precisions in which roll-outs can be computed in C here."""
+    """The precisions in which roll-outs are worth computing in C here."""
     functions = library()
-    if functions is None:
+    if functions is None or not functions.fuses():
         return ()
     return ("float32", "bfloat16") if functions.reduces() else ("float32",)
 

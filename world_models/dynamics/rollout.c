@@ -1,4 +1,4 @@
-/* Roll-outs of an ensemble in float32 on a processor: what Imagination._step does with torch, for all steps at once.
+/* Roll-outs of an ensemble on a processor: what Imagination._step does with torch, for all steps at once.
  *
  * LANES rows stay together from the first step to the last, in the processor's caches and vector registers. Blocks
  * whose gate is closed in all of them are left out, which a batched product cannot do.
@@ -8,14 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LANES 16
 #if defined(__AVX512BF16__)
 #include <immintrin.h>
 #endif
-#if defined(__AVX512F__)
+
+/* LANES numbers fill a vector register, and UNITS sums of them leave some registers free. */
 #define UNITS 8
+#if defined(__AVX512F__)
+#define LANES 16
+#elif defined(__AVX__)
+#define LANES 8
 #else
-#define UNITS 4
+#define LANES 4
 #endif
 
 typedef float Rows __attribute__((vector_size(4 * LANES)));
@@ -41,6 +45,15 @@ typedef struct {
 } Model;
 
 int32_t units(void) { return UNITS; }
+
+/* Whether there are instructions that multiply and add at once: without them torch's products are faster. */
+int32_t fuses(void) {
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+    return 1;
+#else
+    return 0;
+#endif
+}
 
 /* Whether there are instructions for products in bfloat16. */
 int32_t reduces(void) {
