@@ -17,6 +17,7 @@ from world_models.dynamics.blocks import BENT, NEAR, REACH, Features
 from world_models.dynamics.compiled import library
 from world_models.dynamics.features import FADE, FAINT, Scales
 from world_models.dynamics.precision import Precision
+from world_models.errors import ModelError
 from world_models.layout import Layout
 
 _INTEGERS = (
@@ -55,6 +56,9 @@ class NativeRollout:
         members: P.
         together: whether all members go on from their mean.
         precision: of the products; states are float32 whatever it is.
+
+    Raises:
+        ModelError: there is no C compiler.
     """
 
     def __init__(
@@ -63,7 +67,8 @@ class NativeRollout:
         precision: Precision,
     ) -> None:  # fmt: skip
         functions = library()
-        assert functions is not None
+        if functions is None:
+            raise ModelError("roll-outs in C need a C compiler such as gcc; there is none")
         self._functions, wide = functions, int(functions.units())
         self.members = members
         reduced = precision == "bfloat16"

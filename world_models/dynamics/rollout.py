@@ -105,7 +105,7 @@ class Imagination:
             plain = not (compiled or self._shuffle or self._noisy or dynamics.attention)
             able = choices(precision, moves.device, in_c() if plain else ())
             kernel = able[0] if compiled else self._fastest(able, dynamics, particles, propagation, rows)
-        self.kernel, self.dtype = kernel, kernel.dtype
+        self.kernel = kernel
         hears = dynamics.attention
         attention = None if hears is None else (hears.ask.detach()[chosen], hears.answer.detach()[chosen])
         always = Features.of(dynamics.layout).zero + 1
