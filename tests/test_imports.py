@@ -14,6 +14,8 @@ LEAVES = ("tasks", "world_models", "planners")
 HOUSE = (*LEAVES, "mbtransfer")
 EXTRAS = (
     "gymnasium_robotics",
+    "msgpack",
+    "prometheus_client",
     "ray",
     "sb3_contrib",
     "sklearn",
@@ -22,6 +24,7 @@ EXTRAS = (
     "torchjd",
     "trimesh",
     "viser",
+    "websockets",
 )
 DYNAMIC = ("import_module", "__import__", "find_spec")
 

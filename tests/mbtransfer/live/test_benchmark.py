@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import msgpack
 import pytest
 
+msgpack = pytest.importorskip("msgpack", reason="needs the extra serve")
 zstandard = pytest.importorskip("zstandard", reason="comes with viser")
 live = pytest.importorskip("benchmarks.live", reason="a wheel comes without benchmarks")
 
