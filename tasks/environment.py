@@ -1,6 +1,6 @@
 """The environment interface: spec, named tasks and a simulator."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,9 @@ class Recorded:
 Play = Callable[[int, np.random.Generator], Callable[[ndarray, ndarray], ndarray]]
 """For B episodes and a source of randomness: observations [B O] and states [B S] to actions [B A]."""
 
+Goals = Callable[[ndarray, Collection[str], np.random.Generator], list[Task]]
+"""For start states [B S], names of locked fixtures and a source of randomness: a goal for each start."""
+
 
 @dataclass(frozen=True, repr=False)
 class Environment:
@@ -44,6 +47,7 @@ class Environment:
         recorded: how to read what others recorded of it, where they did.
         simulated: whether there is a simulator; without one it is known by logs alone.
         play: scripted play that comes with it, if any.
+        goals: draws goals to practise, where these are more than one fixture at another place.
         declared: the text of the file that declares it; empty where none does.
     """
 
@@ -54,6 +58,7 @@ class Environment:
     recorded: Recorded | None = None
     simulated: bool = True
     play: Play | None = None
+    goals: Goals | None = None
     declared: str = ""
 
     def __repr__(self) -> str:

@@ -49,7 +49,7 @@ def planned(
     if unit.behaviour == "curious":
         return _curious(scene, unit, rng)
     tasks, turns, starts = (
-        _goals(scene, unit, rng) if unit.behaviour == "goals" else _asked(world, scene, unit, rng)
+        _goals(world, scene, unit, rng) if unit.behaviour == "goals" else _asked(world, scene, unit, rng)
     )
     active = torch.eye(len(tasks))[torch.from_numpy(turns)]
     planning = unit.planning or PlannerConfig()
@@ -97,11 +97,15 @@ def _asked(
 
 
 def _goals(
-    scene: Simulator, unit: CollectionJob, rng: np.random.Generator
+    world: Environment, scene: Simulator, unit: CollectionJob, rng: np.random.Generator
 ) -> tuple[list[Task], np.ndarray, np.ndarray]:
     """A random goal for each episode, and its start state."""
     starts = scene.sample_states(rng, unit.episodes)
-    goals = draw_goals(scene.spec, scene.observe(starts), unit.locked, rng)
+    goals: Sequence[Task] = (
+        world.goals(starts, unit.locked, rng)
+        if world.goals
+        else draw_goals(scene.spec, scene.observe(starts), unit.locked, rng)
+    )
     return list(goals), np.arange(unit.episodes), starts
 
 

@@ -62,15 +62,25 @@ class SuiteBody:
             row[:] = self._seen()
         return seen.reshape(*states.shape[:-1], len(self.columns))
 
-    def judge(self, value: Value, scale: float) -> Callable[[ndarray, ndarray, ndarray], ndarray]:
-        """What the states reached are worth, `scale` times."""
+    def judge(self, value: Value, repeat: int) -> Callable[[ndarray, ndarray, ndarray], ndarray]:
+        """What transitions are worth: the sum over the `repeat` control steps for which an action is held.
+
+        The states between are simulated again, as transitions hold none of them.
+        """
+        physics = self.theirs.physics
+        substeps = round(self.theirs.control_timestep() / physics.timestep())
 
         def judged(states: ndarray, actions: ndarray, reached: ndarray) -> Float[ndarray, " n"]:
-            worth = np.empty(len(reached), np.float32)
-            for i, (state, action) in enumerate(zip(reached, actions, strict=True)):
+            worth = np.zeros(len(reached), np.float32)
+            for i, (state, action, end) in enumerate(zip(states, actions, reached, strict=True)):
                 self._put(state, action)
-                worth[i] = value(self.theirs.physics)
-            return scale * worth
+                for _ in range(repeat - 1):
+                    mujoco.mj_step(self.model, self._data, substeps)
+                    mujoco.mj_forward(self.model, self._data)
+                    worth[i] += value(physics)
+                self._put(end, action)
+                worth[i] += value(physics)
+            return worth
 
         return judged
 

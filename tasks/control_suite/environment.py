@@ -41,7 +41,7 @@ NEEDS_SCREEN = ("escape",)
 def control_suite(domain: str) -> Environment:
     """The domain, with the suite's tasks and ours, judged exactly as the suite judges them.
 
-    One action is held for `REPEAT` control steps; a decision is worth as many times the reward at its end.
+    One action is held for `REPEAT` control steps, whose rewards are summed.
     Tasks of the suite that put a target elsewhere in every episode are left out: that is another world each
     time; ours name the place.
 
@@ -90,7 +90,7 @@ def _tasks(
     return {
         name: PhysicsTask(
             name, f"{domain}: {name.replace('_', ' ')}, as dm_control rewards it",
-            "source" if name in sources else "held_out", spec.obs_size, body.judge(value, float(repeat)),
+            "source" if name in sources else "held_out", spec.obs_size, body.judge(value, repeat),
         )
         for name, value in values.items()
     }  # fmt: skip

@@ -12,6 +12,7 @@ from numpy import ndarray
 from tasks.environment import Environment, Recorded
 from tasks.errors import TaskError
 from tasks.ogbench.cells import Cell, load_env, parse_name
+from tasks.ogbench.goals import RandomGoals
 from tasks.ogbench.kinematics import ArmKinematics
 from tasks.ogbench.observation import Observer
 from tasks.ogbench.play import Play
@@ -42,7 +43,7 @@ def ogbench(text: str) -> Environment:
     made = partial(_scene, described, cell, theirs, kinematics, observer, starts)
     return Environment(
         described, tasks, made, cameras=("front",), recorded=_recorded(theirs.model, cell),
-        play=partial(Play, theirs, cell, observer, kinematics),
+        play=partial(Play, theirs, cell, observer, kinematics), goals=RandomGoals(theirs, described, cell, observer),
     )  # fmt: skip
 
 
