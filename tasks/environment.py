@@ -48,6 +48,7 @@ class Environment:
         simulated: whether there is a simulator; without one it is known by logs alone.
         play: scripted play that comes with it, if any.
         goals: draws goals to practise, where these are more than one fixture at another place.
+        body: columns about the body as a whole, such as its speed and height, for commands to practise.
         declared: the text of the file that declares it; empty where none does.
     """
 
@@ -59,6 +60,7 @@ class Environment:
     simulated: bool = True
     play: Play | None = None
     goals: Goals | None = None
+    body: tuple[str, ...] = ()
     declared: str = ""
 
     def __repr__(self) -> str:

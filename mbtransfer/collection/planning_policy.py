@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 
+from mbtransfer.collection.command_behaviour import CommandBehaviour
 from mbtransfer.collection.jobs import CollectionJob, PlannerConfig
 from mbtransfer.collection.noise import CorrelatedNoise
 from mbtransfer.collection.policies import Behaviour
@@ -19,6 +20,7 @@ from mbtransfer.config import parse_settings
 from mbtransfer.errors import UserError
 from mbtransfer.model import Model, model_layout
 from mbtransfer.mpc.agent import MPCAgent, Seeding, action_bounds
+from mbtransfer.mpc.command_policy import load_command_policy
 from mbtransfer.mpc.objective import Dynamics, LearnedDynamics, OracleDynamics, ReturnEstimator, Reward
 from mbtransfer.mpc.task_reward import Rewards, TaskReward, TrueRewards
 from mbtransfer.training.policy import MultiTaskPolicy, load_prepared
@@ -48,6 +50,8 @@ def planned(
     """
     if unit.behaviour == "curious":
         return _curious(scene, unit, rng)
+    if unit.behaviour == "goals" and world.body:
+        return _commanded(scene, unit, rng)
     tasks, turns, starts = (
         _goals(world, scene, unit, rng) if unit.behaviour == "goals" else _asked(world, scene, unit, rng)
     )
@@ -75,6 +79,17 @@ def _curious(scene: Simulator, unit: CollectionJob, rng: np.random.Generator) ->
     agent = MPCAgent(dynamics, planner, bounds, unit.seed % 2**31, replan=planning.replan)
     starts = scene.sample_states(rng, unit.episodes)
     return PlannerBehaviour(agent, _nothing, planning.noise, rng), move_near(scene, rng, starts, unit.near)
+
+
+def _commanded(
+    scene: Simulator, unit: CollectionJob, rng: np.random.Generator
+) -> tuple[Behaviour, np.ndarray]:
+    """The policy for commands, which needs no search."""
+    planning = unit.planning or PlannerConfig()
+    digest = _model(planning.model, planning.model_digest).digest
+    policy = load_command_policy(Path(planning.model), digest, action_bounds(scene.spec))
+    starts = scene.sample_states(rng, unit.episodes)
+    return CommandBehaviour(policy, unit.episodes, planning.noise, rng), starts
 
 
 def _nothing(obs: Tensor, action: Tensor, next_obs: Tensor) -> Tensor:

@@ -137,6 +137,9 @@ class PrepareConfig(MachineFlags, TrackerFlags, TrustFlags):
     """Split to add to what is named. None: nothing; if nothing is named, the tasks of --task-file or else all."""
     task_file: Path | None = None
     """Python file that defines your own tasks."""
+    commands: bool = False
+    """Train one policy for commands to the body as a whole (a speed, a height) instead of one for each task: the
+    behaviour goals of collect then practises random commands. For environments such as dm_control:walker."""
     seconds: Annotated[float, Ge(0)] = 60.0
     """Training time per task, in seconds."""
     updates: Count | None = None

@@ -14,7 +14,7 @@ from mbtransfer.errors import UserError
 from mbtransfer.mpc.task_reward import Rewards, TaskReward, TrueRewards
 from tasks.recipe.progress import RecipeProgress, StepState
 from tasks.recipe.recipe import DEFAULT_HOLD, Group, Recipe, RecipeStep
-from tasks.task import Task
+from tasks.task import TOLERANCE, Task
 
 
 @dataclass(frozen=True)
@@ -180,6 +180,7 @@ class RecipeScript:
         self._agent: list[RecipeExecutor] = []
         self._truth: list[RecipeProgress] = []
         self._active = self._guarded = torch.zeros(0, len(tasks))
+        self._still = torch.zeros(0, 0)
 
     def begin(self, obs: Float[Tensor, "B O"]) -> None:
         """See `TaskMonitor.begin`."""
@@ -187,11 +188,24 @@ class RecipeScript:
         self._agent = [RecipeExecutor(self._recipe, of_row) for of_row in scores]
         self._truth = [RecipeProgress(self._judged, of_row) for of_row in scores]
         self._active = self._guarded = obs.new_zeros(len(obs), len(self._true.tasks))
+        self._still = torch.zeros_like(obs)
         self._weigh()
 
     def goal(self) -> TaskReward:
         """See `TaskMonitor.goal`."""
-        return TaskReward(self._rewards, self._active, self._guarded)
+        goal = TaskReward(self._rewards, self._active, self._guarded, self._still)
+        leaving = [agent.leaving for agent in self._agent]
+        if all(step is None for step in leaving):
+            return goal
+        steps = self._recipe.steps
+        handles = [(0, 0, 0) if step is None else steps[step].task.fixtures[0].handle for step in leaving]
+
+        def away(obs: Float[Tensor, "*h B N O"]) -> Float[Tensor, "*h B N"]:
+            each = [obs[..., row, :, list(handle)].norm(dim=-1) for row, handle in enumerate(handles)]
+            return torch.stack(each, dim=-2).clamp(max=CLEAR)
+
+        rows = torch.tensor([step is not None for step in leaving], device=self._active.device)
+        return goal.override(rows, away)
 
     def reward(
         self, obs: Float[Tensor, "B O"], action: Float[Tensor, "B A"], next_obs: Float[Tensor, "B O"]
@@ -220,7 +234,9 @@ class RecipeScript:
         """See `TaskMonitor.keep`."""
         kept = np.flatnonzero(rows)
         self._agent, self._truth = [self._agent[i] for i in kept], [self._truth[i] for i in kept]
-        self._active, self._guarded = self._active[kept.tolist()], self._guarded[kept.tolist()]
+        self._active, self._guarded, self._still = (
+            x[kept.tolist()] for x in (self._active, self._guarded, self._still)
+        )
 
     def adopt(self, rewards: Callable[[Sequence[Task]], Rewards]) -> None:
         """See `TaskMonitor.adopt`."""
@@ -254,12 +270,16 @@ class RecipeScript:
 
     def _weigh(self) -> None:
         active, guarded = torch.zeros_like(self._active), torch.zeros_like(self._guarded)
+        still = torch.zeros_like(self._still)
         for row, agent in enumerate(self._agent):
             for i in agent.at:
                 active[row, self._columns[i]] = 1.0
             for i in agent.guarded:
                 guarded[row, self._columns[i]] = 1.0
-        self._active, self._guarded = active, guarded
+                if i not in agent.at:
+                    for fixture in self._recipe.steps[i].task.fixtures:
+                        still[row, fixture.position] = 1.0 / (TOLERANCE * fixture.span)
+        self._active, self._guarded, self._still = active, guarded, still
 
 
 def _unhurried(recipe: Recipe) -> Recipe:
@@ -278,6 +298,10 @@ BELIEVED = 0.5
 SURE = 0.9
 """Probability from which on the agent leaves a finished step; at the edge of its target a touch would undo it."""
 
+RETREAT, CLEAR = 3, 0.12
+"""Control steps for which the hand first withdraws from what it has finished with, and how far (m): a hand that goes
+straight on to the next handle drags what it has just moved along."""
+
 PATIENCE = 8
 """Control steps after which the agent leaves a finished step even if its probability is below `SURE`."""
 
@@ -285,9 +309,10 @@ PATIENCE = 8
 class RecipeExecutor:
     """Chooses the steps to work on in one episode.
 
-    A step that has just finished counts at once, but the agent keeps working on it until it is surely done. A guarded
-    step that is lost is repaired first, because it counts as undone after a few control steps. After the last step the
-    agent continues with what it was doing until the episode is ended.
+    A step that has just finished counts at once, but the agent keeps working on it until it is surely done, and then
+    withdraws its hand before it goes on. A guarded step that is lost is repaired first, because it counts as undone
+    after a few control steps. After the last step the agent continues with what it was doing until the episode is
+    ended.
 
     Args:
         recipe: the recipe to follow.
@@ -305,11 +330,19 @@ class RecipeExecutor:
         self.guarded = self.belief.guarded
         self._finished: list[int] = []
         self._settling: dict[int, int] = {}  # finished steps not left yet: control steps that remain
+        self._leaving: dict[int, int] = {}  # finished steps that the hand withdraws from: likewise
+        self._left: set[int] = set()
 
     @property
-    def place(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def place(self) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
         """Changes when the agent switches to another step or retries; repairing a guarded step does not change it."""
-        return self._intent, self.belief.attempts
+        return self._intent, self.belief.attempts, bool(self._leaving)
+
+    @property
+    def leaving(self) -> int | None:
+        """The finished step from which the hand withdraws before it goes on; None if from none."""
+        idle = self._settling or self.at != self._intent or not self._intent
+        return None if idle else next(reversed(self._leaving), None)
 
     @property
     def given_up(self) -> bool:
@@ -334,6 +367,10 @@ class RecipeExecutor:
         }
         self._intent = tuple(self._settling) or self.belief.active
         self.at = tuple(i for i in self.guarded if chance[i] < BELIEVED) or self._intent
+        fresh = [i for i in self.guarded if i not in self._settling and i not in self._left]
+        self._left.update(fresh)
+        self._leaving = {i: left - 1 for i, left in self._leaving.items() if left > 1 and i in self.guarded}
+        self._leaving |= {i: RETREAT for i in fresh if self.belief.recipe.steps[i].task.fixtures}
 
     def _stays(self, step: int) -> bool:
         """Whether no step that has begun since moves what a finished step moved."""

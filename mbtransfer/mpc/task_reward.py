@@ -11,7 +11,8 @@ from torch import Tensor
 from tasks.task import Task
 
 GUARD_WEIGHT = 2.0
-"""Cost, per control step, of losing a step that was finished: so many times the spread of the rewards compared."""
+"""Cost, per control step, of losing a step that was finished, or of moving what it moved: so many times the spread of
+the rewards compared."""
 
 ExtraReward = Callable[[Tensor], Tensor]
 """Maps states [*h B N O] of each episode's candidates to rewards [*h B N]."""
@@ -112,6 +113,8 @@ class TaskReward:
         rewards: the tasks.
         active: weight of each task in each of B episodes.
         guarded: finished tasks that must stay finished; None if there are none.
+        still: per column, the inverse of how far it may move in a step before that costs as much as losing a finished
+            task; None if everything may move.
         extra_reward: reward in addition to the tasks; None for none.
 
     Attributes:
@@ -120,10 +123,11 @@ class TaskReward:
 
     def __init__(
         self, rewards: Rewards, active: Float[Tensor, "B K"], guarded: Float[Tensor, "B K"] | None = None,
-        extra_reward: ExtraReward | None = None,
+        still: Float[Tensor, "B O"] | None = None, extra_reward: ExtraReward | None = None,
     ) -> None:  # fmt: skip
         self.privileged = bool(getattr(rewards, "privileged", False))
         self._rewards, self._weights, self._guards, self._beside = rewards, active, guarded, extra_reward
+        self._still = still if still is not None and bool(still.any()) else None
         self._active, self._guarded = (_share(rewards, weights) for weights in (active, guarded))
 
     def override(self, rows: Bool[Tensor, " B"], extra_reward: ExtraReward) -> "TaskReward":
@@ -132,7 +136,8 @@ class TaskReward:
         def there(next_obs: Float[Tensor, "*h B N O"]) -> Float[Tensor, "*h B N"]:
             return extra_reward(next_obs) * rows[:, None]
 
-        return TaskReward(self._rewards, self._weights.masked_fill(rows[:, None], 0.0), self._guards, there)
+        none = self._weights.masked_fill(rows[:, None], 0.0)
+        return TaskReward(self._rewards, none, self._guards, self._still, there)
 
     def __call__(
         self, obs: Float[Tensor, "*h R O"], action: Float[Tensor, "*h R A"], next_obs: Float[Tensor, "*h R O"]
@@ -147,9 +152,14 @@ class TaskReward:
             total = self._active.spread(self._active.pairs.reward(before, act, after))
         if self._beside is not None:
             total = total + self._beside(after)
+        loss = total.new_zeros(())
         if self._guarded is not None:
-            kept = self._guarded.pairs.success(after) - 1.0
-            total = total + GUARD_WEIGHT * _spread(total) * self._guarded.spread(kept)
+            loss = self._guarded.spread(1.0 - self._guarded.pairs.success(after))
+        if self._still is not None:
+            moved = torch.einsum("... b n o, b o -> ... b n", (after - before).abs(), self._still)
+            loss = loss + moved.clamp(max=1.0)
+        if loss.dim():
+            total = total - GUARD_WEIGHT * _spread(total) * loss
         return rearrange(total, "... b n -> ... (b n)")
 
 

@@ -1,5 +1,6 @@
 """dm_control domains as environments (`dm_control:walker`)."""
 
+import re
 from collections.abc import Mapping
 from functools import partial
 
@@ -34,6 +35,9 @@ SOURCES = {
 """Tasks that data may be collected for; the others are held out. All are, where nothing is said."""
 
 
+WHOLE = re.compile(r"\w+_velocity_[xy01]|\w+_spin_[xyz]|(\w+_)?height|\w+_upright")
+"""Columns that say how the body moves along the floor, turns, and how high and upright it is."""
+
 NEEDS_SCREEN = ("escape",)
 """Tasks that cannot begin without a renderer."""
 
@@ -59,7 +63,9 @@ def control_suite(domain: str) -> Environment:
     fixed = {name: one for name, one in fixed.items() if one.is_like(body)}
     repeat = REPEAT.get(domain, TWICE)
     spec = _spec(domain, body, repeat)
-    return Environment(spec, _tasks(domain, spec, body, fixed, repeat), partial(_scene, domain, spec, body))
+    whole = tuple(name for name in body.columns if WHOLE.fullmatch(name))
+    made = partial(_scene, domain, spec, body)
+    return Environment(spec, _tasks(domain, spec, body, fixed, repeat), made, body=whole)
 
 
 def _spec(domain: str, body: SuiteBody, repeat: int) -> EnvSpec:

@@ -21,6 +21,7 @@ from mbtransfer.config import CollectConfig, parse_settings
 from mbtransfer.data import Dataset
 from mbtransfer.errors import UserError
 from mbtransfer.mpc.agent import action_bounds
+from mbtransfer.mpc.command_policy import load_command_policy
 from mbtransfer.runtime.executors import make_engine
 from mbtransfer.runtime.files import write_json
 from mbtransfer.runtime.progress import progress_bar
@@ -74,7 +75,7 @@ def plan(config: CollectConfig, environment: Environment) -> list[CollectionJob]
     for flag, behaviours in (("tasks", REWARDED), ("chain", PLANNING), ("branches", PLANNING)):
         if getattr(config, flag) and not used & set(behaviours):
             raise UserError(f"--{flag} is for the behaviours {', '.join(behaviours)}, none of which is used")
-    idle = sorted(used & set(NEED_FIXTURES))
+    idle = sorted(used & (set(NEED_FIXTURES) - ({"goals"} if environment.body else set())))
     if idle and not environment.spec.fixtures:
         raise UserError(f"behaviour {idle[0]} needs fixtures, and {config.env} has none; use noise")
     lacking = sorted(used & set(NEED_MODEL))
@@ -82,6 +83,9 @@ def plan(config: CollectConfig, environment: Environment) -> list[CollectionJob]
         raise UserError(f"behaviour {lacking[0]} needs --model")
     if "play" in used:
         check_play(environment)
+    if "goals" in used and environment.body and config.model:
+        digest = weights_digest(config.model, environment)
+        load_command_policy(config.model, digest, action_bounds(environment.spec))
     planning = _planning(config, environment)
     tasks = _tasks(config, environment)
     return plan_units(

@@ -1,5 +1,7 @@
 """`mbtransfer prepare`: train a policy and a value function for each task without environment steps."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from mbtransfer.config import PrepareConfig
@@ -10,7 +12,7 @@ from mbtransfer.runtime.progress import progress_bar
 from mbtransfer.runtime.terminal import Terminal
 from mbtransfer.task_file import load_task_file
 from mbtransfer.tracking import Artifact, PrefixedTracker, Tracker, track
-from mbtransfer.training.policy import PolicyProgress, PolicyTrainingConfig, prepare
+from mbtransfer.training.policy import PolicyProgress, PolicyTrainingConfig, Report, prepare, prepare_commands
 from tasks.task import Task
 from world_models.checkpoint.checkpoint import MANIFEST
 
@@ -26,6 +28,8 @@ def run_prepare(config: PrepareConfig, console: Terminal | None = None) -> dict[
     """
     console = console or Terminal()
     model = Model.load(config.model, device=config.device, trust_code=config.trust_code)
+    if config.commands:
+        return _commands(config, model, console)
     own = load_task_file(config.task_file, model.environment) if config.task_file else ()
     asked = select_tasks(model.environment, tasks=config.tasks, split=config.split, own=own)
     tasks = [task for task in asked if isinstance(task, Task)]
@@ -42,11 +46,42 @@ def run_prepare(config: PrepareConfig, console: Terminal | None = None) -> dict[
     return found
 
 
-def _one(
-    config: PrepareConfig, model: Model, task: Task, console: Terminal, tracker: Tracker
-) -> dict[str, Any]:
+def _commands(config: PrepareConfig, model: Model, console: Terminal) -> dict[str, Any]:
+    """Train the policy for commands.
+
+    Raises:
+        UserError: something else is asked for too, or nothing can be commanded.
+    """
+    if config.tasks or config.split or config.task_file or config.uncertainty_penalty or config.labels:
+        raise UserError(
+            "--commands prepares for no task; leave out --tasks, --split, --task-file, --labels and "
+            "--uncertainty-penalty"
+        )
+    if config.method != "imagination":
+        raise UserError("--commands learns in imagination; leave out --method")
+    with track("prepare", config, config.model) as tracker:
+        tracker.uses(Artifact.of("model", config.model, config.model / MANIFEST))
+        with _shown(console, "commands", tracker) as report:
+            policy = prepare_commands(
+                model, config.seconds, updates=config.updates, seed=config.seed, report=report
+            )
+        path, notes = policy.save(config.model), policy.notes
+        tracker.makes(Artifact.of("model", path, path))
+        tracker.summary({"commands": notes})
+    names = [model.environment.spec.observation[column].name for column in policy.commands.columns]
+    console.say(
+        f"commands for {', '.join(names)}: {notes['updates']:,} updates in {notes['seconds']:.0f} s, followed by "
+        f"{notes['imagined']:.0%} in imagination; wrote {path}"
+    )
+    console.say(f"practise: mbtransfer collect --model {config.model} --behaviours goals")
+    return {"commands": notes}
+
+
+@contextmanager
+def _shown(console: Terminal, what: str, tracker: Tracker) -> Iterator[Report]:
+    """A progress bar and a curve of the reward."""
     shown = 0
-    with progress_bar(console, f"preparing {task.name}", PARTS, "parts") as advance:
+    with progress_bar(console, f"preparing {what}", PARTS, "parts") as advance:
 
         def report(progress: PolicyProgress) -> None:
             nonlocal shown
@@ -56,6 +91,13 @@ def _one(
                 advance(now - shown)
                 shown = now
 
+        yield report
+
+
+def _one(
+    config: PrepareConfig, model: Model, task: Task, console: Terminal, tracker: Tracker
+) -> dict[str, Any]:
+    with _shown(console, task.name, tracker) as report:
         prepared = prepare(
             model,
             task,

@@ -8,7 +8,8 @@ from mbtransfer.mpc.task_policy import (
     prepared_path,
 )
 from mbtransfer.training.policy.actor_critic import PolicyTrainingConfig
-from mbtransfer.training.policy.train import Method, PolicyProgress, prepare
+from mbtransfer.training.policy.commands import prepare_commands
+from mbtransfer.training.policy.train import Method, PolicyProgress, Report, prepare
 
 __all__ = [
     "Method",
@@ -16,8 +17,10 @@ __all__ = [
     "PolicyProgress",
     "PolicyTrainingConfig",
     "Prepared",
+    "Report",
     "load_prepared",
     "prepare",
+    "prepare_commands",
     "prepared_digest",
     "prepared_path",
 ]

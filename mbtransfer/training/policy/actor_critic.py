@@ -180,6 +180,10 @@ class Trainer:
         self._actor_steps = torch.optim.Adam(self.actor.parameters(), config.actor_rate)
         self._critic_steps = torch.optim.Adam(self.critic.parameters(), config.critic_rate)
 
+    def start_from(self, starts: Float[Tensor, "N O"]) -> None:
+        """Take other start states from now on."""
+        self._starts = starts
+
     def update(self) -> float:
         """Update policy and value; returns the mean scaled reward of the roll-outs."""
         obs, actions, rewards = self._imagine()

@@ -32,11 +32,13 @@ class PolicyProgress(NamedTuple):
         updates: number of updates done.
         share: share of the work that is done, from 0 to 1.
         reward: running mean of the reward per control step.
+        seconds: since the first update began.
     """
 
     updates: int
     share: float
     reward: float
+    seconds: float
 
 
 Report = Callable[[PolicyProgress], None]
@@ -103,17 +105,36 @@ def prepare(
         trainer = Trainer(
             imagination, judged, span, model.pool.obs, bounds, config, seed, uncertainty_penalty
         )
-    began, done, smooth, share = time.monotonic(), 0, 0.0, 0.0
-    while share < 1.0:
-        gain = trainer.update()
-        done, smooth = done + 1, MEMORY * smooth + (1 - MEMORY) * gain if done else gain
-        share = (time.monotonic() - began) / seconds if seconds else 1.0
-        share = max(share, done / updates) if updates else share
-        if report:
-            report(PolicyProgress(done, share, span[0] + (span[1] - span[0]) * smooth))
+    done = repeat(trainer.update, seconds, updates, span, report)
     actor, critic = trainer.actor.requires_grad_(False), trainer.target.requires_grad_(False)
     notes = {
-        "updates": done, "seconds": time.monotonic() - began, "labels": count, "seed": seed, "method": method,
-        "imagined": span[0] + (span[1] - span[0]) * smooth, "config": asdict(config),
+        "updates": done.updates, "seconds": done.seconds, "labels": count, "seed": seed, "method": method,
+        "imagined": done.reward, "config": asdict(config),
     }  # fmt: skip
     return Prepared(task.name, model.digest, actor, critic, bounds, span, config.discount, notes)
+
+
+def repeat(
+    update: Callable[[], float], seconds: float, updates: int | None, span: tuple[float, float] = (0.0, 1.0),
+    report: Report | None = None,
+) -> PolicyProgress:  # fmt: skip
+    """Repeat an update until the time or their number is used up, at least once.
+
+    Args:
+        update: one update; returns a scaled reward.
+        seconds: training time.
+        updates: maximum number; None for none.
+        span: the rewards that are scaled to 0 and 1.
+        report: called after each update.
+    """
+    began, done, smooth = time.monotonic(), 0, 0.0
+    while True:
+        gain = update()
+        done, smooth = done + 1, MEMORY * smooth + (1 - MEMORY) * gain if done else gain
+        spent = time.monotonic() - began
+        share = max(spent / seconds if seconds else 1.0, done / updates if updates else 0.0)
+        progress = PolicyProgress(done, share, span[0] + (span[1] - span[0]) * smooth, spent)
+        if report:
+            report(progress)
+        if share >= 1.0:
+            return progress

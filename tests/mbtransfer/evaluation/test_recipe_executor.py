@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from mbtransfer.evaluation.monitors import PATIENCE, RecipeExecutor
+from mbtransfer.evaluation.monitors import CLEAR, PATIENCE, RETREAT, RecipeExecutor, RecipeScript
 from mbtransfer.mpc.task_reward import TaskReward, TrueRewards
 from tasks.recipe import parse_recipe
 from tasks.registry import make
@@ -79,9 +79,44 @@ def test_a_goal_works_out_a_task_only_where_it_counts() -> None:
 
 
 def test_what_was_touched_is_mended_first_and_without_a_new_plan() -> None:
-    found = pursuit(*4 * [[0.95, 0.0]])
+    found = pursuit(*(3 + RETREAT) * [[0.95, 0.0]])
     before = found.place
     found.update([0.2, 0.0], NONE)
     assert (found.at, found.place) == ((0,), before)
     found.update([0.95, 0.0], NONE)
     assert (found.at, found.place) == ((1,), before)
+
+
+def test_the_hand_withdraws_from_what_is_done_before_it_goes_on() -> None:
+    found = pursuit(*2 * [[0.95, 0.0]])
+    assert found.leaving is None
+    for _ in range(RETREAT):
+        before = found.place
+        found.update([0.95, 0.0], NONE)
+        assert (found.at, found.leaving) == ((1,), 0)
+    assert found.place == before
+    found.update([0.95, 0.0], NONE)
+    assert (found.at, found.leaving) == ((1,), None) and found.place != before
+
+
+def test_what_is_lost_meanwhile_is_mended_first() -> None:
+    found = pursuit(*3 * [[0.95, 0.0]], [0.2, 0.0])
+    assert (found.at, found.leaving) == ((0,), None)
+
+
+def test_withdrawing_pays_by_the_distance_from_the_handle_and_so_does_leaving_it_at_rest() -> None:
+    script, spec = RecipeScript(RECIPE, TrueRewards, KITCHEN.spec.action_size), KITCHEN.spec
+    tap = spec.fixture("tap")
+    obs = torch.zeros(1, spec.obs_size)
+    script.begin(obs)
+    done = obs.clone()
+    done[0, tap.position] = tap.high
+    for _ in range(3):
+        script.advance(done)
+    ahead = done.repeat(4, 1)
+    for row, way in enumerate((0.05, 0.1, 0.5, 0.1)):
+        ahead[row, tap.handle[0]] = way
+    ahead[3, tap.position] -= 0.05 * tap.span  # still open, but it was moved
+    found = script.goal()(done.repeat(4, 1), torch.zeros(4, spec.action_size), ahead)
+    torch.testing.assert_close(found[:3], torch.tensor([0.05, 0.1, CLEAR]))
+    assert found[3] < found[0]

@@ -28,6 +28,19 @@ def test_losing_a_guarded_step_costs() -> None:
         assert TaskReward(rewards, active, free)(after, action, after).tolist() == [1.0, -1.0, 1.0, -1.0]
 
 
+def test_moving_what_shall_rest_costs_as_much_as_it_moves_and_no_more_than_losing_it() -> None:
+    rewards = TrueRewards([Toward("right", "", "user", 1.0)])
+    before = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]])
+    after = torch.tensor([[1.0, 0.0], [1.0, 0.05], [1.0, -0.3], [-1.0, 0.0]])
+    action, active = torch.zeros(4, 2), torch.tensor([[1.0]])
+    still = torch.tensor([[0.0, 10.0]])  # a tenth in one step is as bad as a loss
+    found = TaskReward(rewards, active, still=still)(before, action, after)
+    worst = 2 * GUARD_WEIGHT  # rewards range over 2
+    torch.testing.assert_close(found, torch.tensor([1.0, 1.0 - worst / 2, 1.0 - worst, -1.0]))
+    free = TaskReward(rewards, active, still=torch.zeros(1, 2))(before, action, after)
+    assert free.tolist() == [1.0, 1.0, 1.0, -1.0]
+
+
 @pytest.mark.parametrize(("scale", "shift"), [(1e-3, 0.0), (1e3, -5.0)])
 def test_guards_weigh_the_same_in_any_unit(scale: float, shift: float) -> None:
     after = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.3, 0.0]])
