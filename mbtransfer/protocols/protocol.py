@@ -120,6 +120,11 @@ def needs_model(settings: Mapping[str, Any]) -> bool:
     return _uses(settings, NEED_MODEL)
 
 
+def uses_prepared(settings: Mapping[str, Any]) -> bool:
+    """Whether a round acts by what `prepare` trains: for tasks, or for goals that are commands."""
+    return _uses(settings, (*REWARDED, "goals"))
+
+
 def _uses(settings: Mapping[str, Any], behaviours: tuple[str, ...]) -> bool:
     mix = parse_mix(settings.get("behaviours", ("planner",)))
     return any(mix.get(name, 0) > 0 for name in behaviours)

@@ -15,7 +15,7 @@ from mbtransfer.cli.commands.fit import run_fit
 from mbtransfer.cli.commands.prepare import run_prepare
 from mbtransfer.config import DatasetStripConfig
 from mbtransfer.data import Dataset
-from mbtransfer.protocols.protocol import Protocol, configured, needs_model, plans
+from mbtransfer.protocols.protocol import Protocol, configured, needs_model, plans, uses_prepared
 from mbtransfer.runtime.stages import Stages
 from mbtransfer.runtime.terminal import Terminal
 from tasks.registry import make
@@ -96,7 +96,7 @@ class Fold(NamedTuple):
         elif needs_model(rounds[number + 1]):
             model = self.out / f"round-{number}"
             yield self._fit(f"fit-{number}", title, data, model, self.protocol.between)
-            if self.protocol.ready:
+            if self.protocol.ready and uses_prepared(rounds[number + 1]):
                 title = f"prepare after round {number + 1}"
                 yield self._prepare(f"prepare-{number}", title, {"model": model}, self.protocol.ready)
 

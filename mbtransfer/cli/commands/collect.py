@@ -20,6 +20,7 @@ from mbtransfer.collection.policies import check_play
 from mbtransfer.config import CollectConfig, parse_settings
 from mbtransfer.data import Dataset
 from mbtransfer.errors import UserError
+from mbtransfer.model import Model
 from mbtransfer.mpc.agent import action_bounds
 from mbtransfer.mpc.command_policy import load_command_policy
 from mbtransfer.runtime.executors import make_engine
@@ -84,7 +85,7 @@ def plan(config: CollectConfig, environment: Environment) -> list[CollectionJob]
     if "play" in used:
         check_play(environment)
     if "goals" in used and environment.body and config.model:
-        digest = weights_digest(config.model, environment)
+        digest = Model.load(config.model, "cpu").digest
         load_command_policy(config.model, digest, action_bounds(environment.spec))
     planning = _planning(config, environment)
     tasks = _tasks(config, environment)

@@ -9,7 +9,7 @@ from torch import Tensor
 from mbtransfer.model import Model
 from mbtransfer.mpc.agent import action_bounds
 from mbtransfer.mpc.command_policy import CommandPolicy, Commands
-from mbtransfer.training.policy.actor_critic import PolicyTrainingConfig, Trainer
+from mbtransfer.training.policy.actor_critic import PolicyTrainingConfig, Trainer, World
 from mbtransfer.training.policy.train import Report, repeat
 from world_models.dynamics.rollout import Imagination
 
@@ -24,17 +24,17 @@ class CommandedWorld:
     """A world whose observations end in a command that never changes.
 
     Args:
-        imagination: the ensemble.
+        world: without commands.
         obs_size: O, without the command.
     """
 
-    def __init__(self, imagination: Imagination, obs_size: int) -> None:
-        self._imagination, self._size = imagination, obs_size
-        self.particles = imagination.particles
+    def __init__(self, world: World, obs_size: int) -> None:
+        self._world, self._size = world, obs_size
+        self.particles = world.particles
 
     def step(self, obs: Float[Tensor, "P W R"], action: Float[Tensor, "P A R"]) -> Float[Tensor, "P W R"]:
         """See `World.step`."""
-        ahead = self._imagination.step(obs[:, : self._size].contiguous(), action)
+        ahead = self._world.step(obs[:, : self._size].contiguous(), action)
         return torch.cat([ahead, obs[:, self._size :]], dim=1)
 
 
