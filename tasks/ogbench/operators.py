@@ -16,11 +16,18 @@ TOLERANCE = 0.04
 DEPTH = -0.022
 """Position (m) of a button that is pressed for certain."""
 
-ABOVE = 0.13
+ABOVE = 0.15
 """Height (m) of the cube's centre over its goal at which it passes the sides of the drawer."""
 
-APART, RISEN = 0.16, 0.04
-"""Way (m) beside its goal at which the cube waits while it is lower than `ABOVE`, by so much (m) or more."""
+APART, RISEN, PUSH_BACK = 0.16, 0.03, 3.0
+"""Way (m) beside its goal at which the cube waits while it is lower than `ABOVE`, by so much (m) or more; and the cost
+of each metre nearer, in metres of way."""
+
+LYING = ((-0.07, -0.09, -0.03), (0.07, 0.03, 0.03))
+"""Where a cube (x, y, z in m) in the drawer lies, seen from where it shall be: at most as far as its sides."""
+
+HOLDING = 0.5
+"""How far the gripper is closed about a cube; a cube that is let go in the air lands anywhere."""
 
 PULL = 3.0
 """Reward of what the hand is there for, as a multiple of the reward of being there."""
@@ -132,14 +139,16 @@ class Place(Task):
         gap = self._gap(next_obs)
         if self.rides is None:
             return at_hand - PULL * gap.norm(dim=-1)
-        beside = gap[..., :2].norm(dim=-1)
-        up = (ABOVE - gap[..., 2]).clamp(min=0.0)
-        down = gap[..., 2].clamp(min=ABOVE)
-        outside = (beside / TOLERANCE - 1.0).clamp(0.0, 1.0)
-        # All of the way that is left: else coming to hang over the goal would cost what it is above it. Nothing is
-        # gained beside the drawer: the cube rises first.
-        beside = torch.maximum(beside, APART * outside * (up / RISEN).clamp(max=1.0))
-        return at_hand - PULL * (beside + outside * (up + down) + (1.0 - outside) * gap[..., 2].abs())
+        beside, height = gap[..., :2].norm(dim=-1), gap[..., 2]
+        outside = (beside / self.within - 1.0).clamp(0.0, 1.0).masked_fill(self._in_drawer(gap), 0.0)
+        up, down = (ABOVE - height).clamp(min=0.0), height.clamp(min=ABOVE)
+        # All of the way that is left: else coming to hang over the goal would cost what it is above it. The lower the
+        # cube is beside the drawer, the more it costs to come near: it rises first.
+        low = outside * (up / RISEN).clamp(max=1.0)
+        beside = beside + low * PUSH_BACK * (APART - beside).clamp(min=0.0)
+        aloft = ((height - LYING[1][2]) / LYING[1][2]).clamp(0.0, 1.0)
+        at_hand = at_hand - PULL * aloft * (1.0 - next_obs[..., GRIPPER] / HOLDING).clamp(min=0.0)
+        return at_hand - PULL * (beside + outside * (up + down) + (1.0 - outside) * height.abs())
 
     def success(self, obs: Float[Tensor, "*b O"]) -> Bool[Tensor, "*b"]:
         """Within `within` of it."""
@@ -149,6 +158,11 @@ class Place(Task):
     def fixtures(self) -> tuple[Fixture, ...]:
         """The cube's."""
         return self.cube
+
+    def _in_drawer(self, gap: Float[Tensor, "*b 3"]) -> Bool[Tensor, "*b"]:
+        """Whether the cube lies in the drawer: what is left of its way is a push."""
+        low, high = (gap.new_tensor(end) for end in LYING)
+        return ((gap >= low) & (gap <= high)).all(dim=-1)
 
     def _fits(self, obs: Float[Tensor, "*b O"]) -> Float[Tensor, "*b"]:
         """Cosine of four times the angle between the hand and the cube: 1 where its sides lie between the fingers."""
