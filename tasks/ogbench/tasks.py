@@ -25,8 +25,8 @@ OPEN = -0.16
 """Position of the drawer (m) when it is open; at 0 it is shut."""
 
 ROOM = ((0.285, -0.445), (0.375, -0.368))
-"""Where the middle of a cube in the shut drawer (x, y in m) is 1 cm from the front and 2 cm from the other sides: nearer
-it cannot be put down."""
+"""Where the middle of a cube in the shut drawer (x, y in m) is 1 cm from the front and 2 cm from the other sides: it
+cannot be put down nearer to them."""
 
 
 @dataclass(frozen=True)
