@@ -95,7 +95,7 @@ class Commands:
     def reward(self, command: Float[Tensor, "*b C"], obs: Float[Tensor, "*b O"]) -> Float[Tensor, "*b"]:
         """How well a command is followed, from 0 to 1: the mean over its columns, and all of them at once.
 
-        A column counts 1 at its value and nothing at twice the distance of zero or at zero.
+        A column counts 1 at its value, and in proportion to the distance less, down to nothing at zero and at twice it.
         """
         share, named = command.chunk(2, dim=-1)
         value = (self.low + self.high) / 2 + share * (self.high - self.low) / 2

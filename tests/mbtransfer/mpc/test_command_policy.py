@@ -44,6 +44,11 @@ def commands(folder: Path) -> Commands:
     return Commands.of(WALKER, Model.load(folder, device="cpu").pool.obs)
 
 
+def practise(model: Path, out: Path) -> int:
+    asked = ["collect", "--env", "dm_control:walker", "--behaviours", "goals", "--model", str(model)]
+    return main([*asked, "--steps", "60", "--episode-steps", "30", "--out", str(out)])
+
+
 def test_a_body_in_a_plane_has_no_sideways_speed(commands: Commands) -> None:
     assert [NAMES[column] for column in commands.columns] == ["height", "torso_velocity_x", "torso_spin_y"]
 
@@ -112,18 +117,8 @@ def test_it_is_read_as_it_was_written_and_practised(folder: Path, tmp_path: Path
     command = policy.commands.draw(5, torch.Generator().manual_seed(1))
     again = load_command_policy(folder, model.digest, bounds)
     assert torch.equal(policy.act(model.pool.obs[:5], command), again.act(model.pool.obs[:5], command))
-    asked = [
-        "collect",
-        "--env",
-        "dm_control:walker",
-        "--behaviours",
-        "goals",
-        "--model",
-        str(folder),
-        "--steps",
-    ]
     for out in ("one", "two"):
-        assert main([*asked, "60", "--episode-steps", "30", "--out", str(tmp_path / out)]) == 0
+        assert practise(folder, tmp_path / out) == 0
     one, two = (Dataset.open(tmp_path / out) for out in ("one", "two"))
     assert one.behaviours == {"goals": 2} and one.digest == two.digest
 
@@ -133,18 +128,7 @@ def test_without_one_it_says_how_to_get_it(
 ) -> None:
     bare = tmp_path / "model"
     shutil.copytree(folder, bare, ignore=shutil.ignore_patterns("prepared"))
-    asked = [
-        "collect",
-        "--env",
-        "dm_control:walker",
-        "--behaviours",
-        "goals",
-        "--model",
-        str(bare),
-        "--steps",
-        "60",
-    ]
-    assert main([*asked, "--out", str(tmp_path / "data")]) == 2
+    assert practise(bare, tmp_path / "data") == 2
     said = capsys.readouterr().err
     assert "prepare --model" in said and "--commands" in said and said.count("\n") == 1
     with pytest.raises(UserError, match="another model"):
