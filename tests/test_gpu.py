@@ -58,6 +58,7 @@ def test_a_part_that_fails_is_named() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_without_a_gpu_it_says_so() -> None:
     line = [sys.executable, "-m", "benchmarks.gpu"]
     done = subprocess.run(line, capture_output=True, text=True, env=NO_GPU, cwd=ROOT, check=False)

@@ -22,6 +22,7 @@ from tests.mbtransfer.evaluation.tiny import CONFIG, KITCHEN, SETUP, TWO_STEPS, 
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_the_number_of_workers_changes_nothing() -> None:
     asked = [KITCHEN.task("light_on"), KITCHEN.task("drawer_close"), parse_recipe(TWO_STEPS, KITCHEN)]
     runs = make_runs(asked, seeds=(0,), episodes=1)

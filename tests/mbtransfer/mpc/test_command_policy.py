@@ -81,6 +81,7 @@ def test_following_all_of_a_command_is_worth_one_and_half_of_it_less_than_half()
     )
 
 
+@pytest.mark.slow
 def test_training_teaches_to_follow_them(folder: Path) -> None:
     """In a world where the first action is the speed."""
     model = Model.load(folder, device="cpu")

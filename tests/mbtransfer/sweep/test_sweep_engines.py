@@ -70,6 +70,7 @@ def begun(file: Path, trial: Trial) -> list[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_two_at_a_time_try_what_one_after_the_other_would(file: Path) -> None:
     assert told(swept(file, "one")) == told(swept(file, "two", workers=2))
     assert told(swept(file, "two", workers=2)) == told(read_trials(file.parent / "one"))

@@ -84,6 +84,7 @@ def test_the_value_is_higher_the_nearer(model: Model, prepared: Prepared) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_the_pool_alone_teaches_which_of_its_states_and_actions_are_better(model: Model) -> None:
     obs, bounds = model.pool.obs.repeat(10, 1), action_bounds(model.environment.spec)
     hand = list(model.dynamics.layout.hand.positions)  # type: ignore[union-attr]

@@ -134,6 +134,7 @@ def test_the_oracle_needs_a_simulator_that_can_return(sources: Sources) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_fine_tuning_counts_its_steps_and_leaves_the_pooled_model_alone(sources: Sources) -> None:
     target = sources.model.environment.task("drawer_half")
     before = [weight.clone() for weight in sources.model.dynamics.parameters()]

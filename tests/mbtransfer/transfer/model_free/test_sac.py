@@ -32,6 +32,7 @@ def sources() -> Sources:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 @needs_extra
 def test_it_solves_a_pushed_point(sources: Sources) -> None:
     random_walk = SoftActorCritic(steps=1, training=QUICK).solve(sources, TARGET)
