@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from mbtransfer.evaluation.monitors import CLEAR, PATIENCE, RETREAT, RecipeExecutor, RecipeScript
+from mbtransfer.evaluation.monitors import RecipeScript
+from mbtransfer.evaluation.recipe_executor import CLEAR, PATIENCE, RETREAT, RecipeExecutor
 from mbtransfer.mpc.task_reward import TaskReward, TrueRewards
 from tasks.recipe import parse_recipe
 from tasks.registry import make
