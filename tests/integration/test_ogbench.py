@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mbtransfer.cli.main import main
+from mbtransfer.data import Dataset
 from mbtransfer.evaluation.results import read_rows
 
 SEARCH = (
@@ -55,6 +56,9 @@ def test_collect_fit_check_and_evaluate(tmp_path: Path) -> None:
     true = ("--reward", "true", "--rows", rows, "--device", "cpu")
     assert run("evaluate", "--model", model, *true, *SEARCH, *task, *ONE) == 0
     assert read_rows(rows).task.tolist() == ["task1_horizontal"]
+    goals = ("--behaviours", "goals", "--model", model, "--episode-steps", 10, "--horizon", 5)
+    assert run("collect", *world, "--out", data, "--steps", 20, *goals, *ONE) == 0
+    assert Dataset.open(data).behaviours["goals"] == 2
 
 
 @pytest.mark.slow
