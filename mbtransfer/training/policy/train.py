@@ -22,10 +22,6 @@ from world_models.dynamics.rollout import Imagination
 MEMORY = 0.99
 """Decay of the running mean of the reported reward, per update."""
 
-BEYOND = 0.5
-"""How far imagined rewards may exceed the labels, as a share of their range: where nobody has run fast yet, running is
-rewarded somewhat beyond; a head that promises any more is not believed."""
-
 Method = Literal["imagination", "pool", "planner"]
 
 
@@ -106,7 +102,6 @@ def prepare(
         uncertainty_penalty = (
             EnsemblePenalty(imagination, change, model.pool) if config.uncertainty_penalty else None
         )
-        span = span[0], span[1] + BEYOND * (span[1] - span[0])
         trainer = Trainer(
             imagination, judged, span, model.pool.obs, bounds, config, seed, uncertainty_penalty
         )
