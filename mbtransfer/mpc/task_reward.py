@@ -131,10 +131,11 @@ class TaskReward:
         self._active, self._guarded = (_share(rewards, weights) for weights in (active, guarded))
 
     def override(self, rows: Bool[Tensor, " B"], extra_reward: ExtraReward) -> "TaskReward":
-        """The same reward, with `extra_reward` instead of the active tasks in some episodes; guarded tasks stay."""
+        """The same reward, with `extra_reward` instead of all but the guarded tasks in some episodes."""
 
         def there(next_obs: Float[Tensor, "*h B N O"]) -> Float[Tensor, "*h B N"]:
-            return extra_reward(next_obs) * rows[:, None]
+            found = extra_reward(next_obs) * rows[:, None]
+            return found if self._beside is None else found + self._beside(next_obs) * ~rows[:, None]
 
         none = self._weights.masked_fill(rows[:, None], 0.0)
         return TaskReward(self._rewards, none, self._guards, self._still, there)

@@ -41,6 +41,14 @@ def test_moving_what_shall_rest_costs_as_much_as_it_moves_and_no_more_than_losin
     assert free.tolist() == [1.0, 1.0, 1.0, -1.0]
 
 
+def test_each_episode_has_the_reward_that_it_was_given_last() -> None:
+    goal = TaskReward(TrueRewards([Toward("right", "", "user", 1.0)]), torch.ones(3, 1))
+    first = goal.override(torch.tensor([True, True, False]), lambda obs: 10.0 + 0 * obs[..., 0])
+    both = first.override(torch.tensor([False, True, False]), lambda obs: 20.0 + 0 * obs[..., 0])
+    obs = torch.tensor([[1.0, 0.0]]).repeat(3, 1)
+    assert both(obs, torch.zeros(3, 2), obs).tolist() == [10.0, 20.0, 1.0]
+
+
 @pytest.mark.parametrize(("scale", "shift"), [(1e-3, 0.0), (1e3, -5.0)])
 def test_guards_weigh_the_same_in_any_unit(scale: float, shift: float) -> None:
     after = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.3, 0.0]])
