@@ -5,11 +5,8 @@ import torch
 from jaxtyping import Float
 from numpy import ndarray
 
-from mbtransfer.collection.noise import CorrelatedNoise
+from mbtransfer.collection.noise import ActionNoise
 from mbtransfer.mpc.command_policy import CommandPolicy
-
-MEMORY = 0.8
-"""Autocorrelation of the action noise."""
 
 STEPS = 100
 """Control steps after which an episode gets another command."""
@@ -26,7 +23,7 @@ class CommandBehaviour:
     """
 
     def __init__(self, policy: CommandPolicy, batch: int, noise_std: float, rng: np.random.Generator) -> None:
-        self._policy, self._noise, self._noise_std = policy, CorrelatedNoise(rng, MEMORY), noise_std
+        self._policy, self._noise = policy, ActionNoise(policy.bounds, noise_std, rng)
         self._generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         self._batch, self._step = batch, 0
 
@@ -35,8 +32,4 @@ class CommandBehaviour:
         if self._step % STEPS == 0:
             self._commands = self._policy.commands.draw(self._batch, self._generator)
         self._step += 1
-        bounds = self._policy.bounds
-        action = self._policy.act(torch.from_numpy(obs), self._commands)
-        noise = torch.from_numpy(self._noise.draw(tuple(action.shape))).to(action)
-        noisy: ndarray = bounds.clamp(action + self._noise_std * bounds.half * noise).numpy()
-        return noisy
+        return self._noise.add(self._policy.act(torch.from_numpy(obs), self._commands))

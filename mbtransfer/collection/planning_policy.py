@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mbtransfer.collection.command_behaviour import CommandBehaviour
 from mbtransfer.collection.jobs import CollectionJob, PlannerConfig
-from mbtransfer.collection.noise import CorrelatedNoise
+from mbtransfer.collection.noise import ActionNoise
 from mbtransfer.collection.policies import Behaviour
 from mbtransfer.collection.rollout import move_near
 from mbtransfer.config import parse_settings
@@ -224,9 +224,6 @@ class Chain:
         return TaskReward(self._rewards, torch.eye(self._tasks)[torch.from_numpy(self.now)])
 
 
-_MEMORY = 0.8
-"""Autocorrelation of the action noise: the hand drifts off the plan instead of trembling."""
-
 _MOST = 3.0
 """Upper limit of disagreement, in units of the scale of change: beyond it the model has failed."""
 
@@ -247,19 +244,16 @@ class PlannerBehaviour:
         chain: Chain | None = None,
     ) -> None:  # fmt: skip
         self._agent, self._reward, self._chain = agent, reward, chain
-        self._noise_std, self._noise = noise_std, CorrelatedNoise(rng, _MEMORY)
+        self._noise = ActionNoise(agent.bounds, noise_std, rng)
 
     def act(self, obs: Float[ndarray, "B O"], state: Float[ndarray, "B S"]) -> Float[ndarray, "B A"]:
         """See `Behaviour.act`."""
-        bounds = self._agent.bounds
-        seen = torch.from_numpy(obs).to(bounds.low)
+        seen = torch.from_numpy(obs).to(self._agent.bounds.low)
         if self._chain is not None:
             self._agent.forget(self._chain.advance(seen))
             self._reward = self._chain.goal()
         action = self._agent.act(seen, state, self._reward)
-        noise = torch.from_numpy(self._noise.draw(tuple(action.shape))).to(action)
-        noisy: ndarray = bounds.clamp(action + self._noise_std * bounds.half * noise).cpu().numpy()
-        return noisy
+        return self._noise.add(action)
 
 
 @dataclass(frozen=True)
